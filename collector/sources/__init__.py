@@ -1,0 +1,1 @@
+"""What each protocol has of its own; one table, ``SOURCES``."""

@@ -1,0 +1,1 @@
+"""Reading → verdict → alarm → outage, complaint, notice."""

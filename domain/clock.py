@@ -1,0 +1,68 @@
+"""The only clock of the program: UTC milliseconds that may run faster than life.
+
+Every process of one site reads the same clock. Network time-outs are about the network and stay in wall seconds
+(``asyncio.timeout``); everything else (polling intervals, rules, ages on the page) is in the clock's time.
+"""
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Maps wall time to the site's time: at ``wall_epoch_ms`` it shows ``epoch_ms``; it runs ``speed`` times as fast as life."""
+
+    speed: float = 1.0
+    wall_epoch_ms: int = 0
+    epoch_ms: int = 0
+
+    def now_ms(self) -> int:
+        """The instant it is now, in UTC milliseconds since 1970."""
+        wall_ms = time.time_ns() // 1_000_000
+        return self.epoch_ms + int((wall_ms - self.wall_epoch_ms) * self.speed)
+
+    def now(self) -> datetime:
+        """The instant it is now, aware, in UTC."""
+        return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
+
+    def wall_s(self, duration_s: float) -> float:
+        """How long ``duration_s`` seconds of this clock take on the wall, in seconds."""
+        return duration_s / self.speed
+
+    async def sleep(self, duration_s: float) -> None:
+        """Waits for ``duration_s`` seconds of this clock."""
+        await asyncio.sleep(max(0.0, self.wall_s(duration_s)))
+
+    async def sleep_until(self, instant_ms: int) -> None:
+        """Waits until this clock shows ``instant_ms``; returns at once when that has passed."""
+        await self.sleep((instant_ms - self.now_ms()) / 1000)
+
+    @classmethod
+    def starting_at(cls, epoch_ms: int, speed: float) -> "Clock":
+        """A clock that shows ``epoch_ms`` at this moment and runs ``speed`` times as fast as life from here."""
+        return cls(speed=speed, wall_epoch_ms=time.time_ns() // 1_000_000, epoch_ms=epoch_ms)
+
+    def save(self, path: Path) -> None:
+        """Writes the clock where the other processes of the site find it (``DATA/clock.json``)."""
+        part = path.with_suffix(".tmp")
+        part.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Clock":
+        """The site's clock: the saved one, or life's own where none is saved."""
+        if not path.exists():
+            return cls()
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def iso(instant_ms: int, zone: tzinfo = UTC) -> str:
+    """An instant in ISO 8601 with offset, in the zone given; milliseconds only where there are any."""
+    moment = datetime.fromtimestamp(instant_ms // 1000, UTC).replace(microsecond=instant_ms % 1000 * 1000)
+    local = moment.astimezone(zone)
+    return local.isoformat(timespec="milliseconds" if instant_ms % 1000 else "seconds")

@@ -1,0 +1,326 @@
+"""The policy (R1): effective-dated tables of limits, season, outage duties and deadlines, and the timeline they make.
+
+The version in force *at the instant judged* applies, so a change of the law never rewrites the past.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.errors import ConfigError, Mistake
+
+DAY_S = 86_400
+DAY_FROM_S, DAY_TO_S = 6 * 3600, 21 * 3600  # what counts as day in every figure, for every class of premises (R2)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Local time of day [from_s, to_s) in seconds since midnight, and the limit in °C that holds in it."""
+
+    from_s: int
+    to_s: int
+    limit_c: float
+
+
+@dataclass(frozen=True)
+class PolicyVersion:
+    """The rules in force from local midnight of ``valid_from``. ``season`` is ((month, day), (month, day)), both days inside."""
+
+    valid_from: date
+    season: tuple[tuple[int, int], tuple[int, int]] | None
+    schedules: Mapping[str, tuple[Window, ...]]
+    notice_after_h: float = 8.0
+    warn_after_h: tuple[float, ...] = (4.0, 6.0, 7.0)
+    deadlines: str = "A"
+
+    def in_season(self, day: date) -> bool:
+        """Whether this local day belongs to the heating season (R1)."""
+        if self.season is None:
+            return True
+        first, last = self.season
+        today = (day.month, day.day)
+        if first <= last:
+            return first <= today <= last
+        return today >= first or today <= last
+
+    def limit_c(self, table: str, second_of_day: int) -> float:
+        """The limit in °C of this table at a local time of day. Raises KeyError for an unknown table."""
+        for window in self.schedules[table]:
+            if window.from_s <= second_of_day < window.to_s:
+                return window.limit_c
+        raise AssertionError("a validated schedule covers the whole day")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The limit a class of premises is held to, as steps: ``limit_c[k]`` holds from ``at[k]`` to ``at[k + 1]`` (UTC ms).
+
+    A NaN limit means that nothing is judged (outside the season). ``day[k]`` tells local [06:00, 21:00).
+    """
+
+    at: NDArray[np.int64]
+    limit_c: NDArray[np.float64]
+    day: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy file's versions, in order of ``valid_from``; ``sha256`` is of the file's bytes."""
+
+    name: str
+    versions: tuple[PolicyVersion, ...]
+    sha256: str
+
+    def version_at(self, day: date) -> PolicyVersion | None:
+        """The version in force on this local day, None before the first."""
+        found = bisect_right(self.versions, day, key=lambda version: version.valid_from)
+        return self.versions[found - 1] if found else None
+
+    def tables_missing(self, table: str) -> list[date]:
+        """``valid_from`` of each version that has no such temperature schedule."""
+        return [version.valid_from for version in self.versions if table not in version.schedules]
+
+    def timeline(self, table: str, zone: ZoneInfo, from_ms: int, to_ms: int) -> Timeline:
+        """The steps of the limit over [from_ms, to_ms), exact to the second also where the zone's clocks are put forward or back."""
+        at: list[int] = []
+        limits: list[float] = []
+        days: list[bool] = []
+        for instant_ms in self._candidates(table, zone, from_ms, to_ms):
+            local = datetime.fromtimestamp(instant_ms / 1000, zone)
+            second = local.hour * 3600 + local.minute * 60 + local.second
+            version = self.version_at(local.date())
+            judged = version is not None and version.in_season(local.date())
+            limit_c = version.limit_c(table, second) if version is not None and judged else float("nan")
+            day = DAY_FROM_S <= second < DAY_TO_S
+            same = bool(at) and days[-1] == day and (limits[-1] == limit_c or (limits[-1] != limits[-1] and limit_c != limit_c))
+            if not same:
+                at.append(instant_ms)
+                limits.append(limit_c)
+                days.append(day)
+        return Timeline(np.array(at, np.int64), np.array(limits, np.float64), np.array(days, np.bool_))
+
+    def _candidates(self, table: str, zone: ZoneInfo, from_ms: int, to_ms: int) -> list[int]:
+        """Every instant of [from_ms, to_ms) at which the limit may step, and from_ms itself."""
+        edges_s = {0, DAY_FROM_S, DAY_TO_S}
+        for version in self.versions:
+            edges_s.update(window.from_s for window in version.schedules.get(table, ()))
+        instants = {from_ms}
+        for day in _local_days(zone, from_ms, to_ms):
+            for edge_s in edges_s:
+                wall = datetime.combine(day, time(edge_s // 3600, edge_s // 60 % 60, edge_s % 60))
+                for fold in (0, 1):
+                    instants.add(_utc_ms(wall.replace(tzinfo=zone, fold=fold)))
+        instants.update(_clock_changes(zone, from_ms, to_ms))
+        return sorted(instant for instant in instants if from_ms <= instant < to_ms)
+
+
+def _utc_ms(moment: datetime) -> int:
+    return round(moment.timestamp()) * 1000
+
+
+def _local_days(zone: ZoneInfo, from_ms: int, to_ms: int) -> Iterator[date]:
+    day = datetime.fromtimestamp(from_ms / 1000, zone).date() - timedelta(days=1)
+    last = datetime.fromtimestamp(to_ms / 1000, zone).date() + timedelta(days=1)
+    while day <= last:
+        yield day
+        day += timedelta(days=1)
+
+
+def _clock_changes(zone: ZoneInfo, from_ms: int, to_ms: int) -> Iterator[int]:
+    """The instants in [from_ms, to_ms) at which the zone's offset from UTC changes."""
+
+    def offset(second: int) -> timedelta | None:
+        return datetime.fromtimestamp(second, UTC).astimezone(zone).utcoffset()
+
+    last_s = -(-to_ms // 1000)
+    start_s = from_ms // 1000
+    while start_s < last_s:
+        stop_s = min(start_s + DAY_S, last_s)
+        before = offset(start_s)
+        if offset(stop_s) != before:
+            low, high = start_s, stop_s
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if offset(middle) == before else (low, middle)
+            yield high * 1000
+        start_s = stop_s
+
+
+def parse_policy(document: Mapping[str, Any], content: bytes, file: str) -> Policy:
+    """The policy in a TOML document. ``content`` is the file's bytes, ``file`` its name for messages.
+
+    Raises ConfigError with every mistake found.
+    """
+    reader = _PolicyReader(file)
+    policy = reader.read(document, sha256(content).hexdigest())
+    if reader.mistakes:
+        raise ConfigError(*reader.mistakes)
+    return policy
+
+
+def clock_s(text: str) -> int:
+    """Seconds since midnight of ``HH:MM`` or ``HH:MM:SS``, up to 24:00.
+
+    Raises ValueError when the text is not a time of day.
+    """
+    parts = text.split(":")
+    if len(parts) not in (2, 3) or not all(len(part) == 2 and part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(text)
+    hour, minute, second = (int(part) for part in (*parts, "00")[:3])
+    total = hour * 3600 + minute * 60 + second
+    if minute > 59 or second > 59 or total > DAY_S:
+        raise ValueError(text)
+    return total
+
+
+_VERSION_KEYS = {"valid_from", "season", "outage", "deadlines", "schedule", "refund"}
+
+
+class _PolicyReader:
+    """Reads a policy document and collects every mistake in it."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.mistakes: list[Mistake] = []
+
+    def wrong(self, key: str, value: object, remedy: str) -> None:
+        self.mistakes.append(Mistake(self.file, remedy, key=key, value=None if value is None else str(value)))
+
+    def read(self, document: Mapping[str, Any], digest: str) -> Policy:
+        for key in document.keys() - {"name", "version"}:
+            self.wrong(key, document[key], "no such key; a policy has name and [[version]] tables")
+        name = document.get("name")
+        if not isinstance(name, str) or not name:
+            self.wrong("name", name, 'a policy needs a name, such as name = "default"')
+            name = ""
+        tables = document.get("version")
+        if not isinstance(tables, list) or not tables:
+            self.wrong("version", tables, "a policy needs at least one [[version]] table")
+            tables = []
+        versions = [self.version(table, f"version[{index}]") for index, table in enumerate(tables) if isinstance(table, dict)]
+        known = sorted((version for version in versions if version is not None), key=lambda version: version.valid_from)
+        for earlier, later in zip(known, known[1:], strict=False):
+            if earlier.valid_from == later.valid_from:
+                self.wrong("version.valid_from", later.valid_from, "two versions are valid from the same day; each needs its own")
+        return Policy(name, tuple(known), digest)
+
+    def version(self, table: Mapping[str, Any], where: str) -> PolicyVersion | None:
+        for key in table.keys() - _VERSION_KEYS:
+            self.wrong(f"{where}.{key}", table[key], f"no such key; a version has {', '.join(sorted(_VERSION_KEYS))}")
+        valid_from = self.day(table.get("valid_from"), f"{where}.valid_from")
+        season = self.season(table.get("season"), f"{where}.season")
+        notice_after_h, warn_after_h = self.outage(table.get("outage", {}), f"{where}.outage")
+        deadlines = table.get("deadlines", "A")
+        if not isinstance(deadlines, str):
+            self.wrong(f"{where}.deadlines", deadlines, 'the name of a profile of service deadlines, such as "A"')
+        schedules = table.get("schedule")
+        if not isinstance(schedules, dict) or not schedules:
+            self.wrong(f"{where}.schedule", None, "a version needs at least one [version.schedule.NAME] table")
+            schedules = {}
+        windows = {name: self.schedule(rows, f"{where}.schedule.{name}") for name, rows in schedules.items()}
+        if valid_from is None:
+            return None
+        return PolicyVersion(valid_from, season, windows, notice_after_h, warn_after_h, str(deadlines))
+
+    def day(self, value: object, where: str) -> date | None:
+        if isinstance(value, datetime):
+            value = value.date() if value.tzinfo is None and value.time() == time() else None
+        if isinstance(value, str):
+            try:
+                value = date.fromisoformat(value)
+            except ValueError:
+                pass
+        if isinstance(value, date):
+            return value
+        self.wrong(where, value, "a local date, such as 2026-11-15")
+        return None
+
+    def season(self, value: object, where: str) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        if value == "always":
+            return None
+        if isinstance(value, dict) and value.keys() == {"from", "to"}:
+            first = self.month_day(value["from"], f"{where}.from")
+            last = self.month_day(value["to"], f"{where}.to")
+            return None if first is None or last is None else (first, last)
+        self.wrong(where, value, '{ from = "11-15", to = "03-15" }, both days inside, or "always"')
+        return None
+
+    def month_day(self, value: object, where: str) -> tuple[int, int] | None:
+        try:
+            day = date.fromisoformat(f"2024-{value}")
+        except ValueError:
+            self.wrong(where, value, 'month and day, such as "11-15"')
+            return None
+        return day.month, day.day
+
+    def outage(self, value: object, where: str) -> tuple[float, tuple[float, ...]]:
+        default = PolicyVersion.notice_after_h, PolicyVersion.warn_after_h
+        if not isinstance(value, dict):
+            self.wrong(where, value, "{ notice_after_h = 8, warn_after_h = [4, 6, 7] }")
+            return default
+        for key in value.keys() - {"notice_after_h", "warn_after_h"}:
+            self.wrong(f"{where}.{key}", value[key], "no such key; notice_after_h and warn_after_h are")
+        notice = value.get("notice_after_h", default[0])
+        if not _positive(notice):
+            self.wrong(f"{where}.notice_after_h", notice, "hours above 0")
+            notice = default[0]
+        warn = value.get("warn_after_h", [hours for hours in default[1] if hours < notice])
+        if not isinstance(warn, list) or not all(_positive(hours) and hours < notice for hours in warn) or sorted(set(warn)) != warn:
+            self.wrong(f"{where}.warn_after_h", warn, "a list of rising hours, each above 0 and below notice_after_h")
+            warn = list(default[1])
+        return float(notice), tuple(float(hours) for hours in warn)
+
+    def schedule(self, rows: object, where: str) -> tuple[Window, ...]:
+        if not isinstance(rows, dict) or not rows:
+            self.wrong(where, rows, '"HH:MM-HH:MM" = limit lines that cover the day')
+            return ()
+        windows: list[Window] = []
+        for key, limit in rows.items():
+            windows.extend(self.window(key, limit, f'{where}."{key}"'))
+        windows.sort(key=lambda window: window.from_s)
+        at_s = 0
+        for window in windows:
+            if window.from_s != at_s:
+                fault = "leaves a gap" if window.from_s > at_s else "overlaps another"
+                self.wrong(where, _text(window), f"this window {fault} at {_clock(min(at_s, window.from_s))}; windows must cover the day once")
+                return ()
+            at_s = window.to_s
+        if windows and at_s != DAY_S:
+            self.wrong(where, None, f"the schedule leaves a gap from {_clock(at_s)} to 24:00; windows must cover the day once")
+        return tuple(windows)
+
+    def window(self, key: str, limit: object, where: str) -> list[Window]:
+        try:
+            start, stop = (clock_s(part.strip()) for part in key.split("-"))
+        except ValueError:
+            self.wrong(where, key, 'a window of local time, such as "06:00-21:00"')
+            return []
+        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not -50 < limit < 50:
+            self.wrong(where, limit, "a temperature in ℃, such as 18.0")
+            return []
+        if start == stop or start == DAY_S:
+            self.wrong(where, key, 'a window that is not empty; the whole day is "00:00-24:00"')
+            return []
+        if start < stop:
+            return [Window(start, stop, float(limit))]
+        halves = [Window(start, DAY_S, float(limit)), Window(0, stop, float(limit))]
+        return [window for window in halves if window.to_s > window.from_s]
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+def _clock(second_of_day: int) -> str:
+    return f"{second_of_day // 3600:02d}:{second_of_day // 60 % 60:02d}"
+
+
+def _text(window: Window) -> str:
+    return f"{_clock(window.from_s)}-{_clock(window.to_s)}"

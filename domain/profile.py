@@ -1,0 +1,117 @@
+"""A profile maps one device model to our quantities: registers, OPC UA nodes or MQTT payload fields, as data.
+
+Profiles are TOML files: the shipped ones in ``domain/profiles/``, a site's own in its ``profiles/`` folder (its own wins).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+RegisterType = Literal["bool", "bit", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64", "string"]
+REGISTERS_OF: Mapping[str, int] = {
+    "bool": 1, "bit": 1, "i16": 1, "u16": 1, "i32": 2, "u32": 2, "f32": 2, "i64": 4, "u64": 4, "f64": 4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Register:
+    """One value in a block of registers: quantity = raw × ``scale`` + ``add``.
+
+    ``offset`` counts registers from the device's ``base``; ``bit`` is the bit of a register for type ``bit``; raw values in
+    ``sentinels`` mean "no value". ``function`` overrides the profile's read function (1 to 4).
+    """
+
+    quantity: str
+    offset: int
+    type: RegisterType
+    scale: float = 1.0
+    add: float = 0.0
+    bit: int = 0
+    length: int = 1
+    sentinels: tuple[float, ...] = ()
+    function: int | None = None
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class ModbusProfile:
+    """A register map. ``byte_order`` is the order of bytes on the wire, ``ABCD``, ``CDAB``, ``BADC`` or ``DCBA``."""
+
+    name: str
+    title: str
+    registers: tuple[Register, ...]
+    function: int = 4
+    byte_order: Literal["ABCD", "CDAB", "BADC", "DCBA"] = "ABCD"
+    max_registers: int = 125
+    max_hole: int = 16
+    pause_s: float = 0.0
+    manual: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One OPC UA node: quantity = value × ``scale`` + ``add``. ``node`` is the id without namespace (``s=…`` or ``i=…``)."""
+
+    quantity: str
+    node: str
+    scale: float = 1.0
+    add: float = 0.0
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class OpcUaProfile:
+    """A node map. ``{station_id}`` in a node id stands for the device's station; the namespace is named by its URI."""
+
+    name: str
+    title: str
+    namespace_uri: str
+    nodes: tuple[Node, ...]
+    mode: Literal["subscribe", "poll"] = "poll"
+    manual: str = ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value of a payload: ``path`` is dotted (``object.temperature``); a missing field is no reading.
+
+    ``missing`` is the value that a missing field stands for, where the network server leaves out zeros (The Things Stack).
+    """
+
+    quantity: str
+    path: str
+    scale: float = 1.0
+    add: float = 0.0
+    missing: float | None = None
+    sentinels: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class MqttProfile:
+    """A payload map.
+
+    ``sensor`` says where the sensor's id is: ``topic:N`` (the N-th level, from 0), ``topic:N+`` (from level N to the level
+    before the filter's end, joined by ``/``) or a dotted path into the payload. ``time`` is a dotted path, empty for "time of
+    receipt". ``history`` is the path of a list of earlier frames with their own times. ``points`` is the path of a list with many
+    points per message (plain JSON of edge boxes); then ``point_id`` and ``point_value`` are paths inside its items.
+    """
+
+    name: str
+    title: str
+    format: Literal["json", "sparkplug_b"]
+    topic: str
+    sensor: str
+    fields: tuple[Field, ...] = ()
+    time: str = ""
+    time_format: Literal["iso", "iso_local", "epoch_s", "epoch_ms"] = "iso"
+    history: str = ""
+    history_time: str = ""
+    points: str = ""
+    point_id: str = ""
+    point_value: str = ""
+    point_quality: str = ""
+    ignore_retained: bool = True
+    manual: str = ""
+
+
+Profile = ModbusProfile | OpcUaProfile | MqttProfile

@@ -1,0 +1,187 @@
+"""A site: what stands in its folder, checked and typed. Read by ``store.site_folder``."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from domain.curve import FiledCurve
+from domain.policy import Policy
+from domain.profile import Profile
+
+Premises = Literal["residential", "bungalow", "contract"]
+Protocol = Literal["modbus_tcp", "modbus_rtu_tcp", "modbus_rtu", "opcua"]
+
+
+@dataclass(frozen=True)
+class Station:
+    """A substation (换热站). ``design_flow_m3h`` is the design flow of its secondary circuit."""
+
+    station_id: str
+    name: str = ""
+    source_id: str | None = None
+    district: str = ""
+    lat: float | None = None
+    lon: float | None = None
+    design_flow_m3h: float | None = None
+    heated_area_m2: float | None = None
+
+
+@dataclass(frozen=True)
+class Building:
+    """A heated building and the station that feeds it."""
+
+    building_id: str
+    station_id: str | None = None
+    name: str = ""
+    street: str = ""
+    floors: int | None = None
+    households: int | None = None
+    lat: float | None = None
+    lon: float | None = None
+
+
+@dataclass(frozen=True)
+class Room:
+    """A measuring point room (测温点). ``offset_k`` is added to every reading; a contract room names a schedule of the policy."""
+
+    room_id: str
+    building_id: str | None = None
+    station_id: str | None = None
+    premises: Premises = "residential"
+    schedule: str | None = None
+    offset_k: float = 0.0
+    hold_max_min: float | None = None
+    floor: int | None = None
+    unit: str = ""
+    sensor_id: str | None = None
+
+    @property
+    def table(self) -> str:
+        """The name of the policy's temperature schedule that this room is held to (R1)."""
+        return self.schedule if self.premises == "contract" and self.schedule else self.premises
+
+
+@dataclass(frozen=True)
+class Device:
+    """A station's controller: how it is reached and which profile describes it.
+
+    ``address`` is ``host:port`` for modbus_tcp and modbus_rtu_tcp, ``/dev/…:9600:8N1`` for modbus_rtu, ``opc.tcp://…`` for
+    opcua. ``security`` and ``user`` are OPC UA's; the password is the secret named ``password`` (``env:NAME`` or ``file:PATH``).
+    ``base`` is added to every register address of the profile. ``timeout_s`` is in wall seconds, ``interval_s`` in the clock's.
+    """
+
+    device_id: str
+    station_id: str
+    protocol: Protocol
+    address: str
+    profile: str
+    unit: int = 1
+    base: int = 0
+    interval_s: float = 10.0
+    timeout_s: float = 3.0
+    security: str = ""
+    user: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """One topic filter and the profile that reads its payloads."""
+
+    topic: str
+    profile: str
+
+
+@dataclass(frozen=True)
+class Broker:
+    """An MQTT broker: ``url`` is ``mqtt://host:port`` or ``mqtts://host:port``; the password is a secret's name."""
+
+    name: str
+    url: str
+    client_id: str
+    username: str = ""
+    password: str = ""
+    protocol: Literal["5", "3.1.1"] = "5"
+    ca_file: str = ""
+    certificate: str = ""
+    private_key: str = ""
+    subscriptions: tuple[Subscription, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedStop:
+    """A planned stop (计划停热): time inside is suppressed by design (R4). Instants in UTC milliseconds."""
+
+    station_id: str
+    from_ms: int
+    to_ms: int
+    reason: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Time in which a room is not judged (报停, vacancy, renovation), in UTC milliseconds; no ``to_ms`` means until further notice."""
+
+    room_id: str
+    from_ms: int
+    to_ms: int | None
+    reason: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """``[journal]`` and ``[history]`` of site.toml."""
+
+    journal_days: float = 7.0
+    journal_bytes: int = 2_000_000_000
+    history: str = "parquet"
+    history_url: str = ""
+    history_token: str = ""
+    history_org: str = ""
+    history_bucket: str = "keepwarm"
+    history_database: str = "keepwarm"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything about one town. Mappings are by id, in the order of the files."""
+
+    name: str
+    timezone: ZoneInfo
+    policy: Policy
+    folder: Path
+    data: Path
+    hold_max_min: float = 30.0
+    station_hold_min: float = 5.0
+    room_interval_s: float = 600.0
+    stations: dict[str, Station] = field(default_factory=dict)
+    buildings: dict[str, Building] = field(default_factory=dict)
+    rooms: dict[str, Room] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+    brokers: tuple[Broker, ...] = ()
+    curves: dict[str, tuple[FiledCurve, ...]] = field(default_factory=dict)
+    planned_stops: tuple[PlannedStop, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    stores: StoreSettings = field(default_factory=StoreSettings)
+    records_url: str = ""
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: int = 8600
+    hotline: str = ""
+    publish: Literal["auto", "review"] = "auto"
+
+    @property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Heat source → the ids of the stations it feeds."""
+        feeds: dict[str, list[str]] = {}
+        for station in self.stations.values():
+            if station.source_id:
+                feeds.setdefault(station.source_id, []).append(station.station_id)
+        return {source_id: tuple(ids) for source_id, ids in feeds.items()}
+
+    def hold_ms(self, room: Room) -> int:
+        """How long a reading of this room stands at most, in milliseconds (R2)."""
+        return round((self.hold_max_min if room.hold_max_min is None else room.hold_max_min) * 60_000)

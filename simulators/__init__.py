@@ -1,0 +1,1 @@
+"""The outside world: a heated town with physics behind real protocol servers."""

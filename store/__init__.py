@@ -1,0 +1,1 @@
+"""All storage: the journal (arrival order, durable), the history (long term), the records (relational)."""

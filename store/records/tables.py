@@ -1,0 +1,236 @@
+"""The tables of the records. Instants are UTC milliseconds; a transition is a stored row (from, to, at, who, why)."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives row ids only to INTEGER keys.
+_KEY = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _transitions(of: str) -> Table:
+    """The journal of transitions of one kind of row."""
+    return Table(
+        f"{of}_transitions",
+        metadata,
+        Column("id", _KEY, primary_key=True),
+        Column(f"{of}_id", ForeignKey(f"{of}s.id"), nullable=False, index=True),
+        Column("from_state", String(32), nullable=False),
+        Column("to_state", String(32), nullable=False),
+        Column("at", BigInteger, nullable=False),
+        Column("who", String(128), nullable=False),
+        Column("why", Text, nullable=False, default=""),
+    )
+
+
+# kind: room_low (R3), curve_off, water_high (R9), comm_lost … ; subject: room/ID, station/ID, source/ID.
+# state (ISA-18.2): unacknowledged, acknowledged, returned_unacknowledged, normal.
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("station_id", String(128), index=True),
+    Column("building_id", String(128), index=True),
+    Column("pending_at", BigInteger, nullable=False),
+    Column("raised_at", BigInteger, nullable=False, index=True),
+    Column("cleared_at", BigInteger, index=True),
+    Column("cleared_reason", String(32)),  # recovered, season_ended, excluded, late_data
+    Column("no_data_at", BigInteger),  # since when the silence is marked, null when data came again
+    Column("value", Float),
+    Column("limit_value", Float),
+    Column("policy", String(128), nullable=False, default=""),
+    Column("state", String(32), nullable=False, default="unacknowledged"),
+    Column("acknowledged_at", BigInteger),
+    Column("acknowledged_by", String(128)),
+    Column("comment", Text, nullable=False, default=""),
+    Column("shelved_until", BigInteger),
+    Column("shelved_by", String(128)),
+    Column("shelved_reason", Text),
+    Column("suppressed_by", String(160)),  # why by design: planned_stop, outage/ID
+    UniqueConstraint("kind", "subject", "raised_at"),
+)
+alarm_transitions = _transitions("alarm")
+
+# state: open, ended, erased. subject: station/ID or source/ID; a part of a source's outage names it in parent_id.
+outages = Table(
+    "outages",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("subject", String(160), nullable=False, index=True),
+    Column("station_id", String(128), index=True),
+    Column("source_id", String(128), index=True),
+    Column("state", String(32), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("started_earliest", BigInteger, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("ended_seen_at", BigInteger),  # when its end was certain: the instant of the event outage.ended
+    Column("cause", String(64), nullable=False, default="unknown"),
+    Column("evidence", JSON, nullable=False, default=list),
+    Column("parent_id", ForeignKey("outages.id")),
+    Column("stations", JSON, nullable=False, default=list),
+    UniqueConstraint("subject", "opened_at"),
+)
+outage_transitions = _transitions("outage")
+
+# state: due, published, amended, closed; one per outage or planned stop.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("outage_id", ForeignKey("outages.id"), unique=True),
+    Column("planned_stop", String(255), unique=True),  # station_id@from_ms
+    Column("subject", String(160), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("due_at", BigInteger, nullable=False, index=True),
+    Column("published_at", BigInteger),
+    Column("closed_at", BigInteger),
+    Column("late", Boolean, nullable=False, default=False),
+    Column("stations", JSON, nullable=False, default=list),
+    Column("households", Integer),
+    Column("title_zh", Text, nullable=False, default=""),
+    Column("title_en", Text, nullable=False, default=""),
+    Column("text_zh", Text, nullable=False, default=""),
+    Column("text_en", Text, nullable=False, default=""),
+)
+notice_transitions = _transitions("notice")
+
+# kind: room, building, station, maintenance; origin: sensor, resident, visit (R6).
+# state: new, accepted, dispatched, on_site, resolved, called_back, closed, rejected, merged, reopened.
+complaints = Table(
+    "complaints",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("origin", String(32), nullable=False),
+    Column("subject", String(160), nullable=False, index=True),
+    Column("station_id", String(128), index=True),
+    Column("building_id", String(128), index=True),
+    Column("opened_at", BigInteger, nullable=False, index=True),
+    Column("state", String(32), nullable=False),
+    Column("merged_into", ForeignKey("complaints.id")),
+    Column("reason", Text, nullable=False, default=""),
+    Column("evidence", JSON, nullable=False, default=dict),
+    UniqueConstraint("kind", "origin", "subject", "opened_at"),
+)
+complaint_transitions = _transitions("complaint")
+complaint_rooms = Table(
+    "complaint_rooms",
+    metadata,
+    Column("complaint_id", ForeignKey("complaints.id"), primary_key=True),
+    Column("room_id", String(128), primary_key=True),
+    Column("raised_at", BigInteger, primary_key=True),  # the room alarm's episode
+    Column("attached_at", BigInteger, nullable=False),
+    Column("evidence", JSON, nullable=False, default=dict),
+)
+
+# What the rules decided, as it was decided: the same events that ``keepwarm replay`` prints.
+events = Table(
+    "events",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("event", String(32), nullable=False),
+    Column("subject", String(160), nullable=False, index=True),
+    Column("body", JSON, nullable=False, default=dict),
+    UniqueConstraint("event", "subject", "at", name="uq_events_event_subject_at"),
+)
+
+# R2 of one room on one local day, as last computed.
+room_days = Table(
+    "room_days",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("room_id", String(128), primary_key=True),
+    Column("building_id", String(128)),
+    Column("station_id", String(128)),
+    Column("judged_ms", BigInteger, nullable=False),
+    Column("compliant_ms", BigInteger, nullable=False),
+    Column("breach_ms", BigInteger, nullable=False),
+    Column("unknown_ms", BigInteger, nullable=False),
+    Column("breach_day_ms", BigInteger, nullable=False),
+    Column("breach_night_ms", BigInteger, nullable=False),
+    Column("deficit_kh", Float, nullable=False),
+    Column("longest_breach_ms", BigInteger, nullable=False),
+    Column("min_c", Float),
+    Column("max_c", Float),
+    Column("mean_c", Float),
+    Column("readings", Integer, nullable=False),
+    Column("readings_breach", Integer, nullable=False),
+    Column("computed_at", BigInteger, nullable=False),
+)
+
+# What a process must find again after a restart, committed with the transitions it belongs to: cursors, folded states.
+kept = Table(
+    "kept",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("password_hash", String(255)),
+    Column("role", String(32), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled", Boolean, nullable=False, default=False),
+)
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("account", ForeignKey("accounts.name"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+# One-time links: set-up of the first account, the demo's visitor.
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("account", String(128), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("who", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(160), nullable=False, default=""),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("refused", Boolean, nullable=False, default=False),
+)
+
+Index("ix_outages_state_subject", outages.c.state, outages.c.subject)
