@@ -6,7 +6,6 @@ Every process of one site reads the same clock. Network time-outs are about the 
 
 import asyncio
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
@@ -51,7 +50,7 @@ class Clock:
         """Writes the clock where the other processes of the site find it (``DATA/clock.json``)."""
         part = path.with_suffix(".tmp")
         part.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        os.replace(part, path)
+        part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Clock":

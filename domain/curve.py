@@ -1,6 +1,7 @@
 """The supply curve (供热曲线): outdoor temperature → secondary supply temperature."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,9 @@ def curve_faults(outdoor_c: tuple[float, ...], supply_c: tuple[float, ...]) -> l
     faults = []
     if not 2 <= len(outdoor_c) <= 12:
         faults.append(f"a curve has 2 to 12 points, not {len(outdoor_c)}")
-    if any(later <= earlier for earlier, later in zip(outdoor_c, outdoor_c[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(outdoor_c)):
         faults.append("outdoor temperatures must rise strictly")
-    if any(later > earlier for earlier, later in zip(supply_c, supply_c[1:], strict=False)):
+    if any(later > earlier for earlier, later in pairwise(supply_c)):
         faults.append("supply temperatures must not rise with the outdoor temperature")
     return faults
 

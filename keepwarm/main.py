@@ -1,0 +1,101 @@
+"""The one command. Each of its commands is loaded only when it is asked for: ``keepwarm audit`` needs no web server."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple, NoReturn
+
+import click
+
+from domain.errors import ConfigError, KeepwarmError
+
+WRONG_USE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+
+class Entry(NamedTuple):
+    """Where a command lives (``module:attribute``), and what it does in half a line."""
+
+    where: str
+    does: str
+
+
+COMMANDS = {
+    "demo": Entry("keepwarm.demo:demo", "a simulated town on real protocols, watched; opens the page"),
+    "run": Entry("keepwarm.run:run", "collect, watch and dashboard of SITE, supervised"),
+    "collect": Entry("keepwarm.processes:collect", "devices → readings → journal → history"),
+    "watch": Entry("keepwarm.processes:watch", "readings → verdicts, alarms, outages, notices, complaints"),
+    "dashboard": Entry("keepwarm.processes:dashboard", "the pages, the public board, the API"),
+    "simulate": Entry("keepwarm.processes:simulate", "the outside world of a demo's SITE: stations, rooms, broker"),
+    "status": Entry("keepwarm.status:status", "each process of SITE and the age of its last work"),
+    "check": Entry("keepwarm.check:check", "every mistake of a SITE's folder at once"),
+    "audit": Entry("keepwarm.audit:audit", "the exact rate of compliance of a file of readings"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and lists its commands without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, imported now."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.where.partition(":")
+        found = getattr(import_module(module), attribute)
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands under ``--help``."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.does) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="keepwarm", message="keepwarm %(version)s")
+def keepwarm() -> None:
+    """守温 watches every heat station and every measured room of a town, and keeps the 18 ℃ promise."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits: 0 done, 1 bad news, 2 wrong use or input, 130 interrupted; no traceback for a mistake."""
+    try:
+        answer = keepwarm.main(arguments, prog_name="keepwarm", standalone_mode=False)
+        sys.stdout.flush()
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            complain(str(mistake))
+        sys.exit(WRONG_USE)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(WRONG_USE)
+    except click.ClickException as error:
+        complain(_usage_line(error))
+        sys.exit(WRONG_USE)
+    except KeepwarmError as error:
+        complain(f"keepwarm: {error}")
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains once more on its way out
+        sys.exit(PIPE_CLOSED)
+    sys.exit(answer if isinstance(answer, int) else 0)
+
+
+def complain(line: str) -> None:
+    """One line on stderr, whatever line breaks a value carries."""
+    click.echo(" ".join(line.splitlines()), err=True)
+
+
+def _usage_line(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context else "keepwarm"
+    return f"{command}: {error.format_message()} ({command} --help)"
