@@ -1,0 +1,215 @@
+"""The journal: every accepted reading in order of arrival, durable, read by each consumer at its own pace.
+
+A reading is *accepted* when ``append`` has returned. The journal is the only spool: it takes readings while everything behind it
+is down, and keeps them for ``max_days``, longer for a consumer that has not read them yet, until ``max_bytes`` are full.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from domain.reading import Readings
+from store.packing import DamagedError, pack, unpack
+from store.retention import Backlog, Pruned, autonomy_h, backlog, prune, used_bytes
+from store.sqlite import Database
+
+BATCH_READINGS = 50_000  # larger appends become several batches of one transaction, so that readers need not hold them whole
+_PAGE_BYTES = 16_384  # blobs of 2 kB (1 000 readings) fill pages of 4 kB badly: 4.1 bytes a reading instead of 2.4
+
+_VERSION = 1
+# AUTOINCREMENT: a sequence is never given twice, whatever was pruned. ``*_total`` count up to and with this batch, so that sums
+# over any stretch are differences of two rows.
+_LAYOUT = (
+    """CREATE TABLE batches (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        first_measured_at INTEGER NOT NULL,
+        last_measured_at INTEGER NOT NULL,
+        first_received_at INTEGER NOT NULL,
+        last_received_at INTEGER NOT NULL,
+        readings INTEGER NOT NULL,
+        readings_total INTEGER NOT NULL,
+        bytes_total INTEGER NOT NULL,
+        packed BLOB NOT NULL
+    )""",
+    "CREATE TABLE cursors (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL)",
+    "CREATE TABLE losses (id INTEGER PRIMARY KEY CHECK (id = 1), batches INTEGER NOT NULL, readings INTEGER NOT NULL)",
+    "INSERT INTO losses VALUES (1, 0, 0)",
+    # A new journal counts on from the time of its making: a cursor kept elsewhere from a journal that was lost then points before
+    # everything in the new one, not beyond it.
+    "INSERT INTO sqlite_sequence (name, seq) VALUES ('batches', {made_at})",
+)
+_INSERT = """INSERT INTO batches
+    (first_measured_at, last_measured_at, first_received_at, last_received_at, readings, readings_total, bytes_total, packed)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+
+_log = structlog.get_logger()
+
+
+class Journal:
+    """The journal of one site, in ``journal.db``: one process appends, any number of processes read at the same time.
+
+    ``damaged`` counts the batches that this object found altered on the disk and skipped. Every method raises StoreError when the
+    file can't be read or written (disk full, locked): nothing is half done then.
+    """
+
+    def __init__(self, path: Path, max_days: float = 7.0, max_bytes: int = 2_000_000_000) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        layout = [statement.replace("{made_at}", str(time.time_ns() // 1_000_000)) for statement in _LAYOUT]
+        self._database = Database(path, layout, _VERSION, page_bytes=_PAGE_BYTES)
+        self._max_days = max_days
+        self._max_bytes = max_bytes
+        self._seen_damaged: set[int] = set()
+
+    @property
+    def damaged(self) -> int:
+        """How many batches this object found altered on the disk and skipped."""
+        return len(self._seen_damaged)
+
+    # ── the collector's side ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def append(self, readings: Readings) -> int:
+        """Accepts the readings: they are on the disk when this returns. Gives the sequence of their (last) batch.
+
+        Without readings nothing is written.
+        """
+        if not len(readings):
+            return self.last()
+        pieces = [readings.take(slice(at, at + BATCH_READINGS)) for at in range(0, len(readings), BATCH_READINGS)]
+        packed = [pack(piece) for piece in pieces]
+        with self._database.writing() as connection:
+            totals = connection.execute("SELECT readings_total, bytes_total FROM batches ORDER BY sequence DESC LIMIT 1").fetchone()
+            readings_total, bytes_total = totals or (0, 0)
+            sequence = 0
+            for piece, block in zip(pieces, packed, strict=True):
+                readings_total += len(piece)
+                bytes_total += len(block)
+                row = (*_span(piece.measured_at), *_span(piece.received_at), len(piece), readings_total, bytes_total, block)
+                sequence = connection.execute(_INSERT, row).lastrowid or 0
+        return sequence
+
+    # ── the consumers' side ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, after: int, max_readings: int = 200_000) -> tuple[int, Readings]:
+        """The readings that arrived after the batch ``after``, in order of arrival, and the cursor to go on from.
+
+        Whole batches: at least one, then as many as begin within ``max_readings``. When there are none: ``after`` and no readings.
+        Damaged batches are skipped and counted; the cursor goes past them.
+        """
+        rows: list[tuple[int, bytes]] = []
+        found = 0
+        with self._database.stepping(
+            "SELECT sequence, readings, packed FROM batches WHERE sequence > ? ORDER BY sequence", (after,)
+        ) as cursor:
+            for sequence, count, packed in cursor:
+                rows.append((sequence, packed))
+                found += count
+                if found >= max_readings:
+                    break
+        if not rows:
+            return after, Readings.empty()
+        return rows[-1][0], Readings.concat(list(self._unpacked(rows)))
+
+    def read_measured(self, after: int, points: NDArray[np.int32] | Sequence[int], from_ms: int, to_ms: int) -> Readings:
+        """Readings of these points measured in [from_ms, to_ms) that arrived after the batch ``after``, in order of arrival."""
+        wanted = np.unique(np.asarray(points, np.int32))
+        statement = """SELECT sequence, packed FROM batches
+            WHERE sequence > ? AND last_measured_at >= ? AND first_measured_at < ? ORDER BY sequence"""
+        parts: list[Readings] = []
+        with self._database.stepping(statement, (after, from_ms, to_ms)) as cursor:
+            for batch in self._unpacked(cursor):
+                inside = (batch.measured_at >= from_ms) & (batch.measured_at < to_ms) & np.isin(batch.point, wanted)
+                parts.append(batch.take(inside))
+        return Readings.concat(parts)
+
+    def last(self) -> int:
+        """The sequence of the newest batch; the number everything comes after where there is none yet."""
+        return int(self._database.rows("SELECT seq FROM sqlite_sequence WHERE name = 'batches'")[0][0])
+
+    def before_newest(self, readings: int) -> int:
+        """The cursor after which about this many of the newest readings lie (whole batches, at least as many where there are)."""
+        newest = self._database.rows("SELECT readings_total FROM batches ORDER BY sequence DESC LIMIT 1")
+        first = self._database.rows("SELECT sequence FROM batches ORDER BY sequence LIMIT 1")
+        if not newest:
+            return self.last()
+        low, high = first[0][0] - 1, self.last()  # sequences follow one another without gaps
+        while high - low > 1:
+            middle = (low + high) // 2
+            total = self._database.rows("SELECT readings_total FROM batches WHERE sequence >= ? ORDER BY sequence LIMIT 1", (middle,))[0][0]
+            low, high = (middle, high) if newest[0][0] - total >= readings else (low, middle)
+        return int(low)
+
+    def cursor(self, name: str) -> int:
+        """Where this consumer stands: it has read up to and with this batch; 0 for one that never advanced."""
+        rows = self._database.rows("SELECT sequence FROM cursors WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
+
+    def cursors(self) -> dict[str, int]:
+        """Every consumer that ever advanced, and where it stands."""
+        return dict(self._database.rows("SELECT name, sequence FROM cursors ORDER BY name"))
+
+    def advance(self, name: str, sequence: int) -> None:
+        """Remembers durably that this consumer is done up to and with this batch; a lower number makes it read again."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence", (name, sequence)
+            )
+
+    def forget(self, name: str) -> None:
+        """Removes a consumer that is no more, so that nothing is kept for it."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM cursors WHERE name = ?", (name,))
+
+    # ── retention ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def prune(self, now_ms: int) -> Pruned:
+        """Deletes the oldest batches: those older than ``max_days`` that every consumer has read; and, while the file holds more
+        than ``max_bytes``, also younger ones, in the end even unread ones, which are counted as lost.
+
+        The newest batch always stays. While no consumer has ever advanced, everything counts as unread.
+        """
+        pruned = prune(self._database, now_ms, self._max_days, self._max_bytes)
+        if pruned.lost:
+            _log.error("journal full: unread readings deleted", readings=pruned.lost, max_bytes=self._max_bytes)
+        return pruned
+
+    def lost(self) -> int:
+        """How many readings were ever deleted before every consumer had read them."""
+        return int(self._database.rows("SELECT readings FROM losses")[0][0])
+
+    def used_bytes(self) -> int:
+        """How many bytes of the file hold something."""
+        return used_bytes(self._database)
+
+    def backlog(self, name: str) -> Backlog:
+        """What this consumer has not read yet."""
+        return backlog(self._database, self.cursor(name))
+
+    def autonomy_h(self) -> float:
+        """For how many more hours everything behind the journal may stay down before an unread reading is lost.
+
+        The bytes that unread batches don't fill, divided by the recent inflow; infinite while there is none to judge by.
+        """
+        return autonomy_h(self._database, self._max_bytes)
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._database.close()
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _unpacked(self, rows: Iterable[tuple[int, bytes]]) -> Iterator[Readings]:
+        for sequence, packed in rows:
+            try:
+                yield unpack(packed)
+            except DamagedError as error:
+                if sequence not in self._seen_damaged:
+                    self._seen_damaged.add(sequence)
+                    _log.error("journal: damaged batch skipped", path=str(self._database.path), sequence=sequence, reason=str(error))
+
+
+def _span(column: NDArray[np.int64]) -> tuple[int, int]:
+    return int(column.min()), int(column.max())

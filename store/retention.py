@@ -1,0 +1,134 @@
+"""How much the journal keeps, and for how long it can go on alone: rules over the table of its batches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from store.sqlite import Database
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+_INFLOW_BATCHES = 1_000  # the recent inflow is that of the last so many batches
+_AT_ONCE = 500  # batches deleted in one transaction: the collector's commits wait for it
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What one pruning deleted. ``lost`` are the readings among them that some consumer had not read yet."""
+
+    batches: int = 0
+    readings: int = 0
+    lost: int = 0
+
+    def __add__(self, other: "Pruned") -> "Pruned":
+        return Pruned(self.batches + other.batches, self.readings + other.readings, self.lost + other.lost)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What one consumer has not read yet; ``oldest_received_at`` is None when there is nothing."""
+
+    batches: int
+    readings: int
+    oldest_received_at: int | None
+
+
+def prune(database: Database, now_ms: int, max_days: float, max_bytes: int) -> Pruned:
+    """Deletes the oldest batches: read by all and past their days first, then as many as the file is too large by."""
+    until_ms = now_ms - round(max_days * DAY_MS)
+    aged = _in_steps(database, lambda: _aged(database, until_ms))
+    return aged + _in_steps(database, lambda: _excess(database, max_bytes))
+
+
+def used_bytes(database: Database) -> int:
+    """How many bytes of the file hold something."""
+    pages, free, size = (database.rows(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count", "page_size"))
+    return int((pages - free) * size)
+
+
+def backlog(database: Database, cursor: int) -> Backlog:
+    """What came after this batch."""
+    oldest = database.rows(
+        "SELECT sequence, readings_total - readings, first_received_at FROM batches WHERE sequence > ? ORDER BY sequence LIMIT 1", (cursor,)
+    )
+    if not oldest:
+        return Backlog(0, 0, None)
+    first, before, received_at = oldest[0]
+    last, total = database.rows("SELECT sequence, readings_total FROM batches ORDER BY sequence DESC LIMIT 1")[0]
+    return Backlog(last - first + 1, total - before, received_at)
+
+
+def autonomy_h(database: Database, max_bytes: int) -> float:
+    """Hours of the recent inflow that fit into what unread batches leave of ``max_bytes``; infinite without an inflow."""
+    rows = database.rows("SELECT sequence, last_received_at, bytes_total FROM batches ORDER BY sequence DESC LIMIT 1")
+    if not rows:
+        return float("inf")
+    newest, newest_at, bytes_newest = rows[0]
+    oldest_at, bytes_oldest = database.rows(
+        "SELECT last_received_at, bytes_total FROM batches WHERE sequence >= ? ORDER BY sequence LIMIT 1", (newest - _INFLOW_BATCHES,)
+    )[0]
+    if newest_at <= oldest_at:
+        return float("inf")
+    # Pages, indices and gaps of the file, for each byte of a batch.
+    file_bytes = used_bytes(database) / max(1, bytes_newest - _bytes_before(database, 0))
+    room = max_bytes - (bytes_newest - _bytes_before(database, read_by_all(database) + 1)) * file_bytes
+    inflow = (bytes_newest - bytes_oldest) * file_bytes / (newest_at - oldest_at)
+    return float(max(0.0, room) / inflow / HOUR_MS)
+
+
+def read_by_all(database: Database) -> int:
+    """The batch up to which every consumer has read; 0 while none has ever advanced: then everything is unread."""
+    return int(database.rows("SELECT coalesce(min(sequence), 0) FROM cursors")[0][0])
+
+
+def _bytes_before(database: Database, sequence: int) -> int:
+    """``bytes_total`` as it was before the first batch that is not older than this one."""
+    rows = database.rows("SELECT bytes_total - length(packed) FROM batches WHERE sequence >= ? ORDER BY sequence LIMIT 1", (sequence,))
+    rows = rows or database.rows("SELECT bytes_total FROM batches ORDER BY sequence DESC LIMIT 1")
+    return int(rows[0][0])
+
+
+def _aged(database: Database, until_ms: int) -> int | None:
+    """The last of the oldest batches that are past their days and read by all, of as many as one step deletes."""
+    statement = "SELECT sequence, last_received_at FROM batches WHERE sequence <= ? ORDER BY sequence LIMIT ?"
+    last = None
+    for sequence, received_at in database.rows(statement, (read_by_all(database), _AT_ONCE)):
+        if received_at >= until_ms:
+            break
+        last = sequence
+    return last
+
+
+def _excess(database: Database, max_bytes: int) -> int | None:
+    """The last of the oldest batches that the file must lose to fit, of as many as one step deletes."""
+    excess = used_bytes(database) - max_bytes
+    last = None
+    for sequence, size in database.rows("SELECT sequence, length(packed) FROM batches ORDER BY sequence LIMIT ?", (_AT_ONCE,)):
+        if excess <= 0:
+            break
+        last, excess = sequence, excess - size
+    return last
+
+
+def _in_steps(database: Database, up_to: Callable[[], int | None]) -> Pruned:
+    total = Pruned()
+    while (last := up_to()) is not None:
+        step = _delete(database, last)
+        if not step.batches:
+            break
+        total += step
+    return total
+
+
+def _delete(database: Database, last: int) -> Pruned:
+    """Deletes the batches up to and with this one; never the newest, which carries the sums on."""
+    with database.writing() as connection:
+        read = read_by_all(database)
+        doomed = "FROM batches WHERE sequence <= ? AND sequence < (SELECT max(sequence) FROM batches)"
+        batches, readings, lost_batches, lost = connection.execute(
+            f"SELECT count(*), coalesce(sum(readings), 0), count(*) FILTER (WHERE sequence > ?), "
+            f"coalesce(sum(readings) FILTER (WHERE sequence > ?), 0) {doomed}",
+            (read, read, last),
+        ).fetchone()
+        connection.execute(f"DELETE {doomed}", (last,))
+        connection.execute("UPDATE losses SET batches = batches + ?, readings = readings + ?", (lost_batches, lost))
+    return Pruned(batches, readings, lost)

@@ -1,0 +1,108 @@
+"""One SQLite file as the stores use it: WAL, every commit on the disk, many processes at once."""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from domain.errors import StoreError
+
+BUSY_S = 30.0
+_PAUSE_S = 0.01
+
+
+class Database:
+    """A connection to one file, safe for the threads of one process; other processes open the file for themselves.
+
+    ``layout`` are the statements that make the tables of a new file, ``version`` is the number of that layout. Every method
+    raises StoreError where SQLite can't do what is asked (disk full, locked for too long, damaged).
+    """
+
+    def __init__(self, path: Path, layout: Sequence[str], version: int, *, page_bytes: int = 4096) -> None:
+        self.path = path
+        self.lock = RLock()
+        with self._errors():
+            self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._settings(page_bytes)
+            self._lay_out(layout, version)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that holds the file's write lock from its start; on the disk when the block ends, undone when it fails."""
+        with self.lock, self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows that one statement finds."""
+        with self.lock, self._errors():
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def stepping(self, statement: str, values: Sequence[Any] = ()) -> Iterator[sqlite3.Cursor]:
+        """The rows of one statement, fetched one by one: for rows too large to hold all at once."""
+        with self.lock, self._errors():
+            cursor = self._connection.execute(statement, values)
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+    def close(self) -> None:
+        """Gives the file back."""
+        with self.lock:
+            self._connection.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def _settings(self, page_bytes: int) -> None:
+        with self._errors():
+            self._connection.execute(f"PRAGMA page_size = {page_bytes}")  # heeded by a new file only
+        # SQLite does not wait for the busy timeout when two processes turn a new file to WAL at once.
+        deadline = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise StoreError(f"{self.path}: {error}") from error
+                time.sleep(_PAUSE_S)
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path}: {error}") from error
+        with self._errors():
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA secure_delete = OFF")
+
+    def _lay_out(self, layout: Sequence[str], version: int) -> None:
+        if self._version() == version:
+            return
+        with self.writing() as connection:
+            found = self._version()
+            if found not in {0, version}:
+                raise StoreError(f"{self.path}: its layout is {found}, this version of Keepwarm knows {version}")
+            if found == 0:
+                for statement in layout:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version}")
+
+    def _version(self) -> int:
+        return int(self.rows("PRAGMA user_version")[0][0])
