@@ -87,17 +87,18 @@ class Policy:
         """``valid_from`` of each version that has no such temperature schedule."""
         return [version.valid_from for version in self.versions if table not in version.schedules]
 
-    def timeline(self, table: str, zone: ZoneInfo, from_ms: int, to_ms: int) -> Timeline:
-        """The steps of the limit over [from_ms, to_ms), exact to the second also where the zone's clocks are put forward or back."""
+    def timeline(self, table: str | None, zone: ZoneInfo, from_ms: int, to_ms: int) -> Timeline:
+        """The steps of the limit over [from_ms, to_ms), exact to the second also where the zone's clocks are put forward or back.
+
+        Without a table the limit is 0 in season: what is left is the season itself.
+        """
         at: list[int] = []
         limits: list[float] = []
         days: list[bool] = []
         for instant_ms in self._candidates(table, zone, from_ms, to_ms):
             local = datetime.fromtimestamp(instant_ms / 1000, zone)
             second = local.hour * 3600 + local.minute * 60 + local.second
-            version = self.version_at(local.date())
-            judged = version is not None and version.in_season(local.date())
-            limit_c = version.limit_c(table, second) if version is not None and judged else float("nan")
+            limit_c = self._limit_c(table, local.date(), second)
             day = DAY_FROM_S <= second < DAY_TO_S
             same = bool(at) and days[-1] == day and (limits[-1] == limit_c or (limits[-1] != limits[-1] and limit_c != limit_c))
             if not same:
@@ -106,11 +107,30 @@ class Policy:
                 days.append(day)
         return Timeline(np.array(at, np.int64), np.array(limits, np.float64), np.array(days, np.bool_))
 
-    def _candidates(self, table: str, zone: ZoneInfo, from_ms: int, to_ms: int) -> list[int]:
+    def seasons(self, zone: ZoneInfo, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
+        """The spans of [from_ms, to_ms) that lie in season, as (from, to) in UTC ms, in order and apart."""
+        steps = self.timeline(None, zone, from_ms, to_ms)
+        spans: list[tuple[int, int]] = []
+        for start, stop, limit_c in zip(steps.at.tolist(), [*steps.at[1:].tolist(), to_ms], steps.limit_c.tolist(), strict=True):
+            if limit_c != limit_c:
+                continue
+            if spans and spans[-1][1] == start:
+                spans[-1] = (spans[-1][0], stop)
+            else:
+                spans.append((start, stop))
+        return spans
+
+    def _limit_c(self, table: str | None, day: date, second_of_day: int) -> float:
+        version = self.version_at(day)
+        if version is None or not version.in_season(day):
+            return float("nan")
+        return 0.0 if table is None else version.limit_c(table, second_of_day)
+
+    def _candidates(self, table: str | None, zone: ZoneInfo, from_ms: int, to_ms: int) -> list[int]:
         """Every instant of [from_ms, to_ms) at which the limit may step, and from_ms itself."""
         edges_s = {0, DAY_FROM_S, DAY_TO_S}
         for version in self.versions:
-            edges_s.update(window.from_s for window in version.schedules.get(table, ()))
+            edges_s.update(window.from_s for window in version.schedules.get(table or "", ()))
         instants = {from_ms}
         for day in _local_days(zone, from_ms, to_ms):
             for edge_s in edges_s:
