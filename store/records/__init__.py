@@ -1,1 +1,5 @@
-"""The records: alarms, outages, complaints, notices, accounts, audit. SQLAlchemy Core; SQLite by default, PostgreSQL by setting."""
+"""The records: alarms, outages, notices, complaints and the rest that people and law ask for, in a relational database."""
+
+from store.records.engine import open_records, reading
+
+__all__ = ["open_records", "reading"]

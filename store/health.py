@@ -1,0 +1,60 @@
+"""What each process last said of itself: one small JSON file per component in ``DATA/health``."""
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = "health"
+
+
+@dataclass(frozen=True)
+class Health:
+    """The last word of one component: ``at_ms`` by the site's clock, ``wall_at_ms`` by life's, and what it says of itself."""
+
+    component: str
+    at_ms: int
+    wall_at_ms: int
+    pid: int
+    detail: dict[str, Any]
+
+
+def write_health(data: Path, component: str, at_ms: int, detail: dict[str, Any]) -> None:
+    """Writes what a component says of itself, for ``read_health`` in any process.
+
+    ``at_ms`` is now by the site's clock. Numbers that are not finite become null. A full disk is not worth stopping for: then the old
+    file stays and tells its age.
+    """
+    word = {"component": component, "at_ms": at_ms, "wall_at_ms": time.time_ns() // 1_000_000, "pid": os.getpid(), "detail": _plain(detail)}
+    path = data / FOLDER / f"{component}.json"
+    part = path.with_name(f".{component}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(word, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+
+
+def read_health(data: Path) -> list[Health]:
+    """The last word of every component, by name; files that can't be read are left out."""
+    found = []
+    for path in sorted((data / FOLDER).glob("[!.]*.json")):
+        try:
+            found.append(Health(**json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError):
+            continue
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,122 @@
+"""Opening the records: one SQLite file, or PostgreSQL where several hosts share them."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from domain.errors import ConfigError, Mistake, StoreError
+
+BUSY_MS = 30_000
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_READING = "keepwarm_reading"
+_POSTGRES_LOCK = 0x6B656570  # "keep": the advisory lock under which one process migrates
+
+
+def open_records(url: str | Path) -> Engine:
+    """The records at this address, made and migrated to the newest layout if need be; safe when many processes start at once.
+
+    ``url`` is a path of a SQLite file, ``sqlite:///…`` or ``postgresql://…``. Transactions of the engine may write; those that only
+    read use ``reading(engine)``. Raises ConfigError for an address that can't be one, StoreError when the database can't be opened.
+    """
+    address = _address(url)
+    engine = create_engine(address, pool_pre_ping=address.get_backend_name() != "sqlite")
+    if address.get_backend_name() == "sqlite":
+        _as_sqlite(engine)
+    try:
+        _migrate(engine)
+    except (SQLAlchemyError, OSError, CommandError) as error:  # CommandError: a layout of a newer Keepwarm
+        engine.dispose()
+        raise StoreError(f"{address.render_as_string()}: {_first_line(error)}") from error
+    return engine
+
+
+def reading(engine: Engine) -> Engine:
+    """The same records for transactions that only read: on SQLite they neither wait for a writer nor hold one up."""
+    return engine.execution_options(**{_READING: True})
+
+
+def migrations() -> Config:
+    """Alembic's configuration of the records' migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "layout_%%(rev)s")
+    return config
+
+
+def _address(url: str | Path) -> URL:
+    if isinstance(url, Path) or "://" not in url:
+        return URL.create("sqlite", database=str(url))
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(Mistake("site.toml", "a path, sqlite:///… or postgresql://…", key="records", value=url)) from error
+    if address.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ConfigError(Mistake("site.toml", "a path, sqlite:///… or postgresql://…", key="records", value=address.render_as_string()))
+    return address
+
+
+def _as_sqlite(engine: Engine) -> None:
+    database = engine.url.database
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+
+    @event.listens_for(engine, "connect")
+    def settings(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # transactions begin below, not where sqlite3 guesses
+        cursor = connection.cursor()
+        for pragma in (f"busy_timeout = {BUSY_MS}", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and then writes fails at once when another has written in between: no time-out helps.
+        # So whoever may write takes the lock at the beginning.
+        only_reads = connection.get_execution_options().get(_READING, False)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+
+
+def _migrate(engine: Engine) -> None:
+    config = migrations()
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    with _alone(engine), engine.begin() as connection:
+        if MigrationContext.configure(connection).get_current_revision() != newest:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Holds what keeps other processes from migrating the same records."""
+    database = engine.url.database
+    if engine.dialect.name == "sqlite":
+        if not database or database == ":memory:":
+            yield
+            return
+        with Path(f"{database}.lock").open("w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _POSTGRES_LOCK})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _POSTGRES_LOCK})
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

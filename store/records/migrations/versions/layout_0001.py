@@ -1,0 +1,280 @@
+"""The first layout."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Makes the tables."""
+    op.create_table(
+        "accounts",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("password_hash", sa.String(length=255), nullable=True),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_accounts")),
+    )
+    op.create_table(
+        "alarms",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("station_id", sa.String(length=128), nullable=True),
+        sa.Column("building_id", sa.String(length=128), nullable=True),
+        sa.Column("pending_at", sa.BigInteger(), nullable=False),
+        sa.Column("raised_at", sa.BigInteger(), nullable=False),
+        sa.Column("cleared_at", sa.BigInteger(), nullable=True),
+        sa.Column("cleared_reason", sa.String(length=32), nullable=True),
+        sa.Column("no_data_at", sa.BigInteger(), nullable=True),
+        sa.Column("value", sa.Float(), nullable=True),
+        sa.Column("limit_value", sa.Float(), nullable=True),
+        sa.Column("policy", sa.String(length=128), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=128), nullable=True),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("shelved_until", sa.BigInteger(), nullable=True),
+        sa.Column("shelved_by", sa.String(length=128), nullable=True),
+        sa.Column("shelved_reason", sa.Text(), nullable=True),
+        sa.Column("suppressed_by", sa.String(length=160), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alarms")),
+        sa.UniqueConstraint("kind", "subject", "raised_at", name=op.f("uq_alarms_kind_subject_raised_at")),
+    )
+    op.create_index(op.f("ix_alarms_building_id"), "alarms", ["building_id"])
+    op.create_index(op.f("ix_alarms_cleared_at"), "alarms", ["cleared_at"])
+    op.create_index(op.f("ix_alarms_raised_at"), "alarms", ["raised_at"])
+    op.create_index(op.f("ix_alarms_station_id"), "alarms", ["station_id"])
+    op.create_table(
+        "audit",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=True),
+        sa.Column("after", sa.JSON(), nullable=True),
+        sa.Column("refused", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+    )
+    op.create_index(op.f("ix_audit_at"), "audit", ["at"])
+    op.create_table(
+        "complaints",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("origin", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("station_id", sa.String(length=128), nullable=True),
+        sa.Column("building_id", sa.String(length=128), nullable=True),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("merged_into", _KEY, nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["merged_into"], ["complaints.id"], name=op.f("fk_complaints_merged_into")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_complaints")),
+        sa.UniqueConstraint("kind", "origin", "subject", "opened_at", name=op.f("uq_complaints_kind_origin_subject_opened_at")),
+    )
+    op.create_index(op.f("ix_complaints_building_id"), "complaints", ["building_id"])
+    op.create_index(op.f("ix_complaints_opened_at"), "complaints", ["opened_at"])
+    op.create_index(op.f("ix_complaints_station_id"), "complaints", ["station_id"])
+    op.create_index(op.f("ix_complaints_subject"), "complaints", ["subject"])
+    op.create_table(
+        "events",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sa.UniqueConstraint("event", "subject", "at", name="uq_events_event_subject_at"),
+    )
+    op.create_index(op.f("ix_events_at"), "events", ["at"])
+    op.create_index(op.f("ix_events_subject"), "events", ["subject"])
+    op.create_table(
+        "invitations",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("account", sa.String(length=128), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_invitations")),
+    )
+    op.create_table(
+        "kept",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_kept")),
+    )
+    op.create_table(
+        "outages",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("station_id", sa.String(length=128), nullable=True),
+        sa.Column("source_id", sa.String(length=128), nullable=True),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_earliest", sa.BigInteger(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_seen_at", sa.BigInteger(), nullable=True),
+        sa.Column("cause", sa.String(length=64), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("parent_id", _KEY, nullable=True),
+        sa.Column("stations", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["parent_id"], ["outages.id"], name=op.f("fk_outages_parent_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outages")),
+        sa.UniqueConstraint("subject", "opened_at", name=op.f("uq_outages_subject_opened_at")),
+    )
+    op.create_index(op.f("ix_outages_source_id"), "outages", ["source_id"])
+    op.create_index("ix_outages_state_subject", "outages", ["state", "subject"])
+    op.create_index(op.f("ix_outages_station_id"), "outages", ["station_id"])
+    op.create_index(op.f("ix_outages_subject"), "outages", ["subject"])
+    op.create_table(
+        "room_days",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("room_id", sa.String(length=128), nullable=False),
+        sa.Column("building_id", sa.String(length=128), nullable=True),
+        sa.Column("station_id", sa.String(length=128), nullable=True),
+        sa.Column("judged_ms", sa.BigInteger(), nullable=False),
+        sa.Column("compliant_ms", sa.BigInteger(), nullable=False),
+        sa.Column("breach_ms", sa.BigInteger(), nullable=False),
+        sa.Column("unknown_ms", sa.BigInteger(), nullable=False),
+        sa.Column("breach_day_ms", sa.BigInteger(), nullable=False),
+        sa.Column("breach_night_ms", sa.BigInteger(), nullable=False),
+        sa.Column("deficit_kh", sa.Float(), nullable=False),
+        sa.Column("longest_breach_ms", sa.BigInteger(), nullable=False),
+        sa.Column("min_c", sa.Float(), nullable=True),
+        sa.Column("max_c", sa.Float(), nullable=True),
+        sa.Column("mean_c", sa.Float(), nullable=True),
+        sa.Column("readings", sa.Integer(), nullable=False),
+        sa.Column("readings_breach", sa.Integer(), nullable=False),
+        sa.Column("computed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "room_id", name=op.f("pk_room_days")),
+    )
+    op.create_table(
+        "alarm_transitions",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("alarm_id", _KEY, nullable=False),
+        sa.Column("from_state", sa.String(length=32), nullable=False),
+        sa.Column("to_state", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["alarm_id"], ["alarms.id"], name=op.f("fk_alarm_transitions_alarm_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alarm_transitions")),
+    )
+    op.create_index(op.f("ix_alarm_transitions_alarm_id"), "alarm_transitions", ["alarm_id"])
+    op.create_table(
+        "complaint_rooms",
+        sa.Column("complaint_id", _KEY, nullable=False),
+        sa.Column("room_id", sa.String(length=128), nullable=False),
+        sa.Column("raised_at", sa.BigInteger(), nullable=False),
+        sa.Column("attached_at", sa.BigInteger(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_complaint_rooms_complaint_id")),
+        sa.PrimaryKeyConstraint("complaint_id", "room_id", "raised_at", name=op.f("pk_complaint_rooms")),
+    )
+    op.create_table(
+        "complaint_transitions",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("complaint_id", _KEY, nullable=False),
+        sa.Column("from_state", sa.String(length=32), nullable=False),
+        sa.Column("to_state", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_complaint_transitions_complaint_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_complaint_transitions")),
+    )
+    op.create_index(op.f("ix_complaint_transitions_complaint_id"), "complaint_transitions", ["complaint_id"])
+    op.create_table(
+        "notices",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("outage_id", _KEY, nullable=True),
+        sa.Column("planned_stop", sa.String(length=255), nullable=True),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("published_at", sa.BigInteger(), nullable=True),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("late", sa.Boolean(), nullable=False),
+        sa.Column("stations", sa.JSON(), nullable=False),
+        sa.Column("households", sa.Integer(), nullable=True),
+        sa.Column("title_zh", sa.Text(), nullable=False),
+        sa.Column("title_en", sa.Text(), nullable=False),
+        sa.Column("text_zh", sa.Text(), nullable=False),
+        sa.Column("text_en", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["outage_id"], ["outages.id"], name=op.f("fk_notices_outage_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
+        sa.UniqueConstraint("outage_id", name=op.f("uq_notices_outage_id")),
+        sa.UniqueConstraint("planned_stop", name=op.f("uq_notices_planned_stop")),
+    )
+    op.create_index(op.f("ix_notices_due_at"), "notices", ["due_at"])
+    op.create_table(
+        "outage_transitions",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("outage_id", _KEY, nullable=False),
+        sa.Column("from_state", sa.String(length=32), nullable=False),
+        sa.Column("to_state", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["outage_id"], ["outages.id"], name=op.f("fk_outage_transitions_outage_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outage_transitions")),
+    )
+    op.create_index(op.f("ix_outage_transitions_outage_id"), "outage_transitions", ["outage_id"])
+    op.create_table(
+        "sessions",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("account", sa.String(length=128), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["account"], ["accounts.name"], name=op.f("fk_sessions_account")),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sessions")),
+    )
+    op.create_index(op.f("ix_sessions_account"), "sessions", ["account"])
+    op.create_table(
+        "notice_transitions",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("notice_id", _KEY, nullable=False),
+        sa.Column("from_state", sa.String(length=32), nullable=False),
+        sa.Column("to_state", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["notice_id"], ["notices.id"], name=op.f("fk_notice_transitions_notice_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_transitions")),
+    )
+    op.create_index(op.f("ix_notice_transitions_notice_id"), "notice_transitions", ["notice_id"])
+
+
+def downgrade() -> None:
+    """Removes them."""
+    for table in (
+        "notice_transitions",
+        "sessions",
+        "outage_transitions",
+        "notices",
+        "complaint_transitions",
+        "complaint_rooms",
+        "alarm_transitions",
+        "room_days",
+        "outages",
+        "kept",
+        "invitations",
+        "events",
+        "complaints",
+        "audit",
+        "alarms",
+        "accounts",
+    ):
+        op.drop_table(table)
