@@ -1,0 +1,144 @@
+"""The processes of a site, each of which can run alone: ``collect``, ``watch``, ``dashboard``, and a demo's ``simulate``."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+from domain.clock import Clock
+from domain.errors import ConfigError, Mistake
+from domain.site import Site
+from keepwarm.guard import end_with_parent
+from keepwarm.logs import log_to
+from keepwarm.supervise import stop_on_signals
+
+LOCK_WAIT_S = 6.0  # a predecessor whose supervisor was killed takes some seconds to end
+
+site_argument = click.argument("folder", metavar="SITE", type=click.Path(path_type=Path))
+supervised_option = click.option("--supervised", is_flag=True, hidden=True, help="Ends with stdin; logs to DATA/logs.")
+
+
+@contextmanager
+def site_process(name: str, folder: Path, *, supervised: bool) -> Iterator[tuple[Site, Clock]]:
+    """The site and its clock, for a process that is the only one of its name on this site while it runs.
+
+    Raises ConfigError for the site's mistakes, and when another process has it.
+    """
+    from store.site_folder import load_site
+
+    if supervised:
+        end_with_parent()
+    site = load_site(folder)
+    log_to(site.data / "logs" / f"{name}.log" if supervised else None)
+    log = structlog.get_logger(name)
+    with only_one(site.data / "health" / f"{name}.lock", f"keepwarm {name}"):
+        log.info("started", site=site.name, pid=os.getpid())
+        yield site, Clock.load(site.data / "clock.json")
+        log.info("stopped")
+
+
+@contextmanager
+def only_one(lock: Path, who: str, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+    """Holds the lock file while the body runs; the kernel frees it however the process ends.
+
+    Raises ConfigError when another process still holds it after ``wait_s`` seconds.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        deadline = time.monotonic() + wait_s
+        while not _locked(file.fileno()):
+            if time.monotonic() > deadline:
+                file.seek(0)
+                raise ConfigError(Mistake(who, "already runs on this site; stop it first", key="pid", value=file.read().strip()))
+            time.sleep(0.1)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Runs a coroutine on uvloop; SIGINT and SIGTERM set the event it is given."""
+    import uvloop
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await body(stop)
+
+    uvloop.run(run())
+
+
+@click.command()
+@site_argument
+@supervised_option
+def collect(folder: Path, *, supervised: bool) -> None:
+    """Reads SITE's devices and sensors into the journal, and forwards the journal to the history."""
+    from collector.collect import run_collect
+
+    with site_process("collect", folder, supervised=supervised) as (site, clock):
+        run_until_signal(lambda stop: run_collect(site, clock, stop))
+
+
+@click.command()
+@site_argument
+@supervised_option
+def watch(folder: Path, *, supervised: bool) -> None:
+    """Judges SITE's readings as they come: verdicts, alarms, outages, notices, complaints."""
+    from compliance.watch import run_watch
+
+    stop = stop_on_signals()
+    with site_process("watch", folder, supervised=supervised) as (site, clock):
+        run_watch(site, clock, stop)
+
+
+@click.command()
+@site_argument
+@click.option("--host", help="Address to listen on; the site's dashboard_host where left out.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; the site's dashboard_port where left out.")
+@click.option("--socket", "descriptor", type=int, hidden=True, help="A listening socket inherited from the supervisor.")
+@supervised_option
+def dashboard(folder: Path, *, host: str | None, port: int | None, descriptor: int | None, supervised: bool) -> None:
+    """Serves SITE's pages, its public board and its API."""
+    from dashboard.server import run_dashboard
+
+    with site_process("dashboard", folder, supervised=supervised) as (site, clock):
+        address = (host or site.dashboard_host, site.dashboard_port if port is None else port)
+        listening = listen(*address) if descriptor is None else socket.socket(fileno=descriptor)
+        run_dashboard(site, clock, *address, listening)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on this address.
+
+    Raises ConfigError when the address is in use, or is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(Mistake("dashboard", f"{reason}; give another with --port or dashboard_port", key=f"{host}:{port}")) from error
+    return listening

@@ -1,0 +1,49 @@
+"""``keepwarm run SITE``: collect, watch and dashboard of a site in one supervised whole."""
+
+from pathlib import Path
+
+import click
+
+from domain.site import Site
+from keepwarm.processes import listen, only_one, site_argument
+from keepwarm.supervise import Child, Supervisor, keepwarm_child, stop_on_signals
+
+
+def children_of(folder: Path, listening: int) -> list[Child]:
+    """The three processes of a site; the dashboard inherits the listening socket of this number."""
+    site = str(folder)
+    return [
+        keepwarm_child("collect", site),
+        keepwarm_child("watch", site),
+        keepwarm_child("dashboard", site, "--socket", str(listening), sockets=(listening,)),
+    ]
+
+
+def page_address(site: Site, port: int) -> str:
+    """Where a browser on this machine finds the page."""
+    host = "127.0.0.1" if site.dashboard_host in {"0.0.0.0", "::", ""} else site.dashboard_host  # noqa: S104 - compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def say(line: str) -> None:
+    """A line for the person who watches, at once."""
+    click.echo(line)
+
+
+@click.command()
+@site_argument
+@click.option("--port", type=click.IntRange(0, 65535), help="The page's port; the site's dashboard_port where left out.")
+def run(folder: Path, *, port: int | None) -> None:
+    """Runs SITE: collects, judges and shows it, until Ctrl-C; starts again what dies."""
+    from store.site_folder import load_site
+
+    stop = stop_on_signals()
+    site = load_site(folder)
+    with (
+        only_one(site.data / "health" / "run.lock", "keepwarm run", wait_s=0),
+        listen(site.dashboard_host, site.dashboard_port if port is None else port) as listening,
+    ):
+        supervisor = Supervisor(children_of(folder, listening.fileno()), site.data / "logs", say)
+        supervisor.start()
+        say(f"{site.name}: {page_address(site, listening.getsockname()[1])}  (logs: {site.data / 'logs'}; Ctrl-C ends it)")
+        supervisor.run(stop)
