@@ -67,7 +67,7 @@ def keepwarm() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits: 0 done, 1 bad news, 2 wrong use or input, 130 interrupted; no traceback for a mistake."""
     try:
-        answer = keepwarm.main(arguments, prog_name="keepwarm", standalone_mode=False)
+        answer = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except ConfigError as error:
         for mistake in error.mistakes:
@@ -88,6 +88,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains once more on its way out
         sys.exit(PIPE_CLOSED)
     sys.exit(answer if isinstance(answer, int) else 0)
+
+
+def _run(arguments: list[str]) -> object:
+    """What the command returned. Not by click's own ``main``, which takes a closed pipe for bad news (exit code 1)."""
+    if "_KEEPWARM_COMPLETE" in os.environ:  # the shell asks for completions
+        keepwarm.main(arguments, prog_name="keepwarm")
+    try:
+        with keepwarm.make_context("keepwarm", arguments) as context:
+            return keepwarm.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
 
 
 def complain(line: str) -> None:

@@ -54,9 +54,9 @@ def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> objec
     def fail(*_arguments: object, **_options: object) -> None:
         raise error
 
-    monkeypatch.setattr(command.keepwarm, "main", fail)
+    monkeypatch.setattr(command.keepwarm, "invoke", fail)
     with pytest.raises(SystemExit) as ended:
-        command.main([])
+        command.main(["status", "SITE"])
     return ended.value.code
 
 
