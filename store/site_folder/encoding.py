@@ -1,0 +1,73 @@
+"""Text as people's programs save it: UTF-8 with or without a mark, UTF-16 with one, GBK of a Chinese Excel."""
+
+import codecs
+import re
+from pathlib import Path
+
+from domain.errors import ConfigError, Mistake
+
+UTF_8 = "UTF-8"
+_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+# Two bytes of GBK; in written Chinese nearly all are of its older part GB 2312, which begins with A1A1.
+_PAIR = re.compile(rb"[\x00-\x7f]|([\x81-\xfe][\x40-\xfe])")
+_LIKELY_SHARE = 0.8
+
+
+def read_bytes(path: Path, shown: str) -> bytes:
+    """A file's bytes. ``shown`` is its name in messages.
+
+    Raises ConfigError when it is missing or can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(Mistake(shown, "no such file")) from None
+    except IsADirectoryError:
+        raise ConfigError(Mistake(shown, "a folder; a file belongs here")) from None
+    except OSError as error:
+        raise ConfigError(Mistake(shown, f"can't be read: {(error.strerror or str(error)).lower()}")) from error
+
+
+def decode(content: bytes, shown: str) -> str:
+    """The text in a file's bytes, without the mark at its start.
+
+    Raises ConfigError naming the encoding, as far as it can be told, when it is neither UTF-8, marked UTF-16 nor GBK.
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            try:
+                return content.decode(encoding).removeprefix("\ufeff")
+            except UnicodeDecodeError as error:
+                raise ConfigError(_mistake(content, shown, error.start, f"is marked as {encoding} and is not")) from error
+    try:
+        text = content.decode(UTF_8)
+    except UnicodeDecodeError as error:
+        if _is_gbk(content):
+            return content.decode("gbk")
+        raise ConfigError(_mistake(content, shown, error.start, f"is neither UTF-8 nor GBK{_looks_like(content)}")) from error
+    if "\x00" in text:
+        raise ConfigError(_mistake(content, shown, content.index(0), f"is no text{_looks_like(content)}"))
+    return text
+
+
+def _mistake(content: bytes, shown: str, position: int, fault: str) -> Mistake:
+    return Mistake(shown, f'the file {fault}; save it as UTF-8 (Excel: "CSV UTF-8")', line=content.count(b"\n", 0, position) + 1)
+
+
+def _is_gbk(content: bytes) -> bool:
+    """Whether these bytes are Chinese in GBK: Latin and Japanese letters often decode as GBK too, but to rare characters."""
+    try:
+        content.decode("gbk")
+    except UnicodeDecodeError:
+        return False
+    pairs = [pair for pair in _PAIR.findall(content) if pair]
+    common = sum(1 for pair in pairs if 0xA1 <= pair[0] <= 0xF7 and pair[1] >= 0xA1)
+    return common >= _LIKELY_SHARE * len(pairs)
+
+
+def _looks_like(content: bytes) -> str:
+    """What the encoding seems to be, to be put behind the fault; empty when nobody can tell."""
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(content[:100_000]).best()
+    return "" if best is None or best.encoding in ("ascii", "utf_8") else f" (it looks like {best.encoding})"

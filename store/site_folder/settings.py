@@ -1,0 +1,225 @@
+"""``site.toml``: the site's own settings, its stores, brokers and channels."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from domain.errors import ConfigError
+from domain.policy import Policy
+from domain.profile import MqttProfile, Profile
+from domain.site import Broker, Site, StoreSettings, Subscription
+from store.site_folder.fields import TomlTables
+from store.site_folder.policies import DEFAULT, load_policy
+from store.site_folder.profiles import topic_fault
+from store.site_folder.secret_names import NAME_FORM, absolute_secret, is_secret_name
+from store.site_folder.suggestion import nearest
+
+DEFAULT_TIMEZONE = "Asia/Shanghai"
+_TOP = ("name", "timezone", "policy", "hold_max_min", "station_hold_min", "room_interval_s", "hotline", "records_url", "data")
+_TABLES = ("journal", "history", "dashboard", "notices", "mqtt")
+_JOURNAL = ("days", "bytes")
+_HISTORY = ("kind", "url", "token", "org", "bucket", "database")
+_HISTORIES = ("parquet", "influxdb", "victoriametrics")
+_RECORDS = re.compile(r"(sqlite|postgresql)(\+\w+)?://.*")
+_FILES = ("ca_file", "certificate", "private_key")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What site.toml says, beside the brokers. ``policy`` is None when its file has mistakes (noted)."""
+
+    name: str
+    timezone: ZoneInfo
+    policy: Policy | None
+    data: Path
+    hold_max_min: float
+    station_hold_min: float
+    room_interval_s: float
+    hotline: str
+    records_url: str
+    stores: StoreSettings
+    dashboard_host: str
+    dashboard_port: int
+    publish: Literal["auto", "review"]
+
+
+def zone_named(name: object) -> ZoneInfo | None:
+    """The time zone of this name, None when there is none."""
+    if not isinstance(name, str) or not name or name.startswith("/"):
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def zone_fault(name: object) -> str:
+    """What to write instead of a zone that is not known."""
+    near = nearest(str(name), sorted(available_timezones())) if isinstance(name, str) else ""
+    hint = f"; {near}" if near.startswith("the nearest") else ""
+    return f'a time zone of the IANA list, such as "{DEFAULT_TIMEZONE}"{hint}'
+
+
+def read_settings(tables: TomlTables, folder: Path) -> Settings:
+    """The settings; defaults stand in for what is wrong (noted)."""
+    document = tables.file.document
+    tables.unknown(document, _TOP + _TABLES)
+    number = tables.number
+    dashboard, notices = tables.table(document, "dashboard"), tables.table(document, "notices")
+    tables.unknown(dashboard, ("host", "port"), "dashboard.")
+    tables.unknown(notices, ("publish",), "notices.")
+    return Settings(
+        name=tables.text(document, "name", folder.absolute().name),
+        timezone=_zone(tables, document),
+        policy=_policy(tables, document, folder),
+        data=folder / (tables.text(document, "data", "data") or "data"),
+        hold_max_min=number(document, "hold_max_min", 0, 10_080, Site.hold_max_min),
+        station_hold_min=number(document, "station_hold_min", 0, 1440, Site.station_hold_min),
+        room_interval_s=number(document, "room_interval_s", 0, 86_400, Site.room_interval_s),
+        hotline=tables.text(document, "hotline", ""),
+        records_url=_records_url(tables, document),
+        stores=_stores(tables, document, folder),
+        dashboard_host=tables.text(dashboard, "host", Site.dashboard_host, "dashboard."),
+        dashboard_port=_port(tables, dashboard),
+        publish=cast("Literal['auto', 'review']", tables.choice(notices, "publish", ("auto", "review"), "auto", "notices.")),
+    )
+
+
+def _zone(tables: TomlTables, document: Mapping[str, Any]) -> ZoneInfo:
+    name = document.get("timezone", DEFAULT_TIMEZONE)
+    zone = zone_named(name)
+    if zone is None:
+        tables.wrong("timezone", name, zone_fault(name))
+    return zone or ZoneInfo(DEFAULT_TIMEZONE)
+
+
+def _policy(tables: TomlTables, document: Mapping[str, Any], folder: Path) -> Policy | None:
+    name = tables.text(document, "policy", DEFAULT)
+    if name == DEFAULT:
+        return load_policy(DEFAULT)
+    if not (folder / name).is_file():
+        tables.wrong("policy", name, f'no such file in the site folder; leave the key out or write "{DEFAULT}" for the shipped policy')
+        return None
+    try:
+        return load_policy(folder / name, name)
+    except ConfigError as error:
+        tables.mistakes.extend(error.mistakes)
+        return None
+
+
+def _records_url(tables: TomlTables, document: Mapping[str, Any]) -> str:
+    url = tables.text(document, "records_url", "")
+    if url and not _RECORDS.fullmatch(url):
+        tables.wrong("records_url", url, "sqlite:///PATH or postgresql://HOST/DATABASE; leave it out for a file in the data folder")
+    return url
+
+
+def _port(tables: TomlTables, dashboard: Mapping[str, Any]) -> int:
+    port = dashboard.get("port", Site.dashboard_port)
+    if isinstance(port, int) and not isinstance(port, bool) and 0 <= port <= 65_535:
+        return port
+    tables.wrong("dashboard.port", port, "a port, 1 to 65535, or 0 for any free one")
+    return Site.dashboard_port
+
+
+def _stores(tables: TomlTables, document: Mapping[str, Any], folder: Path) -> StoreSettings:
+    journal, history = tables.table(document, "journal"), tables.table(document, "history")
+    tables.unknown(journal, _JOURNAL, "journal.")
+    tables.unknown(history, _HISTORY, "history.")
+    default = StoreSettings()
+    kind = tables.choice(history, "kind", _HISTORIES, default.history, "history.")
+    url = tables.text(history, "url", "", "history.")
+    if kind != "parquet" and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+        tables.wrong("history.url", url or None, f"the address of {kind}, such as http://127.0.0.1:8086")
+    return StoreSettings(
+        journal_days=tables.number(journal, "days", 0, inf, default.journal_days, "journal."),
+        journal_bytes=int(tables.number(journal, "bytes", 0, inf, default.journal_bytes, "journal.")),
+        history=kind,
+        history_url=url,
+        history_token=_secret(tables, history, "token", "history.", folder),
+        history_org=tables.text(history, "org", "", "history."),
+        history_bucket=tables.text(history, "bucket", default.history_bucket, "history."),
+        history_database=tables.text(history, "database", default.history_database, "history."),
+    )
+
+
+def _secret(tables: TomlTables, table: Mapping[str, Any], key: str, where: str, folder: Path) -> str:
+    name = tables.text(table, key, "", where) if isinstance(table.get(key, ""), str) else "?"
+    if not name or is_secret_name(name):
+        return absolute_secret(name, folder)
+    tables.wrong(f"{where}{key}", None, NAME_FORM)
+    return ""
+
+
+def read_brokers(
+    tables: TomlTables, folder: Path, site_name: str, profiles: Mapping[str, Profile], profile_names: Collection[str]
+) -> tuple[Broker, ...]:
+    """The MQTT brokers, ``[[mqtt]]``, with their subscriptions."""
+    brokers: list[Broker] = []
+    names: dict[str, str] = {}
+    for where, table in tables.tables(tables.file.document, "mqtt"):
+        first = names.setdefault(str(table.get("name")), where)
+        if "name" in table and first != where:
+            tables.wrong(f"{where}.name", table["name"], f"{first} has this name already; each broker has its own")
+        broker = _broker(tables, where, table, folder, site_name)
+        subscriptions = _subscriptions(tables, where, table, profiles, profile_names)
+        if broker is not None:
+            brokers.append(Broker(**broker, subscriptions=subscriptions))
+    return tuple(brokers)
+
+
+def _broker(tables: TomlTables, where: str, table: dict[str, Any], folder: Path, site_name: str) -> dict[str, Any] | None:
+    named = {"client_id": f"keepwarm-{site_name}", **{key: value for key, value in table.items() if key != "subscription"}}
+    password = _secret(tables, table, "password", f"{where}.", folder)
+    values = tables.values(Broker, {key: value for key, value in named.items() if key != "password"}, f"{where}.", ("subscriptions",))
+    if "subscriptions" in table:
+        tables.wrong(f"{where}.subscriptions", None, "unknown key; each begins with [[mqtt.subscription]]")
+    if values is None:
+        return None
+    url = values["url"]
+    if not _is_mqtt_url(url):
+        tables.wrong(f"{where}.url", url, "mqtt://host:port or mqtts://host:port")
+    for key in _FILES:
+        if values.get(key):
+            values[key] = str((folder / values[key]).absolute())
+            if not Path(values[key]).is_file():
+                tables.wrong(f"{where}.{key}", table[key], "no such file")
+    if bool(values.get("certificate")) != bool(values.get("private_key")):
+        tables.wrong(f"{where}.certificate", None, "certificate and private_key go together")
+    return {**values, "password": password}
+
+
+def _is_mqtt_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("mqtt", "mqtts") and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/") and "@" not in url
+    except ValueError:
+        return False
+
+
+def _subscriptions(
+    tables: TomlTables, where: str, table: Mapping[str, Any], profiles: Mapping[str, Profile], profile_names: Collection[str]
+) -> tuple[Subscription, ...]:
+    found = tables.tables(table, "subscription", f"{where}.")
+    if not found and not table.get("subscription"):
+        tables.wrong(f"{where}.subscription", None, "a broker needs at least one [[mqtt.subscription]] with topic and profile")
+    subscriptions: list[Subscription] = []
+    for here, item in found:
+        values = tables.values(Subscription, item, f"{here}.")
+        if values is None:
+            continue
+        fault = topic_fault(values["topic"])
+        if fault:
+            tables.wrong(f"{here}.topic", values["topic"], fault)
+        name = values["profile"]
+        if name not in profile_names:
+            tables.wrong(f"{here}.profile", name, f"no such profile; {nearest(name, profile_names)}")
+        elif not isinstance(profiles.get(name), MqttProfile | None):
+            tables.wrong(f"{here}.profile", name, "a profile for MQTT; this one is for other devices")
+        subscriptions.append(Subscription(**values))
+    return tuple(subscriptions)

@@ -1,0 +1,18 @@
+"""The nearest word to one that is not known."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_SHOWN = 12
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What to write instead, as the end of a sentence: the nearest known word, or all of them while they are few."""
+    words = [other for other in known if other]
+    close = get_close_matches(word.strip().lower(), words, n=1, cutoff=0.6)
+    if close:
+        return f"the nearest known is {close[0]}"
+    if not words:
+        return "none is known"
+    rest = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return f"known: {', '.join(words[:_SHOWN])}{rest}"
