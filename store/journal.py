@@ -13,6 +13,7 @@ import structlog
 from numpy.typing import NDArray
 
 from domain.reading import Readings
+from domain.site import Site
 from store.packing import DamagedError, pack, unpack
 from store.retention import Backlog, Pruned, autonomy_h, backlog, prune, used_bytes
 from store.sqlite import Database
@@ -213,3 +214,8 @@ class Journal:
 
 def _span(column: NDArray[np.int64]) -> tuple[int, int]:
     return int(column.min()), int(column.max())
+
+
+def open_journal(site: Site) -> Journal:
+    """The site's journal, with the retention that its settings name."""
+    return Journal(site.data / "journal.db", site.stores.journal_days, site.stores.journal_bytes)

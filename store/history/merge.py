@@ -1,0 +1,101 @@
+"""Merging small files of a day into larger ones, without ever holding a day in memory."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from domain.reading import Readings
+from store.duplicates import resolve
+from store.history.part_file import Footer, PartReader, write_part
+from store.history.parts import Part, part_path, superseded
+
+FAN = 8  # so many files of a size become one: each reading is written again log₈ times in all
+_SMALL_ROWS = 1_000
+_AT_ONCE = 500_000  # readings held in memory
+
+
+class DamagedPartError(Exception):
+    """A file that can't be read; ``part`` says which."""
+
+    def __init__(self, part: Part, reason: Exception) -> None:
+        super().__init__(f"{part.path}: {reason}")
+        self.part = part
+
+
+def due(rows: Sequence[int], *, finished: bool) -> slice | None:
+    """Which neighbouring files, of so many rows each in order of writing, should be merged into one now; None for none.
+
+    Of a ``finished`` day all; otherwise ``FAN`` or more neighbours that are no larger than the largest of them by order of size.
+    """
+    if finished:
+        return slice(0, len(rows)) if len(rows) > 1 else None
+    levels = [0 if count < _SMALL_ROWS else int(math.log(count / _SMALL_ROWS, FAN)) for count in rows]
+    for level in sorted(set(levels)):
+        start = 0
+        for at, found in enumerate([*levels, level + 1]):
+            if found > level:
+                if at - start >= FAN:
+                    return slice(start, at)
+                start = at + 1
+    return None
+
+
+def part_rows(part: Part, reader: PartReader) -> int:
+    """How many readings this file holds. Raises DamagedPartError when it can't be read."""
+    return int(_footer(reader, part).rows.sum())
+
+
+def merge(run: Sequence[Part], reader: PartReader, name: Callable[[int], str]) -> None:
+    """Writes one file that stands for these neighbours. They stay until ``sweep``: readers may have listed them.
+
+    Raises DamagedPartError for a file that can't be read, OSError when the disk does not take the new one.
+    """
+    target = part_path(run[0].path.parent, run[0].first, run[-1].last)
+    write_part(target, _merged(run, reader), name)
+
+
+def sweep(parts: Sequence[Part], grace_s: float) -> None:
+    """Removes the files for which another has stood for at least ``grace_s`` wall seconds."""
+    for old, instead in superseded(parts):
+        try:
+            if time.time() - instead.path.stat().st_mtime >= grace_s:
+                old.path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue
+
+
+def _merged(run: Sequence[Part], reader: PartReader) -> Iterator[Readings]:
+    first = -(2**31)
+    for last in _cuts(run, reader):
+        # In order of writing: of two readings received at one moment the later row counts.
+        yield resolve(Readings.concat([_span(reader, part, first, last) for part in run]))
+        first = last + 1
+
+
+def _cuts(run: Sequence[Part], reader: PartReader) -> list[int]:
+    """The last point of each stretch of points that holds about as many readings as fit in memory."""
+    footers = [_footer(reader, part) for part in run]
+    last_point = np.concatenate([footer.last_point for footer in footers])
+    rows = np.concatenate([footer.rows for footer in footers])
+    order = np.argsort(last_point, kind="stable")
+    stretch = np.cumsum(rows[order]) // _AT_ONCE
+    last_point = last_point[order]
+    cuts = last_point[np.append(stretch[1:] != stretch[:-1], True)]
+    return [int(cut) for cut in np.unique(cuts)]
+
+
+def _footer(reader: PartReader, part: Part) -> Footer:
+    try:
+        return reader.footer(part.path)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedPartError(part, error) from error
+
+
+def _span(reader: PartReader, part: Part, first_point: int, last_point: int) -> Readings:
+    try:
+        return reader.read_span(part.path, first_point, last_point)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedPartError(part, error) from error
