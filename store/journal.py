@@ -12,11 +12,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from domain.errors import StoreError
 from domain.reading import Readings
 from domain.site import Site
 from store.packing import DamagedError, pack, unpack
 from store.retention import Backlog, Pruned, autonomy_h, backlog, prune, used_bytes
-from store.sqlite import Database
+from store.sqlite import Database, is_damage
 
 BATCH_READINGS = 50_000  # larger appends become several batches of one transaction, so that readers need not hold them whole
 _PAGE_BYTES = 16_384  # blobs of 2 kB (1 000 readings) fill pages of 4 kB badly: 4.1 bytes a reading instead of 2.4
@@ -100,19 +101,13 @@ class Journal:
         Whole batches: at least one, then as many as begin within ``max_readings``. When there are none: ``after`` and no readings.
         Damaged batches are skipped and counted; the cursor goes past them.
         """
-        rows: list[tuple[int, bytes]] = []
-        found = 0
-        with self._database.stepping(
-            "SELECT sequence, readings, packed FROM batches WHERE sequence > ? ORDER BY sequence", (after,)
-        ) as cursor:
-            for sequence, count, packed in cursor:
-                rows.append((sequence, packed))
-                found += count
-                if found >= max_readings:
-                    break
-        if not rows:
-            return after, Readings.empty()
-        return rows[-1][0], Readings.concat(list(self._unpacked(rows)))
+        try:
+            sequence, rows = self._rows_after(after, max_readings)
+        except StoreError as error:
+            if not is_damage(error):
+                raise
+            sequence, rows = self._rows_around_damage(after, max_readings)
+        return sequence, Readings.concat(list(self._unpacked(rows)))
 
     def read_measured(self, after: int, points: NDArray[np.int32] | Sequence[int], from_ms: int, to_ms: int) -> Readings:
         """Readings of these points measured in [from_ms, to_ms) that arrived after the batch ``after``, in order of arrival."""
@@ -202,14 +197,47 @@ class Journal:
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _rows_after(self, after: int, max_readings: int) -> tuple[int, list[tuple[int, bytes]]]:
+        rows: list[tuple[int, bytes]] = []
+        found = 0
+        statement = "SELECT sequence, readings, packed FROM batches WHERE sequence > ? ORDER BY sequence"
+        with self._database.stepping(statement, (after,)) as cursor:
+            for sequence, count, packed in cursor:
+                rows.append((sequence, packed))
+                found += count
+                if found >= max_readings:
+                    break
+        return (rows[-1][0] if rows else after), rows
+
+    def _rows_around_damage(self, after: int, max_readings: int) -> tuple[int, list[tuple[int, bytes]]]:
+        """As ``_rows_after`` where pages of the file itself are damaged: each batch is asked for alone."""
+        rows: list[tuple[int, bytes]] = []
+        found = 0
+        first = self._database.rows("SELECT sequence FROM batches ORDER BY sequence LIMIT 1")[0][0]
+        sequence = max(after, first - 1)
+        while sequence < self.last() and found < max_readings:
+            sequence += 1
+            try:
+                row = self._database.rows("SELECT readings, packed FROM batches WHERE sequence = ?", (sequence,))
+            except StoreError as error:
+                self._note_damaged(sequence, error)
+                continue
+            if row:
+                rows.append((sequence, row[0][1]))
+                found += row[0][0]
+        return sequence, rows
+
     def _unpacked(self, rows: Iterable[tuple[int, bytes]]) -> Iterator[Readings]:
         for sequence, packed in rows:
             try:
                 yield unpack(packed)
             except DamagedError as error:
-                if sequence not in self._seen_damaged:
-                    self._seen_damaged.add(sequence)
-                    _log.error("journal: damaged batch skipped", path=str(self._database.path), sequence=sequence, reason=str(error))
+                self._note_damaged(sequence, error)
+
+    def _note_damaged(self, sequence: int, reason: Exception) -> None:
+        if sequence not in self._seen_damaged:
+            self._seen_damaged.add(sequence)
+            _log.error("journal: damaged batch skipped", path=str(self._database.path), sequence=sequence, reason=str(reason))
 
 
 def _span(column: NDArray[np.int64]) -> tuple[int, int]:

@@ -106,3 +106,9 @@ class Database:
 
     def _version(self) -> int:
         return int(self.rows("PRAGMA user_version")[0][0])
+
+
+def is_damage(error: StoreError) -> bool:
+    """Whether SQLite found pages of the file altered, rather than being unable to do something just now."""
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.DatabaseError) and cause.sqlite_errorcode in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,12 @@ import pyarrow as pa
 from domain.reading import Readings
 from store.duplicates import resolve
 from store.history.part_file import Footer, PartReader, write_part
-from store.history.parts import Part, part_path, superseded
+from store.history.parts import Part, part_path, parts_in, superseded
 
 FAN = 8  # so many files of a size become one: each reading is written again log₈ times in all
 _SMALL_ROWS = 1_000
 _AT_ONCE = 500_000  # readings held in memory
+_ABANDONED_S = 3_600.0  # no file takes that long to write
 
 
 class DamagedPartError(Exception):
@@ -57,14 +59,22 @@ def merge(run: Sequence[Part], reader: PartReader, name: Callable[[int], str]) -
     write_part(target, _merged(run, reader), name)
 
 
-def sweep(parts: Sequence[Part], grace_s: float) -> None:
-    """Removes the files for which another has stood for at least ``grace_s`` wall seconds."""
-    for old, instead in superseded(parts):
-        try:
-            if time.time() - instead.path.stat().st_mtime >= grace_s:
-                old.path.unlink(missing_ok=True)
-        except FileNotFoundError:
-            continue
+def sweep(folder: Path, grace_s: float) -> None:
+    """Removes the files for which another has stood for at least ``grace_s`` wall seconds, and what killed writers left behind."""
+    for old, instead in superseded(parts_in(folder)):
+        if _age_s(instead.path) >= grace_s:
+            old.path.unlink(missing_ok=True)
+    for abandoned in folder.glob(".*.tmp"):
+        if _age_s(abandoned) >= _ABANDONED_S:
+            abandoned.unlink(missing_ok=True)
+
+
+def _age_s(path: Path) -> float:
+    """Wall seconds since the file was written; −1 when it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return -1.0
 
 
 def _merged(run: Sequence[Part], reader: PartReader) -> Iterator[Readings]:

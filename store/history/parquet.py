@@ -139,7 +139,7 @@ class ParquetHistory:
                 merge(parts[run], self._reader, self._name)
             except DamagedPartError as damaged:
                 self._set_aside(damaged)
-        sweep(parts_in(folder), self._grace_s)
+        sweep(folder, self._grace_s)
         return finished and len(parts_in(folder)) <= 1
 
     def _quiet(self, parts: list[Part]) -> bool:
