@@ -93,7 +93,8 @@ class MqttProfile:
     ``sensor`` says where the sensor's id is: ``topic:N`` (the N-th level, from 0), ``topic:N+`` (from level N to the level
     before the filter's end, joined by ``/``) or a dotted path into the payload. ``time`` is a dotted path, empty for "time of
     receipt". ``history`` is the path of a list of earlier frames with their own times. ``points`` is the path of a list with many
-    points per message (plain JSON of edge boxes); then ``point_id`` and ``point_value`` are paths inside its items.
+    points per message (plain JSON of edge boxes); then ``point_id`` and ``point_value`` are paths inside its items. ``temp_unit``
+    is the path of the unit of temperatures: ``F`` there makes them °F, which are converted.
     """
 
     name: str
@@ -110,6 +111,7 @@ class MqttProfile:
     point_id: str = ""
     point_value: str = ""
     point_quality: str = ""
+    temp_unit: str = ""
     ignore_retained: bool = True
     manual: str = ""
 

@@ -1,0 +1,136 @@
+"""The process ``collect``: device → reading → journal.
+
+SOURCES ──▶ one task per connection ──▶ intake ──▶ journal          health/collect.json every second
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from collector.backoff import Backoff
+from collector.intake import Intake
+from collector.sources.table import SOURCES, Source
+from collector.unknown_sensors import UnknownSensors
+from domain.clock import Clock
+from domain.site import Site
+from store.health import write_health
+from store.journal import Journal
+from store.points import PointRegistry
+
+HEALTH_EVERY_S = 1.0
+UNKNOWN_SHOWN = 50
+LAST_COMMIT_S = 1.5
+
+log = structlog.get_logger("collect")
+
+
+async def run_collect(site: Site, clock: Clock, stop: asyncio.Event) -> None:
+    """Reads the site's devices and brokers into the journal in ``site.data`` until ``stop`` is set; returns within 2 s of it.
+
+    Raises ConfigError for a site that can't be collected and StoreError when the stores can't be opened. Network errors never end it.
+    """
+    registry = await asyncio.to_thread(PointRegistry, site.data / "points.db")
+    journal = await asyncio.to_thread(Journal, site.data / "journal.db", site.stores.journal_days, site.stores.journal_bytes)
+    try:
+        await _collect(site, clock, stop, Intake(registry, journal))
+    finally:
+        journal.close()
+        registry.close()
+
+
+async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake) -> None:
+    sensors = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id}
+    unknown = UnknownSensors(site.data / "unknown_sensors.json", sensors)
+    sources = [source for make in SOURCES.values() for source in make(site, clock, intake, unknown)]
+    await intake.ids([name for source in sources for name in source.point_names()])
+    log.info("collecting", sources=len(sources), devices=len(site.devices), brokers=len(site.brokers))
+    committing = asyncio.create_task(intake.run(), name="intake")
+    tasks = [asyncio.create_task(_keep_running(source), name=source.name) for source in sources]
+    health = asyncio.create_task(_tell_health(site.data, clock, sources, intake, unknown), name="health")
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        # The intake never ends by itself: if it does, that is a fault which must end the process loudly.
+        await asyncio.wait([stopped, committing], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _cancel([*tasks, health, stopped])
+        await _end(intake, committing, sources)
+        unknown.save()
+        _write(site.data, clock, sources, intake, unknown)
+
+
+async def _end(intake: Intake, committing: asyncio.Task[None], sources: Sequence[Source]) -> None:
+    """The last commit, its acknowledgements, and then the connections that carried them."""
+    intake.end()
+    await asyncio.wait([committing], timeout=LAST_COMMIT_S)
+    if not committing.done():
+        log.error("the last commit took too long", pending=intake.pending)
+    await asyncio.gather(*(_close(source) for source in sources))
+    intake.close()
+    if committing.done():
+        committing.result()  # a fault of our own, if it was one that ended it
+    committing.cancel()
+
+
+async def _close(source: Source) -> None:
+    try:
+        async with asyncio.timeout(0.4):
+            await source.close()
+    except TimeoutError:
+        log.warning("source did not close in time", source=source.name)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_running(source: Source) -> None:
+    """Runs a source for good. An error of our own in one source must not end the others: it is logged whole, and begun anew."""
+    backoff = Backoff(1.0, 30.0)
+    while True:
+        began = time.monotonic()
+        try:
+            await source.run()
+        except Exception:
+            log.exception("source failed", source=source.name)
+        if time.monotonic() - began > 60:
+            backoff.succeeded()
+        await asyncio.sleep(backoff.failed())
+
+
+# ── health ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _tell_health(data: Path, clock: Clock, sources: Sequence[Source], intake: Intake, unknown: UnknownSensors) -> None:
+    while True:
+        await asyncio.to_thread(_write, data, clock, sources, intake, unknown)
+        await asyncio.to_thread(_save, unknown)
+        await asyncio.sleep(HEALTH_EVERY_S)
+
+
+def _save(unknown: UnknownSensors) -> None:
+    try:
+        unknown.save()
+    except OSError as error:
+        log.warning("list of unknown sensors not written", reason=str(error))
+
+
+def _write(data: Path, clock: Clock, sources: Sequence[Source], intake: Intake, unknown: UnknownSensors) -> None:
+    records = [record for source in sources for record in source.health()]
+    detail: dict[str, object] = {
+        "readings_committed": intake.committed,
+        "commits": intake.commits,
+        "commits_refused": intake.refusals,
+        "readings_pending": intake.pending,
+        "trouble": intake.trouble,
+        "sources_good": sum(record.state == "good" for record in records),
+        "sources_failing": sum(record.state == "failing" for record in records),
+        "overruns": sum(record.overruns for record in records),
+        "sources": [record.as_dict() for record in records],
+        "unknown_sensors": {"count": len(unknown), "beyond": unknown.beyond, "newest": unknown.newest(UNKNOWN_SHOWN)},
+    }
+    write_health(data, "collect", clock.now_ms(), detail)

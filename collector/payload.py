@@ -1,0 +1,295 @@
+"""What a message of a room sensor says: payload profiles, read as data.
+
+bytes ──▶ parse ──▶ document ──▶ Payload.read ──▶ values (sensor, quantity, time, value, quality) and faults (reasons, counted)
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Final, NamedTuple
+
+import orjson
+
+from collector.instants import parse_instant, plausible, plausible_history
+from collector.scaling import split_scale
+from domain.profile import Field, MqttProfile
+from domain.quantity import parse_point, quantity
+from domain.reading import Quality
+
+LARGEST_BYTES = 1_048_576
+NAN = float("nan")
+
+_ABSENT: Final = object()
+_GOOD_WORDS = frozenset({"good", "ok", "normal", "valid", "正常", "良好"})
+_UNCERTAIN_WORDS = frozenset({"uncertain", "suspect", "questionable", "可疑"})
+
+Path = tuple[str | int, ...]
+
+
+class UnreadableError(ValueError):
+    """A payload that can't be read at all; the message is the reason it is counted under."""
+
+
+class Value(NamedTuple):
+    """One value of one sensor. Where a payload names one of our points itself, that is ``sensor`` and ``quantity`` is empty."""
+
+    sensor: str
+    quantity: str
+    measured_at: int
+    value: float
+    quality: int
+
+
+@dataclass
+class Content:
+    """What was found in one message."""
+
+    values: list[Value] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def parse(payload: bytes) -> object:
+    """The document in a JSON payload: UTF-8, or else GB 18030; bare NaN and Infinity are taken.
+
+    Raises UnreadableError.
+    """
+    if len(payload) > LARGEST_BYTES:
+        raise UnreadableError("payload over 1 MiB")
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        pass
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return json.loads(payload.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+        except (ValueError, RecursionError):
+            break
+    raise UnreadableError("not JSON")
+
+
+def path_of(text: str) -> Path:
+    """The steps of a dotted path; a number is an index into a list. Empty for an empty text."""
+    return tuple(int(step) if step.isdigit() else step for step in text.split(".")) if text else ()
+
+
+def find(document: object, path: Path) -> object:
+    """What stands at this path of a document; ``_ABSENT`` where nothing does."""
+    for step in path:
+        if isinstance(document, dict):
+            document = document.get(step if isinstance(step, str) else str(step), _ABSENT)
+        elif isinstance(document, list) and isinstance(step, int) and step < len(document):
+            document = document[step]
+        else:
+            return _ABSENT
+    return document
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """How one field is read: its path from the document, and from an item of ``history``."""
+
+    field: Field
+    path: Path
+    in_history: Path | None
+    multiplier: float
+    divisor: float
+    truth: bool
+    temperature: bool
+
+
+class Payload:
+    """Reads the messages of one profile. ``zone`` is where a local time without offset is."""
+
+    def __init__(self, profile: MqttProfile, zone: tzinfo) -> None:
+        self.profile = profile
+        self._zone = zone
+        parent = path_of(profile.history)[:-1]
+        self._readers = [_reader(one, parent) for one in profile.fields]
+        self._sensor = path_of("" if profile.sensor.startswith("topic:") else profile.sensor)
+        self._time, self._history_time = path_of(profile.time), path_of(profile.history_time)
+        self._history, self._points = path_of(profile.history), path_of(profile.points)
+        self._point_id, self._point_value = path_of(profile.point_id), path_of(profile.point_value)
+        self._point_quality = path_of(profile.point_quality)
+        self._temp_unit = path_of(profile.temp_unit)
+        self._tail = _literal_tail(profile.topic)
+
+    def read(self, topic: str, document: object, received_ms: int) -> Content:
+        """The values in one message received at ``received_ms`` (the clock's)."""
+        content = Content()
+        if self.profile.point_id:
+            self._read_points(document, received_ms, content)
+            return content
+        sensor = self._sensor_of(topic, document)
+        if sensor is None:
+            content.faults.append("no sensor id")
+            return content
+        fahrenheit = str(find(document, self._temp_unit)).upper() in ("F", "°F", "FAHRENHEIT") if self._temp_unit else False
+        measured_at, mark = self._instant(find(document, self._time), received_ms)
+        self._read_frame(document, [(one, one.path) for one in self._readers], sensor, (measured_at, mark), content, fahrenheit=fahrenheit)
+        if self._history:
+            self._read_history(document, sensor, received_ms, content)
+        if not content.values and not content.faults:
+            content.faults.append("no field of the profile")
+        return content
+
+    # ── which sensor, when ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _sensor_of(self, topic: str, document: object) -> str | None:
+        if self._sensor:
+            found = find(document, self._sensor)
+            return str(found).strip() or None if isinstance(found, str | int) else None
+        levels = topic.split("/")
+        where = self.profile.sensor.removeprefix("topic:")
+        first = int(where.rstrip("+"))
+        if not where.endswith("+"):
+            return levels[first] if first < len(levels) else None
+        end = len(levels) - len(self._tail)
+        return "/".join(levels[first:end]) or None if levels[end:] == self._tail else None
+
+    def _instant(self, stamp: object, received_ms: int) -> tuple[int, int]:
+        """The reading's time and mark; a device that gives none has that of receipt, unmarked."""
+        if not self._time or stamp is _ABSENT or stamp is None:
+            return received_ms, Quality.GOOD
+        stamped_ms = parse_instant(stamp, self.profile.time_format, self._zone)
+        if stamped_ms is None or not plausible(stamped_ms, received_ms):
+            return received_ms, Quality.CLOCK
+        return stamped_ms, Quality.GOOD
+
+    # ── one frame, earlier frames, many points ────────────────────────────────────────────────────────────────────────
+
+    def _read_frame(
+        self,
+        frame: object,
+        readers: Sequence[tuple["_Reader", Path]],
+        sensor: str,
+        when: tuple[int, int],
+        content: Content,
+        *,
+        fahrenheit: bool = False,
+    ) -> None:
+        measured_at, mark = when
+        seen: dict[str, float] = {}
+        for reader, path in readers:
+            name = reader.field.quantity
+            if name in seen:
+                continue
+            raw = find(frame, path)
+            if raw is _ABSENT and reader.field.missing is not None and isinstance(find(frame, path[:-1]), dict):
+                raw = reader.field.missing
+            if raw is _ABSENT:
+                continue
+            value, quality = _read_number(reader, raw, fahrenheit=fahrenheit)
+            seen[name] = value
+            content.values.append(Value(sensor, name, measured_at, value, quality or mark))
+        if seen.get("indoor_temp_c") == 0 and seen.get("battery_pct", 0) > 0:
+            # A device with power whose probe says exactly 0.00 has no probe (domain.md).
+            self._mark_sentinel(content.values, len(seen))
+
+    @staticmethod
+    def _mark_sentinel(values: list[Value], newest: int) -> None:
+        for index in range(len(values) - newest, len(values)):
+            if values[index].quantity == "indoor_temp_c":
+                values[index] = values[index]._replace(quality=Quality.SENTINEL)
+
+    def _read_history(self, document: object, sensor: str, received_ms: int, content: Content) -> None:
+        frames = find(document, self._history)
+        readers = [(one, one.in_history) for one in self._readers if one.in_history is not None]
+        for frame in frames if isinstance(frames, list) else ():
+            stamped_ms = parse_instant(find(frame, self._history_time), self.profile.time_format, self._zone)
+            if stamped_ms is None or not plausible_history(stamped_ms, received_ms):
+                content.faults.append("history frame without a usable time")
+                continue
+            self._read_frame(frame, readers, sensor, (stamped_ms, Quality.GOOD), content)
+
+    def _read_points(self, document: object, received_ms: int, content: Content) -> None:
+        items = find(document, self._points)
+        for item in items if isinstance(items, list) else [items]:
+            point_id = find(item, self._point_id)
+            raw = find(item, self._point_value)
+            if not isinstance(point_id, str | int) or isinstance(point_id, bool) or raw is _ABSENT:
+                content.faults.append("point without id or value")
+                continue
+            sensor, reader = self._point_of(str(point_id).strip())
+            stamp = find(item, self._time)
+            measured_at, mark = self._instant(find(document, self._time) if stamp is _ABSENT else stamp, received_ms)
+            value, quality = _read_number(reader, raw) if reader is not None else _number(raw, truth=True)
+            said = _said_quality(find(item, self._point_quality) if self._point_quality else _ABSENT)
+            name = reader.field.quantity if reader is not None else ""
+            content.values.append(Value(sensor, name, measured_at, value, max(quality, said) or mark))
+
+    def _point_of(self, point_id: str) -> tuple[str, "_Reader | None"]:
+        """A point's sensor and field: ``SENSOR.path``, a sensor alone (the first field), or one of our own points' names (None)."""
+        sensor, _, suffix = point_id.rpartition(".")
+        for reader in self._readers:
+            if sensor and reader.field.path == suffix:
+                return sensor, reader
+        try:
+            quantity(parse_point(point_id).quantity)
+        except (KeyError, ValueError):
+            return point_id, self._readers[0] if self._readers else None
+        return point_id, None
+
+
+def _reader(one: Field, history_parent: Path) -> _Reader:
+    path = path_of(one.path)
+    inside = path[: len(history_parent)] == history_parent
+    try:
+        unitless = quantity(one.quantity).unit == ""
+    except KeyError:
+        unitless = False
+    return _Reader(
+        one,
+        path,
+        path[len(history_parent) :] if inside else None,
+        *split_scale(one.scale),
+        truth=unitless,
+        temperature=one.quantity.endswith("_temp_c"),
+    )
+
+
+def _read_number(reader: _Reader, raw: object, *, fahrenheit: bool = False) -> tuple[float, int]:
+    value, quality = _number(raw, truth=reader.truth)
+    if value in reader.field.sentinels:
+        return value, Quality.SENTINEL
+    value = value * reader.multiplier / reader.divisor + reader.field.add
+    return ((value - 32) / 1.8 if fahrenheit and reader.temperature else value), quality
+
+
+def _number(raw: object, *, truth: bool) -> tuple[float, int]:
+    """A number as payloads write it, or NaN with the reason. Truth values are numbers only where the quantity has no unit."""
+    if isinstance(raw, bool) and not truth:
+        return NAN, Quality.DECODE
+    if raw is None or (isinstance(raw, str) and not raw.strip()):
+        return NAN, Quality.NOT_A_NUMBER
+    if isinstance(raw, str | int | float) and not (isinstance(raw, str) and "_" in raw):
+        try:
+            return float(raw), Quality.GOOD
+        except (ValueError, OverflowError):
+            pass
+    return NAN, Quality.DECODE
+
+
+def _said_quality(word: object) -> int:
+    """A point's quality as an edge box says it: words, truth values, or the numbers of OPC (192 and above good, 64 uncertain)."""
+    if word is _ABSENT or word is None or word is True:
+        return Quality.GOOD
+    if isinstance(word, str) and not word.strip().isdigit():
+        text = word.strip().lower()
+        return Quality.GOOD if text in _GOOD_WORDS else Quality.SUSPECT if text in _UNCERTAIN_WORDS else Quality.BAD
+    if isinstance(word, str | int | float):
+        number = float(word)
+        return Quality.GOOD if number >= 192 else Quality.SUSPECT if 64 <= number < 128 else Quality.BAD
+    return Quality.BAD
+
+
+def _literal_tail(topic: str) -> list[str]:
+    """The levels of a topic filter after its last wildcard."""
+    tail: list[str] = []
+    for level in reversed(topic.split("/")):
+        if level in ("+", "#"):
+            break
+        tail.insert(0, level)
+    return tail

@@ -1,0 +1,234 @@
+"""The units behind one address: polled one after the other, each at its own time, over one connection.
+
+wait for the next turn ──▶ leave alone? ──▶ connect ──▶ read each request ──▶ blocks to the intake
+                           (sick, line down)             silence ──▶ the unit is left alone for a while
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collector.backoff import Backoff
+from collector.blocks import Block, Request, requests_of, split
+from collector.health import SourceHealth
+from collector.intake import Intake
+from collector.schedule import Patience, Rota, Turn
+from collector.sources.modbus import (
+    BUSY,
+    GATEWAY_CODES,
+    ILLEGAL_ADDRESS,
+    ExceptionReplyError,
+    Line,
+    SilentError,
+    connect,
+)
+from domain.clock import Clock
+from domain.errors import SourceError
+from domain.profile import ModbusProfile
+from domain.reading import Quality, Readings
+from domain.site import Device
+
+BUSY_PAUSE_S = 0.1
+SILENCES_OF_A_DEAD_LINE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """One request to one device, and the points its values belong to."""
+
+    request: Request
+    points: NDArray[np.int32]
+
+    def halves(self) -> tuple["Read", "Read"] | None:
+        """The same without the widest hole of the request; None if it has no hole."""
+        parts = split(self.request)
+        if parts is None:
+            return None
+        point_of = dict(zip(self.request.registers, self.points.tolist(), strict=True))
+        low, high = (Read(part, np.array([point_of[register] for register in part.registers], np.int32)) for part in parts)
+        return low, high
+
+
+class Unit:
+    """One device behind a gateway and how its polling stands."""
+
+    def __init__(self, device: Device, profile: ModbusProfile, phase_s: float, clock: Clock, *, shared: bool) -> None:
+        interval_s = clock.wall_s(device.interval_s)
+        self.device = device
+        self.pause_s = profile.pause_s
+        self.requests = requests_of(profile)
+        self.reads: list[Read] = []
+        self.turn = Turn(phase_s, interval_s)
+        self.patience = Patience(device.timeout_s, interval_s, shared=shared, clock=clock)
+        self.health = SourceHealth(device.device_id, device.protocol, device.address)
+        self.alone_until = 0.0
+        self.answered = False
+        self.exchange_ok = self.latency_ms = -1
+
+    def point_names(self) -> list[str]:
+        """The names of all its points: the requests' registers in order, then its health."""
+        names = [f"station/{self.device.station_id}/{register.quantity}" for request in self.requests for register in request.registers]
+        return [*names, f"source/{self.device.device_id}/exchange_ok", f"source/{self.device.device_id}/latency_ms"]
+
+    def take_ids(self, ids: NDArray[np.int32]) -> None:
+        """Takes the ids of ``point_names``."""
+        self.exchange_ok, self.latency_ms = ids[-2:].tolist()
+        ends = np.cumsum([len(request.registers) for request in self.requests])
+        self.reads = [Read(request, part) for request, part in zip(self.requests, np.split(ids[:-2], ends[:-1]), strict=True)]
+
+
+class Gateway:
+    """One address with its units; a source that runs until cancelled."""
+
+    def __init__(self, units: Sequence[Unit], clock: Clock, intake: Intake) -> None:
+        self._protocol, self._address = units[0].device.protocol, units[0].device.address
+        self.name = f"{self._protocol} {self._address}"
+        self._units = units
+        self._clock, self._intake = clock, intake
+        self._line: Line | None = None
+        self._backoff = Backoff.at_pace(clock)
+        self._closed_until = 0.0
+        self._silences = 0
+        self._trouble = ""
+
+    def point_names(self) -> list[str]:
+        """The names of all points this source may give."""
+        return [name for unit in self._units for name in unit.point_names()]
+
+    def health(self) -> list[SourceHealth]:
+        """The record of each unit."""
+        return [unit.health for unit in self._units]
+
+    async def close(self) -> None:
+        """Nothing is left to close after ``run``."""
+
+    async def run(self) -> None:
+        """Polls the units until cancelled."""
+        for unit in self._units:
+            unit.take_ids(await self._intake.ids(unit.point_names()))
+        rota = Rota((unit.turn, unit) for unit in self._units)
+        try:
+            while True:
+                unit, overruns = await rota.next()
+                unit.health.overruns += overruns
+                await self._serve(unit)
+        finally:
+            self._hang_up()
+
+    # ── one turn ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _serve(self, unit: Unit) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._intake.full:
+            unit.health.counts["held back: the journal takes none"] += 1
+            return
+        if now < max(unit.alone_until, self._closed_until):
+            self._intake.note(unit.exchange_ok, self._clock.now_ms(), 0.0)
+            if unit.health.state == "good":
+                unit.health.failed(self._trouble)
+            return
+        unit.health.polls += 1
+        unit.answered = False
+        try:
+            line = await self._connected(unit)
+            for index, read in enumerate(tuple(unit.reads)):
+                if index and unit.pause_s:
+                    await asyncio.sleep(unit.pause_s)
+                await self._ask(unit, line, read)
+        except SourceError as error:
+            self._failed(unit, error)
+
+    async def _connected(self, unit: Unit) -> Line:
+        if self._line is None or not self._line.connected:
+            self._hang_up()
+            self._line = await connect(self._protocol, self._address, unit.patience.cap_s)
+        return self._line
+
+    async def _ask(self, unit: Unit, line: Line, read: Read) -> None:
+        """Reads one request. An exception of the device is an answer too: its points are marked."""
+        began, bytes_before = asyncio.get_running_loop().time(), line.bytes
+        try:
+            payload = await self._exchange(unit, line, read.request)
+        except ExceptionReplyError as reply:
+            at_ms = self._note_answer(unit, began)
+            self._note_exception(unit, read, reply, at_ms)
+            if reply.code in GATEWAY_CODES and len(self._units) > 1:
+                # The gateway waited for the silent target: leave that alone as if it had been silent to us.
+                now = asyncio.get_running_loop().time()
+                unit.alone_until = now + 8 * (now - began)
+        else:
+            at_ms = self._note_answer(unit, began)
+            self._intake.put_block(Block(read.request, read.points, payload, at_ms))
+        unit.health.bytes += line.bytes - bytes_before
+
+    async def _exchange(self, unit: Unit, line: Line, request: Request) -> bytes:
+        """One request; a busy device is asked once more."""
+        device = unit.device
+        try:
+            return await line.read(device.unit, request, device.base, unit.patience.wait_s)
+        except ExceptionReplyError as reply:
+            if reply.code != BUSY:
+                raise
+            unit.health.exceptions[str(reply)] += 1
+        await asyncio.sleep(BUSY_PAUSE_S)
+        return await line.read(device.unit, request, device.base, unit.patience.wait_s)
+
+    # ── what came of it ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _note_answer(self, unit: Unit, began: float) -> int:
+        """Takes note of an exchange that took until now; returns the clock's instant."""
+        took_s = asyncio.get_running_loop().time() - began
+        at_ms = self._clock.now_ms()
+        unit.patience.answered(took_s)
+        self._backoff.succeeded()
+        self._silences = 0
+        if not unit.answered:
+            unit.answered = True
+            unit.health.good(at_ms, took_s * 1000)
+            self._intake.note(unit.exchange_ok, at_ms, 1.0)
+            self._intake.note(unit.latency_ms, at_ms, took_s * 1000)
+        return at_ms
+
+    def _note_exception(self, unit: Unit, read: Read, reply: ExceptionReplyError, at_ms: int) -> None:
+        unit.health.exceptions[str(reply)] += 1
+        points = read.points
+        instants = np.full(len(points), at_ms, np.int64)
+        marks = np.full(len(points), Quality.DEVICE_ERROR, np.uint8)
+        self._intake.put(Readings(points, instants, instants, np.full(len(points), np.nan), marks))
+        halves = read.halves() if reply.code == ILLEGAL_ADDRESS else None
+        if halves is not None:
+            # Some address between its registers is not the device's: from now on the hole is left out.
+            at = unit.reads.index(read)
+            unit.reads[at : at + 1] = halves
+            unit.health.counts["blocks split"] += 1
+
+    def _failed(self, unit: Unit, error: SourceError) -> None:
+        """Takes note of a poll that got no (sound) answer, and decides how long the unit or the whole line is left alone."""
+        now = asyncio.get_running_loop().time()
+        self._trouble = str(error)
+        if unit.answered:
+            unit.health.counts["requests of a poll without answer"] += 1
+        else:
+            unit.health.failed(self._trouble)
+            self._intake.note(unit.exchange_ok, self._clock.now_ms(), 0.0)
+        if self._line is None:
+            self._closed_until = now + self._backoff.failed()
+            return
+        if isinstance(error, SilentError):
+            unit.alone_until = now + unit.patience.silent()
+            self._silences += 1
+            if self._silences >= min(max(2, len(self._units)), SILENCES_OF_A_DEAD_LINE):
+                # Nobody answers: a half-open link, or a gateway that hangs.
+                self._hang_up()
+                self._closed_until = now + self._backoff.failed()
+        elif not self._line.connected:
+            self._hang_up()
+            self._closed_until = now + self._backoff.failed()
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        self._line = None

@@ -1,0 +1,296 @@
+"""Modbus on the wire: TCP, RTU over TCP, serial RTU. Reading only: no function above 4 can leave here.
+
+pymodbus gives the requests' bytes, the frames and the checksum; the transport is our own, because the library's client checks
+neither function nor length of a reply (see libraries.md), and because its converters work value by value.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
+from pymodbus.transport.serialtransport import create_serial_connection
+
+from collector.blocks import Request
+from domain.errors import SourceError
+
+READS: Final[dict[int, type[ModbusPDU]]] = {
+    1: ReadCoilsRequest,
+    2: ReadDiscreteInputsRequest,
+    3: ReadHoldingRegistersRequest,
+    4: ReadInputRegistersRequest,
+}
+EXCEPTIONS = {
+    1: "illegal function",
+    2: "illegal address",
+    3: "illegal value",
+    4: "device failure",
+    5: "acknowledge",
+    6: "device busy",
+    8: "memory parity",
+    10: "gateway path unavailable",
+    11: "gateway target silent",
+}
+BUSY = 6
+ILLEGAL_ADDRESS = 2
+GATEWAY_CODES = (10, 11)
+
+_SOCKET = FramerSocket(DecodePDU(False))
+_RTU = FramerRTU(DecodePDU(False))
+
+
+class ExceptionReplyError(SourceError):
+    """The device answered that it can't give what was asked: the line is up."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exception {code}, {EXCEPTIONS.get(code, 'unknown')}")
+        self.code = code
+
+
+class SilentError(SourceError):
+    """No reply within the time-out."""
+
+
+class WrongReplyError(SourceError):
+    """A whole reply came, but not the one to this question: refused."""
+
+
+class BrokenLineError(SourceError):
+    """The connection is gone, or what came over it is no Modbus."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What was asked, for checking the reply: ``size`` is the bytes of values that a sound one carries."""
+
+    transaction: int
+    unit: int
+    function: int
+    size: int
+
+
+@lru_cache(maxsize=65_536)
+def _pdu(function: int, address: int, count: int) -> bytes:
+    request = READS[function](address=address, count=count)
+    try:
+        return bytes([request.function_code]) + request.encode()
+    except ValueError as error:
+        raise SourceError(f"registers {address} to {address + count - 1} can't be asked for: {error}") from error
+
+
+class Line(asyncio.Protocol):
+    """One connection with one request in flight. ``late`` counts replies that came when nobody waited for them any more."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._question: _Question | None = None
+        self._answer: asyncio.Future[bytes] | None = None
+        self._transaction = 0
+        self.made = asyncio.Event()
+        self.late = 0
+        self.bytes = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether a request can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def close(self) -> None:
+        """Drops the connection at once; a request in flight fails."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._transport = None
+        self._buffer.clear()
+        self._fail(BrokenLineError("connection closed"))
+
+    async def read(self, unit: int, request: Request, base: int, wait_s: float) -> bytes:
+        """The bytes of values of one sound reply.
+
+        Raises SilentError after ``wait_s`` wall seconds, ExceptionReplyError, WrongReplyError, or BrokenLineError.
+        """
+        if self._transport is None or not self.connected:
+            raise BrokenLineError("not connected")
+        assert self._question is None, "one request in flight"
+        self._transaction = self._transaction % 65_000 + 1
+        frame = self._frame(_pdu(request.function, base + request.offset, request.count), unit)
+        self._question = _Question(self._transaction, unit, request.function, request.size)
+        self._answer = asyncio.get_running_loop().create_future()
+        timer = asyncio.get_running_loop().call_later(wait_s, self._fail, SilentError(f"no reply within {wait_s:.2f} s"))
+        self._transport.write(frame)
+        try:
+            return await self._answer
+        except ExceptionReplyError:
+            raise
+        except BaseException:
+            self._distrust()
+            raise
+        finally:
+            timer.cancel()
+            self._question = self._answer = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio: the connection stands."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.made.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio: the connection is gone."""
+        self._transport = None
+        self._buffer.clear()
+        self._fail(BrokenLineError(f"connection lost: {exc}" if exc else "connection closed by the other end"))
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio: bytes came."""
+        self.bytes += len(data)
+        self._buffer += data
+        try:
+            values = self._take()
+        except BrokenLineError as error:
+            self._fail(error)
+            self.close()
+        except SourceError as error:
+            self._fail(error)
+        else:
+            if values is not None and self._answer is not None and not self._answer.done():
+                self._answer.set_result(values)
+
+    def _fail(self, error: SourceError) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+    def _frame(self, pdu: bytes, unit: int) -> bytes:
+        raise NotImplementedError
+
+    def _take(self) -> bytes | None:
+        """Takes frames off the buffer; the values of the one that answers the question, None while it is not there yet."""
+        raise NotImplementedError
+
+    def _distrust(self) -> None:
+        """What must happen to the connection after a request without a sound reply (silence, wrong reply, cancelled)."""
+
+
+class TcpLine(Line):
+    """Modbus TCP. A late reply is known by its transaction, so the connection outlives a time-out."""
+
+    def _frame(self, pdu: bytes, unit: int) -> bytes:
+        return _SOCKET.encode(pdu, unit, self._transaction)
+
+    def _take(self) -> bytes | None:
+        buffer, question = self._buffer, self._question
+        while len(buffer) >= _SOCKET.MIN_SIZE:
+            length = int.from_bytes(buffer[4:6], "big")
+            if buffer[2:4] != b"\0\0" or not 3 <= length <= 254:
+                raise BrokenLineError(f"not a Modbus frame: {bytes(buffer[:12]).hex()}")
+            if len(buffer) < 6 + length:
+                return None
+            transaction, unit, pdu = int.from_bytes(buffer[:2], "big"), buffer[6], bytes(buffer[7 : 6 + length])
+            del buffer[: 6 + length]
+            if question is None or transaction != question.transaction:
+                self.late += 1
+                continue
+            if unit != question.unit:
+                raise WrongReplyError(f"unit {unit} answered for unit {question.unit}")
+            return _values(pdu, question)
+        return None
+
+
+class RtuLine(Line):
+    """RTU frames over TCP or a serial line. Without transaction ids: after any reply missed, the connection is given up."""
+
+    def _frame(self, pdu: bytes, unit: int) -> bytes:
+        return _RTU.encode(pdu, unit, 0)
+
+    def _take(self) -> bytes | None:
+        buffer, question = self._buffer, self._question
+        if question is None:
+            self.late += 1
+            buffer.clear()
+            return None
+        if len(buffer) < 3:
+            return None
+        unit, function, size = buffer[:3]
+        if unit != question.unit:
+            raise WrongReplyError(f"unit {unit} answered for unit {question.unit}")
+        total = 5 if function & 0x80 else 5 + question.size
+        if not function & 0x80 and (function, size) != (question.function, question.size):
+            raise WrongReplyError(f"reply of function {function} with {size} bytes to function {question.function} for {question.size}")
+        if len(buffer) < total:
+            return None
+        frame = bytes(buffer)
+        buffer.clear()
+        if len(frame) > total:
+            raise WrongReplyError("bytes after the end of the reply")
+        if not _RTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):
+            raise WrongReplyError("checksum of the reply is wrong")
+        return _values(frame[1:-2], question)
+
+    def _distrust(self) -> None:
+        self.close()
+
+
+def _values(pdu: bytes, question: _Question) -> bytes:
+    if pdu[0] == question.function | 0x80 and len(pdu) == 2:
+        raise ExceptionReplyError(pdu[1])
+    if pdu[0] != question.function:
+        raise WrongReplyError(f"reply of function {pdu[0]} to function {question.function}")
+    if len(pdu) != 2 + question.size or pdu[1] != question.size:
+        raise WrongReplyError(f"reply of {len(pdu) - 2} bytes where {question.size} were asked for")
+    return pdu[2:]
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of ``host:port``; 502 without a port.
+
+    Raises SourceError when the port is not a number.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or host.endswith(":") or address.endswith("]"):
+        host, port = address, "502"
+    if not port.isdigit():
+        raise SourceError(f"{address!r} is not host:port")
+    return host.strip("[]"), int(port)
+
+
+async def connect(protocol: str, address: str, wait_s: float) -> Line:
+    """Opens the connection of a gateway.
+
+    Raises SourceError when it can't be opened within ``wait_s`` wall seconds.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(wait_s):
+            if protocol == "modbus_rtu":
+                return await _open_serial(address)
+            kind = TcpLine if protocol == "modbus_tcp" else RtuLine
+            _, line = await loop.create_connection(kind, *split_address(address))
+            return line
+    except TimeoutError:
+        raise SilentError(f"no connection within {wait_s:.2f} s") from None
+    except OSError as error:
+        raise BrokenLineError(f"no connection: {error.strerror or error}") from error
+
+
+async def _open_serial(address: str) -> Line:
+    """Opens ``/dev/…:9600:8N1``."""
+    port, _, rest = address.partition(":")
+    speed, _, frame = rest.partition(":")
+    loop = asyncio.get_running_loop()
+    _, line = await create_serial_connection(
+        loop,
+        RtuLine,
+        port,
+        baudrate=int(speed or 9600),
+        bytesize=int(frame[:1] or 8),
+        parity=frame[1:2] or "N",
+        stopbits=float(frame[2:] or 1),
+        timeout=0,
+    )
+    assert isinstance(line, RtuLine)
+    await line.made.wait()
+    return line

@@ -1,0 +1,201 @@
+"""MQTT on the wire: a persistent session that only listens; what it hears is acknowledged when it has been committed.
+
+paho's thread ──▶ inbox (bounded: then the broker has to wait) ──▶ take ──▶ … commit … ──▶ acknowledge
+"""
+
+import ssl
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from random import uniform
+from threading import Condition
+from typing import Any
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from collector.backoff import Backoff
+from domain.clock import Clock
+from domain.errors import ConfigError, Mistake
+from domain.site import Broker
+from store.secrets import secret
+
+SESSION_S = 7 * 86_400  # how long the broker keeps what we have not acknowledged
+KEEPALIVE_S = 30
+WINDOW_V5 = 1000
+WINDOW_V311 = 20  # what brokers commonly send before they want acknowledgements
+INBOX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it came; ``received_ms`` is the clock's. ``life`` is the connection's number: its ``mid`` means nothing in another."""
+
+    topic: str
+    payload: bytes
+    received_ms: int
+    retained: bool
+    repeated: bool
+    mid: int
+    qos: int
+    life: int
+
+
+class Listener:
+    """The connection to one broker. ``heard`` is called in another thread when messages or a change of state wait to be taken.
+
+    ``connected`` and ``trouble`` tell the state; ``window`` how many messages the broker sends before it wants acknowledgements.
+    """
+
+    def __init__(self, broker: Broker, topics: Mapping[str, bool], clock: Clock, heard: Callable[[], None]) -> None:
+        """``topics``: filters, and whether retained messages are wanted.
+
+        Raises ConfigError when a secret or a certificate can't be read.
+        """
+        self._topics = dict(topics)
+        self._clock = clock
+        self._heard = heard
+        self._inbox: deque[Message] = deque()
+        self._room = Condition()
+        self._closing = False
+        self._v5 = broker.protocol == "5"
+        self.window = WINDOW_V5 if self._v5 else WINDOW_V311
+        self.life = 0
+        self.connected = False
+        self.trouble = "not connected yet"
+        self._client = self._make(broker)
+
+    def _make(self, broker: Broker) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=broker.client_id,
+            protocol=paho.MQTTv5 if self._v5 else paho.MQTTv311,
+            clean_session=None if self._v5 else False,
+            manual_ack=True,
+        )
+        if broker.username:
+            client.username_pw_set(broker.username, secret(broker.password) or None)
+        url = urlsplit(broker.url)
+        if url.scheme == "mqtts":
+            client.tls_set_context(_tls(broker))
+        backoff = Backoff.at_pace(self._clock)
+        client.reconnect_delay_set(uniform(0.5, 1.0) * backoff.first_s, uniform(0.8, 1.0) * backoff.most_s)  # type: ignore[arg-type]
+        client.connect_timeout = 5.0
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_message = self._on_message
+        host, port = url.hostname or "localhost", url.port or (8883 if url.scheme == "mqtts" else 1883)
+        if self._v5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = SESSION_S
+            properties.ReceiveMaximum = WINDOW_V5
+            client.connect_async(host, port, KEEPALIVE_S, clean_start=False, properties=properties)
+        else:
+            client.connect_async(host, port, KEEPALIVE_S)
+        return client
+
+    # ── the event loop's side ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Starts connecting, and connects again whenever the connection is lost."""
+        self._client.loop_start()
+
+    def take(self, most: int) -> list[Message]:
+        """The oldest messages that wait."""
+        with self._room:
+            taken = [self._inbox.popleft() for _ in range(min(most, len(self._inbox)))]
+            self._room.notify_all()
+        return taken
+
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        """Tells the broker that these are safe. Those of an earlier connection are left: the broker sends them again."""
+        with self._room:
+            for message in messages:
+                if self.connected and message.life == self.life and message.qos:
+                    self._client.ack(message.mid, message.qos)
+
+    def deafen(self) -> None:
+        """Takes in nothing more; acknowledging goes on."""
+        with self._room:
+            self._closing = True
+            self._room.notify_all()
+
+    def close(self) -> None:
+        """Ends the connection; the session stays with the broker. Blocks until the connection's thread has ended."""
+        self.deafen()
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    # ── paho's thread ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on_connect(
+        self, client: paho.Client, _user: Any, _flags: paho.ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self.trouble = f"refused: {reason}"
+            self._heard()
+            return
+        with self._room:
+            self.life += 1
+            self.connected, self.trouble = True, ""
+        # Also into a session that is still there: the site may have new filters since.
+        for topic, retained in self._topics.items():
+            if self._v5:
+                handling = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB if retained else SubscribeOptions.RETAIN_DO_NOT_SEND
+                client.subscribe(topic, options=SubscribeOptions(qos=1, retainHandling=handling))
+            else:
+                client.subscribe(topic, qos=1)
+        self._heard()
+
+    def _on_disconnect(
+        self, _client: paho.Client, _user: Any, _flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        with self._room:
+            self.connected, self.trouble = False, f"disconnected: {reason}"
+        self._heard()
+
+    def _on_connect_fail(self, _client: paho.Client, _user: Any) -> None:
+        if not self.connected:
+            self.trouble = "no connection"
+            self._heard()
+
+    def _on_message(self, _client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:
+        received_ms = self._clock.now_ms()
+        with self._room:
+            while len(self._inbox) >= INBOX and not self._closing:
+                self._room.wait(1.0)
+            if self._closing:
+                return
+            try:
+                topic = message.topic
+            except UnicodeDecodeError:
+                topic = ""
+            self._inbox.append(
+                Message(topic, bytes(message.payload), received_ms, message.retain, message.dup, message.mid, message.qos, self.life)
+            )
+            first = len(self._inbox) == 1
+        if first:
+            self._heard()
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Whether a topic is one of a filter's."""
+    return bool(paho.topic_matches_sub(topic_filter, topic))
+
+
+def _tls(broker: Broker) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=broker.ca_file or None)
+        if broker.certificate:
+            context.load_cert_chain(broker.certificate, broker.private_key or None)
+    except OSError as error:
+        files = ", ".join(name for name in (broker.ca_file, broker.certificate, broker.private_key) if name)
+        remedy = f"certificates in PEM that can be read: {error}"
+        raise ConfigError(Mistake("site.toml", remedy, key=f"mqtt.{broker.name}", value=files)) from error
+    return context

@@ -1,0 +1,124 @@
+"""Certificates for secured OPC UA: our own, and which servers' are trusted.
+
+``DATA/pki/own.der`` and ``own.pem`` (the key) are made when missing. A server is trusted when its certificate lies in
+``SITE/trusted/*.der``; one that is not is refused and laid into ``DATA/pki/refused/`` for a person to look at and accept.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from domain.errors import SourceError
+
+VALID = timedelta(days=5 * 365)
+RENEW_BEFORE = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Our own certificate (DER file), its key (PEM file) and the application URI that the certificate carries."""
+
+    certificate: Path
+    key: Path
+    application_uri: str
+
+
+def own_identity(data: Path, now: datetime) -> Identity:
+    """Our certificate in ``DATA/pki``; made when it is missing, spoilt or within 30 days of its end. ``now`` is aware, of the wall."""
+    folder = data / "pki"
+    identity = Identity(folder / "own.der", folder / "own.pem", f"urn:{socket.gethostname()}:keepwarm")
+    if not _usable(identity, now):
+        _make(identity, now)
+    return identity
+
+
+def _usable(identity: Identity, now: datetime) -> bool:
+    try:
+        certificate = x509.load_der_x509_certificate(identity.certificate.read_bytes())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        serialization.load_pem_private_key(identity.key.read_bytes(), None)
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return False
+    named = identity.application_uri in names.get_values_for_type(x509.UniformResourceIdentifier)
+    return named and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEW_BEFORE
+
+
+def _make(identity: Identity, now: datetime) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    host = socket.gethostname()
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Keepwarm"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Keepwarm")])
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=True,
+        key_encipherment=True,
+        data_encipherment=True,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity.application_uri), x509.DNSName(host)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + VALID)
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    identity.key.parent.mkdir(parents=True, exist_ok=True)
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    _replace(identity.key, secret)
+    _replace(identity.certificate, certificate.public_bytes(serialization.Encoding.DER))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_suffix(".tmp")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    part.replace(path)
+
+
+def fingerprint(certificate: bytes) -> str:
+    """The SHA-256 fingerprint of a certificate in DER, as people compare it: ``AB:CD:…``."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(certificate)
+    return digest.finalize().hex(":").upper()
+
+
+def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: datetime, server: str) -> None:
+    """Returns when this server certificate (DER) lies in ``SITE/trusted`` and is in its time.
+
+    Raises SourceError that names the fingerprint otherwise. ``now`` is aware, of the wall.
+    """
+    mark = fingerprint(certificate)
+    trusted = {fingerprint(path.read_bytes()) for path in sorted((site_folder / "trusted").glob("*.der"))}
+    if mark not in trusted:
+        refused = data / "pki" / "refused" / f"{mark.replace(':', '')[:16]}.der"
+        refused.parent.mkdir(parents=True, exist_ok=True)
+        refused.write_bytes(certificate)
+        raise SourceError(f"{server}: its certificate is not trusted; SHA-256 {mark}; if it is right, copy {refused} to SITE/trusted/")
+    try:
+        found = x509.load_der_x509_certificate(certificate)
+    except ValueError as error:
+        raise SourceError(f"{server}: its certificate can't be read; SHA-256 {mark}") from error
+    if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
+        raise SourceError(
+            f"{server}: its certificate is valid from {found.not_valid_before_utc:%Y-%m-%d} to {found.not_valid_after_utc:%Y-%m-%d}; "
+            f"SHA-256 {mark}"
+        )

@@ -1,0 +1,216 @@
+"""Room sensors behind one MQTT broker: messages become readings of rooms, acknowledged once committed.
+
+take ──▶ retained? repeated? ──▶ parse ──▶ profile ──▶ sensor → room ──▶ columns to the intake ──▶ committed: acknowledge
+                                    └── counted by reason        └── unknown: listed
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+from collector.health import SourceHealth
+from collector.intake import Intake
+from collector.payload import Content, Payload, UnreadableError, Value, parse
+from collector.sources.mqtt import Listener, Message, matches
+from collector.unknown_sensors import UnknownSensors
+from domain.clock import Clock
+from domain.errors import ConfigError, Mistake
+from domain.profile import MqttProfile
+from domain.quantity import parse_point
+from domain.reading import Readings
+from domain.site import Broker, Site
+
+AT_ONCE = 2000
+REMEMBERED = 50_000
+NOTE_EVERY_S = 60.0
+
+Row = tuple[str, int, int, float, int]  # point's name, measured_at, received_at, value, quality
+
+
+class Sensors:
+    """One broker with the subscriptions of the site; a source that runs until cancelled."""
+
+    def __init__(self, broker: Broker, site: Site, clock: Clock, intake: Intake, unknown: UnknownSensors) -> None:
+        """To be made on the event loop. Raises ConfigError for a profile, secret or certificate that can't be used."""
+        self.name = f"mqtt {broker.name}"
+        self._broker = broker
+        self._rooms = {room.sensor_id.casefold(): room.room_id for room in site.rooms.values() if room.sensor_id}
+        self._subjects: Mapping[str, Collection[str]] = {"room": site.rooms, "station": site.stations}
+        self._payloads = _payloads(broker, site)
+        self._routes: dict[str, tuple[Payload, ...]] = {}
+        self._clock, self._intake, self._unknown = clock, intake, unknown
+        self._health = SourceHealth(broker.name, "mqtt", broker.url)
+        self._recent: OrderedDict[int, None] = OrderedDict()
+        self._heard = asyncio.Event()
+        self._started = False
+        self._listener = self._listen()
+        self._unacknowledged = 0
+        self._state: tuple[bool, str] | None = None
+
+    def point_names(self) -> list[str]:
+        """The names of the points that this source gives for certain: its own health."""
+        return [f"source/{self._broker.name}/connected"]
+
+    def health(self) -> list[SourceHealth]:
+        """The broker's record."""
+        return [self._health]
+
+    async def run(self) -> None:
+        """Takes messages in until cancelled; acknowledging goes on until ``close``."""
+        connected = int((await self._intake.ids(self.point_names()))[0])
+        listener = self._listener
+        if not self._started:
+            listener.start()
+            self._started = True
+        loop = asyncio.get_running_loop()
+        note_at = 0.0
+        while True:
+            changed = self._note_state(listener)
+            now = loop.time()
+            if changed or now >= note_at:
+                self._intake.note(connected, self._clock.now_ms(), float(listener.connected))
+                note_at = now + max(1.0, self._clock.wall_s(NOTE_EVERY_S))
+            messages = listener.take(AT_ONCE)
+            if messages:
+                await self._take_in(listener, messages)
+                continue
+            await self._wait(max(0.05, note_at - now))
+
+    async def close(self) -> None:
+        """Leaves the broker; the session stays there."""
+        if self._started:
+            await asyncio.to_thread(self._listener.close)
+
+    def _listen(self) -> Listener:
+        loop = asyncio.get_running_loop()
+        wanted: dict[str, bool] = {}
+        for topic, payload in self._payloads:
+            wanted[topic] = wanted.get(topic, False) or not payload.profile.ignore_retained
+        return Listener(self._broker, wanted, self._clock, partial(_call_in, loop, self._heard))
+
+    async def _wait(self, most_s: float) -> None:
+        try:
+            async with asyncio.timeout(most_s):
+                await self._heard.wait()
+        except TimeoutError:
+            return
+        self._heard.clear()
+
+    def _note_state(self, listener: Listener) -> bool:
+        state = (listener.connected, listener.trouble)
+        if state == self._state:
+            return False
+        changed = self._state is None or state[0] != self._state[0]
+        self._state = state
+        if listener.connected:
+            self._health.good(self._clock.now_ms())
+        else:
+            self._health.failed(listener.trouble)
+        return changed
+
+    # ── messages ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _take_in(self, listener: Listener, messages: Sequence[Message]) -> None:
+        await self._intake.room()
+        rows: list[Row] = []
+        for message in messages:
+            rows += self._rows(message)
+        readings = Readings.empty()
+        if rows:
+            names, measured, received, values, qualities = zip(*rows, strict=True)
+            readings = Readings.of(await self._intake.ids(names), measured, values, received_at=received, quality=qualities)
+        self._unacknowledged += sum(message.qos > 0 for message in messages)
+        self._intake.put(readings, partial(self._committed, listener, messages), hurry=self._unacknowledged >= listener.window * 2 // 5)
+
+    def _committed(self, listener: Listener, messages: Sequence[Message]) -> None:
+        self._unacknowledged -= sum(message.qos > 0 for message in messages)
+        listener.acknowledge(messages)
+
+    def _rows(self, message: Message) -> list[Row]:
+        """The readings in one message; what it holds besides is counted by reason."""
+        health = self._health
+        health.polls += 1
+        health.bytes += len(message.payload)
+        payloads = self._payloads_of(message.topic)
+        if message.retained:
+            payloads = tuple(payload for payload in payloads if not payload.profile.ignore_retained)
+            if not payloads:
+                health.counts["retained"] += 1
+                return []
+        if self._heard_before(message):
+            health.counts["repeated"] += 1
+            return []
+        try:
+            profile, content = _best(payloads, message, parse(message.payload))
+        except UnreadableError as error:
+            health.counts[str(error)] += 1
+            return []
+        for fault in content.faults:
+            health.counts[fault] += 1
+        health.last_good_ms = message.received_ms
+        return [row for value in content.values if (row := self._row(value, profile, message)) is not None]
+
+    def _payloads_of(self, topic: str) -> tuple[Payload, ...]:
+        found = self._routes.get(topic)
+        if found is None:
+            if len(self._routes) > REMEMBERED:
+                self._routes.clear()
+            found = tuple(payload for topic_filter, payload in self._payloads if matches(topic_filter, topic))
+            self._routes[topic] = found
+        return found
+
+    def _heard_before(self, message: Message) -> bool:
+        """Whether the broker sends this again because it has not seen our acknowledgement: it is in the intake already."""
+        if not message.qos:
+            return False
+        mark = hash((message.topic, message.payload))
+        if message.repeated and mark in self._recent:
+            return True
+        self._recent[mark] = None
+        if len(self._recent) > REMEMBERED:
+            self._recent.popitem(last=False)
+        return False
+
+    def _row(self, value: Value, profile: str, message: Message) -> Row | None:
+        if value.quantity:
+            room_id = self._rooms.get(value.sensor.casefold())
+            name = f"room/{room_id}/{value.quantity}" if room_id is not None else ""
+        else:
+            kind, subject_id, _ = parse_point(value.sensor)
+            name = value.sensor if subject_id in self._subjects.get(kind, ()) else ""
+        if not name:
+            self._health.counts["unknown sensor"] += 1
+            self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.quantity, value.value)
+            return None
+        return name, value.measured_at, message.received_ms, value.value, value.quality
+
+
+def _best(payloads: Sequence[Payload], message: Message, document: object) -> tuple[str, Content]:
+    """What the profile that finds most in the message makes of it, of those that share its topic."""
+    if not payloads:
+        raise UnreadableError("no subscription for the topic")
+    readings = [(payload.profile.name, payload.read(message.topic, document, message.received_ms)) for payload in payloads]
+    return max(readings, key=lambda found: len(found[1].values))
+
+
+def _payloads(broker: Broker, site: Site) -> list[tuple[str, Payload]]:
+    found = []
+    for subscription in broker.subscriptions:
+        profile = site.profiles.get(subscription.profile)
+        if not isinstance(profile, MqttProfile):
+            raise _wrong(broker, "profile", subscription.profile, "the name of a profile for MQTT")
+        if profile.format != "json":
+            raise _wrong(broker, "format", profile.format, f"json; this version does not read profile {profile.name}'s format")
+        found.append((subscription.topic, Payload(profile, site.timezone)))
+    return found
+
+
+def _wrong(broker: Broker, key: str, value: str, remedy: str) -> ConfigError:
+    return ConfigError(Mistake("site.toml", remedy, key=f"mqtt.{broker.name}.{key}", value=value))
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """Sets an event of the loop from another thread; the loop may have ended meanwhile."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(event.set)

@@ -1,0 +1,60 @@
+"""Sensors that send and stand in no room: listed for commissioning, in ``DATA/unknown_sensors.json``; nothing they say is judged."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import orjson
+import structlog
+
+MOST = 2000
+
+log = structlog.get_logger("collect")
+
+
+class UnknownSensors:
+    """The list: for each sensor the profile, first and last time (the clock's), messages, and the last value of each quantity.
+
+    Bounded: beyond 2000 sensors only ``beyond`` counts.
+    """
+
+    def __init__(self, path: Path, known: Collection[str]) -> None:
+        """``known``: sensor ids (folded) that meanwhile stand in a room; they leave the list."""
+        self._path = path
+        self._changed = False
+        self.beyond = 0
+        try:
+            kept = orjson.loads(path.read_bytes())
+            self._sensors = {sensor: entry for sensor, entry in kept.items() if isinstance(entry, dict) and sensor.casefold() not in known}
+        except (OSError, ValueError, AttributeError):
+            self._sensors = {}
+
+    def __len__(self) -> int:
+        return len(self._sensors)
+
+    def saw(self, sensor: str, profile: str, topic: str, at_ms: int, name: str, value: float) -> None:
+        """Takes note of one value."""
+        entry = self._sensors.get(sensor)
+        if entry is None:
+            if len(self._sensors) >= MOST:
+                self.beyond += 1
+                return
+            log.warning("unknown sensor", sensor=sensor, profile=profile, topic=topic)
+            entry = self._sensors[sensor] = {"profile": profile, "topic": topic, "first_ms": at_ms, "values": {}, "count": 0}
+        entry["last_ms"] = at_ms
+        entry["count"] += 1
+        entry["values"][name] = value
+        self._changed = True
+
+    def newest(self, count: int) -> list[dict[str, object]]:
+        """The sensors heard last."""
+        latest = sorted(self._sensors.items(), key=lambda item: -item[1]["last_ms"])
+        return [{"sensor": sensor, **entry} for sensor, entry in latest[:count]]
+
+    def save(self) -> None:
+        """Writes the list if it has changed."""
+        if not self._changed:
+            return
+        part = self._path.with_suffix(".tmp")
+        part.write_bytes(orjson.dumps(self._sensors))
+        part.replace(self._path)
+        self._changed = False
