@@ -8,6 +8,7 @@ from domain.errors import ConfigError, Mistake
 
 UTF_8 = "UTF-8"
 _MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+MARKED = tuple(mark for mark, encoding in _MARKS if encoding != UTF_8)  # how a file in UTF-16 or UTF-32 begins
 # Two bytes of GBK; in written Chinese nearly all are of its older part GB 2312, which begins with A1A1.
 _PAIR = re.compile(rb"[\x00-\x7f]|([\x81-\xfe][\x40-\xfe])")
 _LIKELY_SHARE = 0.8

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -108,15 +108,15 @@ def delimiter_of(header: str) -> str:
 
 def _csv_lines(path: Path, shown: str) -> Iterator[tuple[int, list[str]]]:
     text = decode(read_bytes(path, shown), shown)
-    yield from csv_lines(text, shown)
+    yield from csv_lines(io.StringIO(text, newline=""), delimiter_of(text.split("\n", 1)[0]), shown)
 
 
-def csv_lines(text: str, shown: str) -> Iterator[tuple[int, list[str]]]:
-    """The line each record begins in, and its cells, stripped.
+def csv_lines(stream: Iterable[str], delimiter: str, shown: str) -> Iterator[tuple[int, list[str]]]:
+    """The line each record begins in, and its cells, stripped. ``stream`` gives lines with their ends.
 
     Raises ConfigError where the text is no CSV (a quote that never ends).
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text.split("\n", 1)[0]), strict=True)
+    reader = csv.reader(stream, delimiter=delimiter, strict=True)
     line = 1
     try:
         for cells in reader:
@@ -124,7 +124,7 @@ def csv_lines(text: str, shown: str) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise ConfigError(
-            Mistake(shown, f"no valid CSV: {error}; a cell with a quote in it is quoted and the quote doubled", line=line)
+            Mistake(shown, f"no valid CSV: {error}; a cell with quotes in it is quoted, its quotes doubled", line=line)
         ) from error
 
 

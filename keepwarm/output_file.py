@@ -1,0 +1,31 @@
+"""Files that a command writes for people: whole or not at all."""
+
+import os
+from pathlib import Path
+
+from domain.errors import ConfigError, Mistake
+
+
+def check_writable(path: Path) -> None:
+    """Raises ConfigError when no file can be written there, before any work is done for it."""
+    if path.is_dir():
+        raise ConfigError(Mistake(str(path), "a folder; --out names a file"))
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(Mistake(str(path), f"its folder {path.parent} does not exist; make it first"))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes the file beside its place and moves it there, so that nobody ever sees half of it.
+
+    Raises ConfigError when it can't be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)  # /dev/stdout, a pipe: nothing to move
+            return
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ConfigError(Mistake(str(path), f"can't be written: {(error.strerror or str(error)).lower()}")) from error

@@ -1,0 +1,55 @@
+"""Readings files (architecture.md): CSV, gzipped CSV or Parquet → names of points and columns of readings.
+
+file ─▶ header ─▶ columns by Arrow ─▶ Readings        every file that is as it should be
+                     └ anything odd ─▶ row by row     finds line, column and value of a mistake, or reads it all the same
+"""
+
+import zlib
+from collections.abc import Sequence
+from gzip import GzipFile
+from pathlib import Path
+from typing import IO, cast
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from domain.errors import ConfigError, Mistake
+from domain.reading import Readings
+from store.readings_file.csv_file import read_csv
+from store.readings_file.parquet_file import read_parquet
+
+__all__ = ["read_readings"]
+
+
+def read_readings(paths: Sequence[Path], *, assume_timezone: ZoneInfo | None = None) -> tuple[list[str], Readings]:
+    """The names of the points and the readings of these files, in the order of files and rows; ``point`` is an index of the names.
+
+    An empty or non-finite value has the quality ``NOT_A_NUMBER`` unless the file calls it bad itself; an empty ``received_at`` is
+    ``measured_at``. A time without offset is read in ``assume_timezone``.
+    Raises ConfigError for a file that can't be read, and for the first cell that is not what it should be.
+    """
+    number: dict[str, int] = {}
+    parts = []
+    for path in paths:
+        names, part = _read_file(path, assume_timezone)
+        index = np.array([number.setdefault(name, len(number)) for name in names], np.int32)
+        parts.append(Readings(index[part.point], part.measured_at, part.received_at, part.value, part.quality))
+    return list(number), Readings.concat(parts)
+
+
+def _read_file(path: Path, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
+    shown = str(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        fault = {FileNotFoundError: "no such file", IsADirectoryError: "a folder; a file belongs here"}.get(type(error))
+        raise ConfigError(Mistake(shown, fault or f"can't be read: {(error.strerror or str(error)).lower()}")) from error
+    if start == b"PAR1":
+        return read_parquet(path, shown, zone)
+    if not start.startswith(b"\x1f\x8b"):
+        return read_csv(lambda: path.open("rb"), shown, zone)
+    try:
+        return read_csv(lambda: cast("IO[bytes]", GzipFile(path)), shown, zone)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigError(Mistake(shown, f"a damaged gzip file: {str(error).lower()}")) from error
