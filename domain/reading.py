@@ -56,12 +56,12 @@ class Readings:
     @classmethod
     def of(
         cls,
-        point: Sequence[int] | NDArray[np.int32],
-        measured_at: Sequence[int] | NDArray[np.int64],
-        value: Sequence[float] | NDArray[np.float64],
+        point: Sequence[int] | NDArray[np.integer],
+        measured_at: Sequence[int] | NDArray[np.integer],
+        value: Sequence[float] | NDArray[np.floating],
         *,
-        received_at: Sequence[int] | NDArray[np.int64] | None = None,
-        quality: Sequence[int] | NDArray[np.uint8] | None = None,
+        received_at: Sequence[int] | NDArray[np.integer] | None = None,
+        quality: Sequence[int] | NDArray[np.integer] | None = None,
     ) -> Self:
         """Columns from sequences of one length; ``received_at`` is ``measured_at`` and ``quality`` good where left out.
 

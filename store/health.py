@@ -4,6 +4,7 @@ import json
 import math
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def write_health(data: Path, component: str, at_ms: int, detail: dict[str, Any])
         part.write_text(json.dumps(word, ensure_ascii=False, allow_nan=False), encoding="utf-8")
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def read_health(data: Path) -> list[Health]:

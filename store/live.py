@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,17 +54,18 @@ def write_live(folder: Path, rooms: Mapping[str, Any], stations: Mapping[str, An
 
     Raises KeyError when a column is missing, StoreError when the disk does not take it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for name, schema, columns in (("rooms", ROOMS, rooms), ("stations", STATIONS, stations)):
         arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema]
         table = pa.table(arrays, schema=schema.with_metadata({_JUDGED_AT: str(judged_at_ms)}))
         part = folder / f".{name}.{os.getpid()}.tmp"
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
             part.replace(folder / f"{name}.arrow")
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise StoreError(f"{folder / name}.arrow: {error}") from error
 
 

@@ -30,7 +30,8 @@ class DamagedPartError(Exception):
 def due(rows: Sequence[int], *, finished: bool) -> slice | None:
     """Which neighbouring files, of so many rows each in order of writing, should be merged into one now; None for none.
 
-    Of a ``finished`` day all; otherwise ``FAN`` or more neighbours that are no larger than the largest of them by order of size.
+    Of a ``finished`` day all; otherwise ``FAN`` or more of one order of size, with smaller ones that lie between them. A large file
+    is never written again for the sake of a few small ones.
     """
     if finished:
         return slice(0, len(rows)) if len(rows) > 1 else None
@@ -39,7 +40,7 @@ def due(rows: Sequence[int], *, finished: bool) -> slice | None:
         start = 0
         for at, found in enumerate([*levels, level + 1]):
             if found > level:
-                if at - start >= FAN:
+                if levels[start:at].count(level) >= FAN:
                     return slice(start, at)
                 start = at + 1
     return None

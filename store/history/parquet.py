@@ -23,7 +23,7 @@ from store.history.protocol import Points
 QUARANTINE: Final = "quarantine"
 _TRIES: Final = 20
 _QUIET: Final = 10  # times the grace: so long nothing must have been written to a day before it is merged into one file
-_LATEST_DAYS: Final = 30  # how far back a silent point's last reading is looked for
+_LATEST_DAYS: Final = 30  # on so many days a silent point's last reading is looked for
 
 _log = structlog.get_logger()
 
@@ -79,7 +79,7 @@ class ParquetHistory:
         return resolve(Readings.concat([self._read_day(day, wanted, from_ms, to_ms) for day in days]))
 
     def latest(self, points: Points, before_ms: int, *, usable: bool = False) -> Readings:
-        """The newest (usable) reading of each point measured before this instant, at most 30 days before the newest day."""
+        """The newest (usable) reading of each point measured before this instant, looked for on the 30 last days that have readings."""
         missing = _sorted(points)
         found: list[Readings] = []
         days = [day for day in days_in(self._folder) if day * DAY_MS < before_ms]

@@ -1,0 +1,168 @@
+"""What every history does, whatever keeps the readings."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.reading import Quality, Readings
+from store.duplicates import newest, resolve
+from store.history import History
+
+DAY_MS = 86_400_000
+START = 1_768_348_800_000  # 2026-01-14T00:00:00Z
+Reopen = Callable[[], History]
+
+
+def same(left: Readings, right: Readings) -> bool:
+    return (
+        left.point.tolist() == right.point.tolist()
+        and left.measured_at.tolist() == right.measured_at.tolist()
+        and left.received_at.tolist() == right.received_at.tolist()
+        and left.quality.tolist() == right.quality.tolist()
+        and np.array_equal(left.value, right.value, equal_nan=True)
+    )
+
+
+def test_an_empty_history_answers(history: History) -> None:
+    assert len(history.read([0, 1], START, START + DAY_MS)) == 0
+    assert len(history.latest([0, 1], START)) == 0
+    history.write(Readings.empty())
+    history.tidy()
+
+
+def test_what_is_written_is_read_sorted_by_point_and_time(history: History) -> None:
+    written = Readings.of(
+        [7, 3, 7, 3],
+        [START + 20, START + 10, START + 10, START + 30],
+        [1.5, -0.1, 21.3, 1e-9],
+        received_at=[START + 25, START + 11, START + 12, START + 99_999],
+        quality=[Quality.GOOD, Quality.SUSPECT_RANGE, Quality.CLOCK, Quality.RANGE],
+    )
+    history.write(written)
+    assert same(history.read([7, 3], START, START + DAY_MS), written.take(np.array([1, 3, 2, 0])))
+    assert len(history.read([], START, START + DAY_MS)) == 0
+    assert len(history.read([8], START, START + DAY_MS)) == 0
+    assert history.read([3, 3, 7], START, START + DAY_MS).point.tolist() == [3, 3, 7, 7]
+
+
+def test_a_period_is_half_open(history: History) -> None:
+    history.write(Readings.of([1, 1, 1], [START, START + 10, START + 20], [1.0, 2.0, 3.0]))
+    assert history.read([1], START, START + 20).value.tolist() == [1.0, 2.0]
+    assert history.read([1], START + 1, START + 21).value.tolist() == [2.0, 3.0]
+    assert len(history.read([1], START + 10, START + 10)) == 0
+    assert len(history.read([1], START + 20, START)) == 0
+
+
+def test_midnight_cuts_nothing(history: History) -> None:
+    at = START + np.arange(-5, 5) * 1_000
+    history.write(Readings.of(np.full(10, 4), at, np.arange(10.0)))
+    assert history.read([4], START - 3_000, START + 3_000).value.tolist() == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert history.read([4], START - 10 * DAY_MS, START + 10 * DAY_MS).measured_at.tolist() == at.tolist()
+
+
+def test_writing_again_changes_nothing(history: History) -> None:
+    readings = Readings.of([1, 2, 1], [START, START, START + 1], [1.0, 2.0, 3.0])
+    for _ in range(3):
+        history.write(readings)
+    assert same(history.read([1, 2], START, START + DAY_MS), resolve(readings))
+
+
+def test_of_two_readings_of_an_instant_the_one_received_last_counts(history: History) -> None:
+    history.write(Readings.of([1], [START], [3.0], received_at=[START + 30]))
+    history.write(Readings.of([1], [START], [2.0], received_at=[START + 20]))
+    assert history.read([1], START, START + 1).value.tolist() == [3.0]
+    history.write(Readings.of([1, 1], [START, START], [5.0, 4.0], received_at=[START + 50, START + 40]))
+    assert history.read([1], START, START + 1).value.tolist() == [5.0]
+    history.write(Readings.of([1], [START], [6.0], received_at=[START + 50]))  # received together: the later row
+    assert history.read([1], START, START + 1).value.tolist() == [6.0]
+
+
+def test_a_bad_reading_never_hides_a_usable_one_of_its_instant(history: History) -> None:
+    history.write(Readings.of([1], [START], [21.0], received_at=[START + 1]))
+    history.write(Readings.of([1], [START], [float("nan")], received_at=[START + 2], quality=[Quality.NOT_A_NUMBER]))
+    assert history.read([1], START, START + 1).value.tolist() == [21.0]
+
+
+def test_bad_readings_and_odd_values_are_kept_as_they_are(history: History) -> None:
+    value = [float("nan"), float("inf"), -3276.8, 0.1 + 0.2]
+    readings = Readings.of(range(4), [START] * 4, value, quality=[Quality.NOT_A_NUMBER, Quality.DECODE, Quality.SENTINEL, Quality.GOOD])
+    history.write(readings)
+    assert same(history.read(range(4), START, START + 1), readings)
+
+
+def test_late_readings_find_their_place(history: History) -> None:
+    history.write(Readings.of([1], [START + 5 * DAY_MS], [5.0]))
+    history.write(Readings.of([1], [START + 1 * DAY_MS], [1.0], received_at=[START + 5 * DAY_MS]))
+    history.tidy()
+    history.write(Readings.of([1], [START + 1 * DAY_MS - 1], [0.5], received_at=[START + 6 * DAY_MS]))
+    assert history.read([1], START, START + 9 * DAY_MS).value.tolist() == [0.5, 1.0, 5.0]
+
+
+def test_the_latest_of_each_point(history: History) -> None:
+    history.write(Readings.of([1, 2], [START, START + 1], [1.0, 2.0]))
+    history.write(Readings.of([1, 3], [START + 3 * DAY_MS, START + 3 * DAY_MS], [1.5, 3.0], quality=[Quality.RANGE, Quality.GOOD]))
+    after = START + 4 * DAY_MS
+    assert history.latest([3, 2, 1, 9], after).value.tolist() == [1.5, 2.0, 3.0]
+    assert history.latest([3, 2, 1, 9], after, usable=True).value.tolist() == [1.0, 2.0, 3.0]
+    assert history.latest([1, 3], START + 3 * DAY_MS).value.tolist() == [1.0]
+    assert len(history.latest([1], START)) == 0
+    assert len(history.latest([], after)) == 0
+
+
+def test_another_process_sees_what_was_written_and_after_tidying_too(reopen: Reopen) -> None:
+    writer, reader = reopen(), reopen()
+    for number in range(12):
+        writer.write(Readings.of([1, 2], [START + number, START + number], [float(number), -1.0]))
+        assert reader.read([1], START, START + DAY_MS).value.tolist() == [float(value) for value in range(number + 1)]
+    writer.tidy()
+    assert reader.read([1], START, START + DAY_MS).value.tolist() == [float(value) for value in range(12)]
+    assert reopen().read([1], START, START + DAY_MS).value.tolist() == [float(value) for value in range(12)]
+
+
+reading = st.tuples(
+    st.integers(0, 3),
+    st.integers(0, 2 * DAY_MS) | st.integers(0, 3).map(lambda hours: hours * 3_600_000),
+    st.integers(0, 5),
+    st.sampled_from([18.0, 18.1, 21.55, float("nan")]),
+    st.sampled_from([Quality.GOOD, Quality.RATE, Quality.RANGE]),
+)
+writes = st.lists(st.lists(reading, max_size=12), max_size=12)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(writes=writes, tidy_after=st.sets(st.integers(0, 11)), data=st.data())
+def test_any_writes_in_any_order_read_as_the_rule_says(reopen: Reopen, writes: list, tidy_after: set[int], data: st.DataObject) -> None:  # type: ignore[type-arg]
+    history = reopen()
+    # Each example has days of its own: the fixture's folder is shared by all of them.
+    base = START + data.draw(st.integers(0, 20_000)) * 3 * DAY_MS
+    known = history.read(range(4), base, base + 3 * DAY_MS)
+    for number, rows in enumerate(writes):
+        columns = [[row[index] for row in rows] for index in range(5)]
+        readings = Readings.of(
+            columns[0],
+            base + np.array(columns[1], np.int64),
+            columns[3],
+            received_at=base + np.array(columns[2], np.int64),
+            quality=columns[4],
+        )
+        history.write(readings)
+        known = Readings.concat([known, readings])
+        if number in tidy_after:
+            history.tidy()
+    from_ms, to_ms = base + data.draw(st.integers(0, DAY_MS)), base + data.draw(st.integers(DAY_MS, 3 * DAY_MS))
+    expected = resolve(known)
+    inside = (expected.measured_at >= from_ms) & (expected.measured_at < to_ms)
+    assert same(history.read(range(4), from_ms, to_ms), expected.take(inside))
+    before = newest(known.take(known.measured_at < to_ms))
+    assert same(history.latest(before.point, to_ms), before)
+
+
+@pytest.mark.parametrize("count", [1, 100_000])
+def test_sizes(history: History, count: int) -> None:
+    at = START + np.arange(count) * 100
+    history.write(Readings.of(np.arange(count) % 150, at, np.round(np.sin(np.arange(count)), 2)))
+    assert len(history.read(range(150), START, START + DAY_MS)) == count
+    assert len(history.read([0], START, START + DAY_MS)) == -(-count // 150)

@@ -1,0 +1,178 @@
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+import pytest
+
+from domain.clock import Clock
+from domain.errors import StoreError
+from domain.reading import Readings
+from domain.site import Site
+from store.health import read_health
+from store.history import History, open_history
+from store.history.forward import FLUSH_S, PORTION, RETRY_S, Forwarder, Forwarding, run_forward
+from store.history.parquet import ParquetHistory
+from store.journal import Journal, open_journal
+from store.points import PointRegistry
+
+START = 1_768_348_800_000
+DAY_MS = 86_400_000
+
+
+class Refusing(ParquetHistory):
+    """A real history that can be switched off, as a server would be."""
+
+    down = False
+    retry_after_s: float | None = None
+    writes = 0
+
+    def write(self, readings: Readings) -> None:
+        self.writes += 1
+        if self.down:
+            raise StoreError("history: no route to host", retry_after_s=self.retry_after_s)
+        super().write(readings)
+
+
+@pytest.fixture
+def journal(site: Site, registry: PointRegistry) -> Iterator[Journal]:
+    journal = open_journal(site)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Refusing:
+    return Refusing(tmp_path / "history", str)
+
+
+def batch(number: int, count: int = 10) -> Readings:
+    at = START + number * 1_000
+    return Readings.of(np.arange(count), np.full(count, at), np.full(count, float(number)), received_at=np.full(count, at))
+
+
+def values(history: History) -> list[float]:
+    return [float(value) for value in history.read([3], START, START + DAY_MS).value]
+
+
+def test_a_step_moves_what_has_arrived(journal: Journal, history: Refusing) -> None:
+    forwarder = Forwarder(journal, history)
+    assert forwarder.step() == 0
+    journal.append(batch(1))
+    journal.append(batch(2))
+    assert forwarder.waiting() == 20
+    assert forwarder.step() == 20
+    assert (forwarder.waiting(), forwarder.step()) == (0, 0)
+    assert values(history) == [1.0, 2.0]
+
+
+def test_a_refusing_history_keeps_the_cursor(journal: Journal, history: Refusing) -> None:
+    forwarder = Forwarder(journal, history)
+    journal.append(batch(1))
+    history.down = True
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            forwarder.step()
+    journal.append(batch(2))
+    history.down = False
+    assert forwarder.step() == 20
+    assert values(history) == [1.0, 2.0]
+
+
+def test_a_crash_between_writing_and_advancing_repeats_without_harm(journal: Journal, history: Refusing) -> None:
+    journal.append(batch(1))
+    sequence, readings = journal.read(journal.cursor("history"))
+    history.write(readings)  # … and here the process died: the cursor was not advanced to `sequence`
+    assert journal.cursor("history") < sequence
+    assert Forwarder(journal, history).step() == 10
+    assert values(history) == [1.0]
+
+
+def test_a_damaged_batch_does_not_stop_the_forwarder(journal: Journal, history: Refusing) -> None:
+    journal.append(batch(1))
+    torn = journal.append(batch(2))
+    with journal._database.writing() as connection:
+        connection.execute("UPDATE batches SET packed = x'00' WHERE sequence = ?", (torn,))
+    forwarder = Forwarder(journal, history)
+    assert forwarder.step() == 10
+    journal.append(batch(3))
+    assert forwarder.step() == 10
+    assert values(history) == [1.0, 3.0]
+
+
+def test_small_portions_wait_and_full_ones_do_not(site: Site, journal: Journal, history: Refusing) -> None:
+    forwarding = Forwarding(site, Clock(), journal, history)
+    journal.append(batch(0))
+    assert not forwarding.turn(100.0)
+    assert history.writes == 1
+    for number in range(1, 5):
+        journal.append(batch(number))
+        forwarding.turn(100.0 + number)
+    assert history.writes == 1
+    forwarding.turn(100.0 + FLUSH_S)
+    assert history.writes == 2
+    for number in range(5, 10):
+        journal.append(batch(number, count=PORTION // 4))
+    assert forwarding.turn(101.0 + FLUSH_S)  # a full portion goes at once, and says that there is more
+    assert history.writes == 3
+    forwarding.turn(101.0 + 2 * FLUSH_S)
+    assert history.read([3], START, START + DAY_MS).value.tolist() == [float(number) for number in range(10)]
+
+
+def test_a_history_down_for_long_drains_in_order_when_it_is_back(site: Site, journal: Journal, history: Refusing) -> None:
+    forwarding = Forwarding(site, Clock(), journal, history)
+    history.down = True
+    at_s = 0.0
+    for number in range(50):
+        journal.append(batch(number))
+        forwarding.turn(at_s)
+        at_s += FLUSH_S
+    health = {word.component: word for word in read_health(site.data)}["forward"]
+    assert health.detail["waiting"] >= 480
+    assert health.detail["failing_since_ms"] is not None
+    assert "no route" in health.detail["error"]
+    history.down = False
+    forwarding.turn(at_s)
+    assert values(history) == [float(number) for number in range(50)]
+    forwarding.turn(at_s + 100)
+    health = {word.component: word for word in read_health(site.data)}["forward"]
+    assert (health.detail["waiting"], health.detail["failing_since_ms"], health.detail["error"]) == (0, None, "")
+    assert health.detail["forwarded"] == 500
+
+
+def test_retry_waits_as_long_as_asked(site: Site, journal: Journal, history: Refusing) -> None:
+    forwarding = Forwarding(site, Clock(), journal, history)
+    journal.append(batch(1))
+    history.down = True
+    forwarding.turn(0.0)
+    forwarding.turn(RETRY_S - 0.1)
+    assert history.writes == 1
+    history.retry_after_s = 120.0
+    forwarding.turn(RETRY_S)
+    assert history.writes == 2
+    forwarding.turn(RETRY_S + 119.9)
+    assert history.writes == 2
+    history.down = False
+    forwarding.turn(RETRY_S + 120.0)
+    assert values(history) == [1.0]
+
+
+def test_the_loop_forwards_and_stops_with_nothing_waiting(site: Site, journal: Journal, registry: PointRegistry) -> None:
+    stop = Event()
+    journal.append(batch(0))
+    thread = Thread(target=run_forward, args=(site, Clock(), stop))
+    thread.start()
+    try:
+        deadline = Event()
+        for _ in range(200):
+            if journal.backlog("history").readings == 0:
+                break
+            deadline.wait(0.02)
+        assert journal.backlog("history").readings == 0
+        journal.append(batch(1))
+    finally:
+        stop.set()
+        thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert values(open_history(site, registry)) == [0.0, 1.0]
+    assert [word.component for word in read_health(site.data)] == ["forward"]

@@ -1,0 +1,30 @@
+import os
+from pathlib import Path
+
+from store.health import read_health, write_health
+
+
+def test_each_component_s_last_word_is_read(tmp_path: Path) -> None:
+    assert read_health(tmp_path) == []
+    write_health(tmp_path, "watch", 1_000, {"passes": 1})
+    write_health(tmp_path, "watch", 2_000, {"passes": 2, "rooms": ["一", "二"]})
+    write_health(tmp_path, "collect", 1_500, {"autonomy_h": float("inf"), "rates": [float("nan"), 1.0]})
+    collect, watch = read_health(tmp_path)
+    assert (watch.component, watch.at_ms, watch.pid, watch.detail) == ("watch", 2_000, os.getpid(), {"passes": 2, "rooms": ["一", "二"]})
+    assert watch.wall_at_ms > 1_700_000_000_000
+    assert collect.detail == {"autonomy_h": None, "rates": [None, 1.0]}
+    assert sorted(path.name for path in (tmp_path / "health").iterdir()) == ["collect.json", "watch.json"]
+
+
+def test_files_that_are_no_health_are_left_out(tmp_path: Path) -> None:
+    write_health(tmp_path, "watch", 1_000, {})
+    (tmp_path / "health" / "broken.json").write_text("{")
+    (tmp_path / "health" / "other.json").write_text("[1]")
+    (tmp_path / "health" / "strange.json").write_text('{"component": "x"}')
+    assert [word.component for word in read_health(tmp_path)] == ["watch"]
+
+
+def test_a_folder_that_can_t_be_written_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "health").write_text("a file where the folder belongs")
+    write_health(tmp_path, "watch", 1_000, {})
+    assert read_health(tmp_path) == []
