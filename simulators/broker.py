@@ -1,6 +1,7 @@
 """The embedded MQTT broker (3.1.1) of the demo town; nobody enters without a password."""
 
 import hmac
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from amqtt.session import Session
 
 from domain.errors import ConfigError, Mistake
 from simulators.ports import HOST
+
+logging.getLogger("amqtt").setLevel(logging.CRITICAL)  # it warns at every client that leaves
+logging.getLogger("transitions").setLevel(logging.WARNING)
 
 
 class Passwords(BaseAuthPlugin):

@@ -6,6 +6,7 @@ resets are Modbus faults; here a reset counts as silence.
 
 import asyncio
 import hmac
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -25,12 +26,14 @@ from asyncua.server.user_managers import UserManager
 
 from domain.errors import ConfigError, Mistake
 from simulators.certificate import APPLICATION_URI, ServerIdentity
-from simulators.ports import HOST, Ports
+from simulators.ports import Ports, opcua_url
 from simulators.present import Present
 from simulators.profiles import NodeItem, node_items
 
 PROFILE = "xd100n_opcua"
-PATH = "keepwarm/station"
+
+# Every client that goes away is a traceback in this log; what clients got is counted.
+logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,9 @@ async def opcua_servers(
             places = [place for place, one in enumerate(access) if one.protocol == "opcua" and one.server == number]
             secure = any(access[place].secure for place in places)
             server = await (_secured_server(standard, login, identity) if secure else _open_server(standard))
-            server.set_endpoint(f"opc.tcp://{HOST}:{port}/{PATH}")
+            server.set_endpoint(opcua_url(port))
             await stations.add(server, places, answered)
+            await stations.show()
             try:
                 await server.start()
             except OSError as error:

@@ -4,6 +4,7 @@ import socket
 from dataclasses import dataclass
 
 HOST = "127.0.0.1"
+OPCUA_PATH = "keepwarm/station"
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,8 @@ def pick_ports() -> Ports:
         for one in held:
             one.close()
     return Ports((numbers[0], numbers[1]), (numbers[2], numbers[3]), (numbers[4], numbers[5]), numbers[6])
+
+
+def opcua_url(port: int) -> str:
+    """The address of the OPC UA server on this port."""
+    return f"opc.tcp://{HOST}:{port}/{OPCUA_PATH}"

@@ -1,4 +1,4 @@
-"""The demo town: one heat source with two branches, 12 stations, 30 buildings, 400 measured rooms. Invented, but laid out like a real one."""
+"""The demo town, invented but laid out like a real one: a heat source, two branches, 12 stations, 30 buildings, 400 rooms."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from domain.site import Building, Premises, Protocol, Room, Station
 
 SOURCE_ID = "HS1"
 SOURCE_NAME = "东郊热源厂"
+TOWN_NAME = "东郊示范供热区"
 TIMEZONE = "Asia/Shanghai"
 BRANCHES = ("east", "west")
 DESIGN_OUTDOOR_C = -24.0
