@@ -1,7 +1,7 @@
 """From raised room alarms to complaints (R6): one for a room, a building or a station, the largest scope first.
 
-    raised at one instant ─▶ open complaint? append ─▶ under an open outage? attach to it ─▶ suspect sensor? maintenance
-                          └▶ count ─▶ station rolls up? ─▶ building rolls up? ─▶ room
+raised at one instant ─▶ open complaint? append ─▶ under an open outage? attach to it ─▶ suspect sensor? maintenance
+                      └▶ count ─▶ station rolls up? ─▶ building rolls up? ─▶ room
 """
 
 from collections import deque
@@ -123,12 +123,15 @@ class ComplaintBook:
         for station_id in dict.fromkeys(estate.station_of[room_id] for room_id in counted if room_id in estate.station_of):
             buildings = estate.buildings_of.get(station_id, ())
             count = sum(building_id in rolled for building_id in buildings)
-            if ("station", f"station/{station_id}") not in self.open and count >= STATION_BUILDINGS and count >= STATION_SHARE * len(buildings):
+            if (
+                ("station", f"station/{station_id}") not in self.open
+                and count >= STATION_BUILDINGS
+                and count >= STATION_SHARE * len(buildings)
+            ):
                 changes.append(self._open(at, "station", station_id, by_station[station_id]))
-        for building_id in dict.fromkeys(estate.building_of[room_id] for room_id in counted if room_id in estate.building_of):
-            if building_id in rolled and not self._covered(building_id, counted):
-                changes.append(self._open(at, "building", building_id, alarmed[building_id]))
-        return changes
+        touched = dict.fromkeys(estate.building_of[room_id] for room_id in counted if room_id in estate.building_of)
+        due = [building_id for building_id in touched if building_id in rolled and not self._covered(building_id, counted)]
+        return changes + [self._open(at, "building", building_id, alarmed[building_id]) for building_id in due]
 
     def _rolls_up(self, building_id: str, alarmed: int) -> bool:
         return alarmed >= BUILDING_ROOMS and alarmed >= BUILDING_SHARE * self.estate.rooms_in[building_id]
@@ -166,5 +169,5 @@ class ComplaintBook:
         building = ("building", f"building/{self.estate.building_of.get(room_id)}")
         for key in (station, building, ("room", f"room/{room_id}")):
             if key in self.open:
-                return key  # type: ignore[return-value]
+                return key
         return None

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compliance.complaint import ComplaintChange
@@ -59,12 +59,20 @@ class ExcludedAt:
             self._spans.setdefault(room_id, []).append((from_ms, to_ms))
 
     def __call__(self, room_id: str, at: int) -> bool:
+        """Whether this room is excluded at ``at`` (UTC ms)."""
         return any(start <= at and (stop is None or at < stop) for start, stop in self._spans.get(room_id, ()))
 
 
 def subject_of(outage: Outage | SourceOutage) -> str:
     """``station/ID`` or ``source/ID``."""
     return f"station/{outage.station_id}" if isinstance(outage, Outage) else f"source/{outage.source_id}"
+
+
+def as_known(outage: Outage | SourceOutage, at: int) -> Outage | SourceOutage:
+    """The outage as it stood at an instant: not ended, without the stations that followed later."""
+    if isinstance(outage, Outage):
+        return outage if outage.ended_seen_at is None else replace(outage, ended_at=None, ended_seen_at=None)
+    return replace(outage, parts=tuple(part for part in outage.parts if part.opened_at <= at), ended_seen_at=None)
 
 
 def outage_body(outage: Outage | SourceOutage, cause: str) -> dict[str, Any]:
@@ -92,15 +100,12 @@ def outage_events(outage: Outage | SourceOutage, marks: Sequence[Mark], cause: s
     """Everything that one outage makes happen up to ``until_ms``."""
     subject = subject_of(outage)
     body = outage_body(outage, cause)
-    opening = {**body, "ended_at": None}
-    if isinstance(outage, SourceOutage):
-        opening["stations"] = sorted({part.station_id for part in outage.parts if part.opened_at <= outage.opened_at})
-    events = [Event(outage.opened_at, "outage.opened", subject, opening)]
+    events = [Event(outage.opened_at, "outage.opened", subject, outage_body(as_known(outage, outage.opened_at), cause))]
     for mark in marks:
         if mark.due:
-            events.append(Event(mark.at, "notice.due", subject, {**opening, "stations": body["stations"]}))
+            events.append(Event(mark.at, "notice.due", subject, outage_body(as_known(outage, mark.at), cause)))
         else:
-            events.append(Event(mark.at, "notice.warning", subject, {"hours": mark.hours}))
+            events.append(Event(mark.at, "notice.warning", subject, {"hours": int(mark.hours) if mark.hours.is_integer() else mark.hours}))
     if outage.ended_seen_at is not None:
         events.append(Event(outage.ended_seen_at, "outage.ended", subject, body))
         if any(mark.due for mark in marks):

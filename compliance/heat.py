@@ -16,7 +16,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from compliance.verdict import AT_LIMIT_K, F64, I64
+from compliance.kernel import F64, I64
+from compliance.verdict import AT_LIMIT_K
 from domain.curve import FiledCurve
 
 FLOW_SHARE = 0.10
@@ -93,9 +94,7 @@ def heat_runs(
     return HeatRuns(grid[first], state[first], to_ms)
 
 
-def _grid(
-    series: Mapping[str, PointSeries], rules: StationRules, seasons: Sequence[tuple[int, int]], from_ms: int, to_ms: int
-) -> I64:
+def _grid(series: Mapping[str, PointSeries], rules: StationRules, seasons: Sequence[tuple[int, int]], from_ms: int, to_ms: int) -> I64:
     """Every instant of [from_ms, to_ms) at which a standing value may change."""
     edges = [np.array([from_ms], np.int64), np.array(seasons, np.int64).reshape(-1)]
     edges.append(np.array([curve.effective_from_ms for curve in rules.curves], np.int64))
@@ -127,7 +126,7 @@ def _inside(grid: I64, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
 
 
 def _below(value: F64, limit: F64 | float) -> Ternary:
-    """value < limit, open where either is not known; a value within 1e-9 of the limit is at the limit."""
+    """Value < limit, open where either is not known; a value within 1e-9 of the limit is at the limit."""
     known = ~(np.isnan(value) | np.isnan(limit))
     return np.where(known, (value < limit - AT_LIMIT_K).astype(np.int8), np.int8(OPEN))
 

@@ -1,11 +1,12 @@
 """Outages (R4): of a station, folded over its heat runs; of a heat source, from the outages of its stations.
 
-    supplying ──stopped 15 min──▶ open (started_at = first instant of that stop) ──supplying 30 min──▶ ended (first instant of
-    that supply). Unknown time freezes both timers; a shorter restoration does not interrupt.
+supplying ──stopped 15 min──▶ open (started_at = first instant of that stop) ──supplying 30 min──▶ ended (first instant of
+that supply). Unknown time freezes both timers; a shorter restoration does not interrupt.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from compliance.heat import Heat, HeatRuns
 from domain.site import PlannedStop
@@ -110,7 +111,7 @@ def _segments(runs: HeatRuns, planned: Sequence[Span]) -> Iterator[tuple[int, in
     ends = [*runs.at[1:].tolist(), runs.until]
     for start, stop, state in zip(runs.at.tolist(), ends, runs.state.tolist(), strict=True):
         cuts = [start, *(edge for edge in edges if start < edge < stop), stop]
-        for low, high in zip(cuts, cuts[1:], strict=False):
+        for low, high in pairwise(cuts):
             yield low, high, Heat(state), any(first <= low < last for first, last in planned)
 
 
@@ -130,9 +131,7 @@ def _advance(timer: StopTimer, station_id: str, start: int, stop: int, heat: Hea
 
 
 def _season_over(timer: StopTimer, start: int, stop: int) -> Outage | None:
-    ended = timer.current and replace(
-        timer.current, ended_at=start, ended_seen_at=start, supplies=tuple(timer.supplies), season_ended=True
-    )
+    ended = timer.current and replace(timer.current, ended_at=start, ended_seen_at=start, supplies=tuple(timer.supplies), season_ended=True)
     timer.last_supply, timer.not_before = None, stop
     timer.stop_at, timer.stop_ms = None, 0
     timer.current, timer.supply_at, timer.supply_ms, timer.supplies = None, None, 0, []
@@ -181,7 +180,7 @@ def source_outages(outages: Iterable[Outage], feeds: Mapping[str, Sequence[str]]
     by_station: dict[str, list[Outage]] = {}
     for outage in outages:
         by_station.setdefault(outage.station_id, []).append(outage)
-    found = []
+    found: list[SourceOutage] = []
     for source_id, station_ids in feeds.items():
         members = [outage for station_id in station_ids for outage in by_station.get(station_id, ())]
         found.extend(_of_source(source_id, members, len(station_ids)))

@@ -8,14 +8,14 @@ normal ────────▶ pending ────────────�
 Timers run on known judged time only; every event carries the instant at which its condition was completed.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from compliance.verdict import AT_LIMIT_K, I64, RoomRules, Series, cut, scratch_size
+from compliance.kernel import F64, I64, Record, kernel
+from compliance.verdict import AT_LIMIT_K, RoomRules, Segments, Series, cut, most_segments, segments_of
 
 MINUTE_MS = 60_000
 RAISE_AFTER_MS = 60 * MINUTE_MS
@@ -72,15 +72,14 @@ ROOM_STATE = np.dtype(
 )
 
 
-@dataclass(frozen=True)
-class RoomEvents:
+class RoomEvents(NamedTuple):
     """Columns of n events: room row, RoomEvent, instant (UTC ms), limit and value (°C, NaN where none) at that instant."""
 
     room: I64
     kind: I64
     at: I64
-    limit_c: NDArray[np.float64]
-    value_c: NDArray[np.float64]
+    limit_c: F64
+    value_c: F64
 
 
 def fresh_states(rooms: int) -> NDArray[np.void]:
@@ -96,143 +95,167 @@ def fold_alarms(series: Series, rules: RoomRules, states: NDArray[np.void], from
 
     ``states`` (R,) is changed in place.
     """
-    columns = _fold_all(
-        series.starts, series.at, series.value,
-        rules.hold_ms, rules.table, rules.step_starts, rules.step_at, rules.step_limit_c, rules.step_day,
-        rules.exclusion_starts, rules.exclusion_from, rules.exclusion_to, states, from_ms, to_ms,
-    )  # fmt: skip
-    return RoomEvents(*columns)
+    return _fold_all(series, rules, states, from_ms, to_ms)
 
 
-@njit(cache=True, nogil=True)
-def _put(out_kind, out_at, out_limit, out_value, count, kind, at, limit, value):  # type: ignore[no-untyped-def]
-    out_kind[count] = kind
-    out_at[count] = at
-    out_limit[count] = limit
-    out_value[count] = value
+@kernel
+def events_of(size: int) -> RoomEvents:
+    """Room for ``size`` events."""
+    return RoomEvents(
+        np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.float64), np.empty(size, np.float64)
+    )
+
+
+@kernel
+def append(events: RoomEvents, count: int, room: int, found: RoomEvents, k: int) -> RoomEvents:
+    """Puts event k of ``found`` in row ``count`` of ``events``, or of a copy with twice the room where that is full."""
+    if count == len(events.at):
+        larger = events_of(2 * count)
+        larger.room[:count] = events.room
+        larger.kind[:count] = events.kind
+        larger.at[:count] = events.at
+        larger.limit_c[:count] = events.limit_c
+        larger.value_c[:count] = events.value_c
+        events = larger
+    events.room[count] = room
+    events.kind[count] = found.kind[k]
+    events.at[count] = found.at[k]
+    events.limit_c[count] = found.limit_c[k]
+    events.value_c[count] = found.value_c[k]
+    return events
+
+
+@kernel
+def first_events(events: RoomEvents, count: int) -> RoomEvents:
+    """The rows that are filled."""
+    return RoomEvents(events.room[:count], events.kind[:count], events.at[:count], events.limit_c[:count], events.value_c[:count])
+
+
+@kernel
+def _fold_all(series: Series, rules: RoomRules, states: NDArray[np.void], from_ms: int, to_ms: int) -> RoomEvents:
+    size = 0
+    for room in range(len(series.starts) - 1):
+        size = max(size, most_segments(rules, room, series.starts[room + 1] - series.starts[room]))
+    cuts = segments_of(size)
+    found = events_of(3 * size)
+    events = events_of(1024)
+    total = 0
+    for room in range(len(series.starts) - 1):
+        count = cut(series.at, series.value, series.starts[room], series.starts[room + 1], rules, room, from_ms, to_ms, cuts)
+        for k in range(fold_room(count, cuts, states[room], found)):
+            events = append(events, total, room, found, k)
+            total += 1
+    return first_events(events, total)
+
+
+@kernel
+def fold_room(count: int, cuts: Segments, state: Record, out: RoomEvents) -> int:
+    """Advances one room's state over its segments; returns how many events were put out (at most 3 a segment)."""
+    events = 0
+    for k in range(count):
+        limit = cuts.limit_c[k]
+        value = cuts.value_c[k]
+        verdict = _verdict(limit, value)
+        if verdict != state.verdict or state.verdict_at < 0:
+            state.verdict = verdict
+            state.verdict_at = cuts.at[k]
+        if state.phase != Phase.NORMAL and verdict != Verdict.UNJUDGED:
+            state.limit_max_c = max(state.limit_max_c, limit)
+        if verdict == Verdict.UNJUDGED:
+            events = _unjudged(state, cuts, k, out, events)
+        elif verdict == Verdict.UNKNOWN:
+            events = _unknown(state, cuts, k, out, events)
+        else:
+            events = _known(state, cuts, k, verdict == Verdict.BREACH, out, events)
+    return events
+
+
+@kernel
+def _verdict(limit: float, value: float) -> int:
+    if np.isnan(limit):
+        return Verdict.UNJUDGED
+    if np.isnan(value):
+        return Verdict.UNKNOWN
+    return Verdict.BREACH if value < limit - AT_LIMIT_K else Verdict.COMPLIANT
+
+
+@kernel
+def _put(out: RoomEvents, count: int, kind: int, at: int, cuts: Segments, k: int) -> int:
+    out.kind[count] = kind
+    out.at[count] = at
+    out.limit_c[count] = cuts.limit_c[k]
+    out.value_c[count] = cuts.value_c[k]
     return count + 1
 
 
-@njit(cache=True, nogil=True)
-def _to_normal(state):  # type: ignore[no-untyped-def]
-    state.phase = 0
+@kernel
+def _to_phase(state: Record, phase: int) -> None:
+    state.phase = phase
     state.breach_ms = 0
     state.unknown_ms = 0
     state.clear_ms = 0
     state.no_data = 0
 
 
-@njit(cache=True, nogil=True)
-def fold_room(count, seg_at, seg_limit, seg_value, state, out_kind, out_at, out_limit, out_value):  # type: ignore[no-untyped-def]
-    """Advances one room's state over its segments; returns how many events were put out (at most 3 a segment)."""
-    events = 0
-    for k in range(count):
-        at = seg_at[k]
-        limit = seg_limit[k]
-        value = seg_value[k]
-        length_ms = seg_at[k + 1] - at
-        unjudged = np.isnan(limit)
-        unknown = np.isnan(value)
-        breach = not unjudged and not unknown and value < limit - AT_LIMIT_K
-        verdict = 0 if unjudged else 1 if unknown else 3 if breach else 2
-        if verdict != state.verdict or state.verdict_at < 0:
-            state.verdict = verdict
-            state.verdict_at = at
-        if unjudged:
-            if state.phase != 0:
-                kind = 5 if state.phase == 2 else 6
-                events = _put(out_kind, out_at, out_limit, out_value, events, kind, at, limit, value)
-                _to_normal(state)
-            state.silence_at = -1
-            continue
-        if state.phase != 0:
-            state.limit_max_c = max(state.limit_max_c, limit)
-        if unknown:
-            if state.silence_at < 0:
-                state.silence_at = at
-            if state.phase == 1:
-                left_ms = FORGET_AFTER_MS - state.unknown_ms
-                if length_ms > left_ms:
-                    events = _put(out_kind, out_at, out_limit, out_value, events, 1, at + left_ms, limit, value)
-                    _to_normal(state)
-                else:
-                    state.unknown_ms += length_ms
-            elif state.phase == 2 and state.no_data == 0 and state.silence_at + NO_DATA_AFTER_MS <= at + length_ms:
-                state.no_data = 1
-                events = _put(out_kind, out_at, out_limit, out_value, events, 3, state.silence_at + NO_DATA_AFTER_MS, limit, value)
-            continue
-        state.silence_at = -1
-        state.no_data = 0
-        if state.phase == 0 and breach:
-            state.phase = 1
-            state.pending_at = at
-            state.limit_max_c = limit
-            events = _put(out_kind, out_at, out_limit, out_value, events, 0, at, limit, value)
-        if state.phase == 1:
-            if not breach:
-                events = _put(out_kind, out_at, out_limit, out_value, events, 1, at, limit, value)
-                _to_normal(state)
-            elif length_ms >= RAISE_AFTER_MS - state.breach_ms:
-                state.raised_at = at + RAISE_AFTER_MS - state.breach_ms
-                _to_normal(state)
-                state.phase = 2
-                events = _put(out_kind, out_at, out_limit, out_value, events, 2, state.raised_at, limit, value)
-            else:
-                state.breach_ms += length_ms
-        elif state.phase == 2:
-            if value < state.limit_max_c + CLEAR_ABOVE_K - AT_LIMIT_K:
-                state.clear_ms = 0
-            elif length_ms >= CLEAR_AFTER_MS - state.clear_ms:
-                cleared_at = at + CLEAR_AFTER_MS - state.clear_ms
-                events = _put(out_kind, out_at, out_limit, out_value, events, 4, cleared_at, limit, value)
-                _to_normal(state)
-            else:
-                state.clear_ms += length_ms
+@kernel
+def _unjudged(state: Record, cuts: Segments, k: int, out: RoomEvents, events: int) -> int:
+    """Judging ends: a raised alarm is cleared, a pending one forgotten."""
+    if state.phase != Phase.NORMAL:
+        kind = RoomEvent.ENDED if state.phase == Phase.RAISED else RoomEvent.DROPPED
+        events = _put(out, events, kind, cuts.at[k], cuts, k)
+        _to_phase(state, Phase.NORMAL)
+    state.silence_at = -1
     return events
 
 
-@njit(cache=True, nogil=True)
-def _fold_all(  # type: ignore[no-untyped-def]
-    starts, at, value, hold_ms, table, step_starts, step_at, step_limit, step_day,
-    exclusion_starts, exclusion_from, exclusion_to, states, from_ms, to_ms,
-):  # fmt: skip
-    size = scratch_size(starts, step_starts, table, exclusion_starts)
-    seg_at = np.empty(size + 1, np.int64)
-    seg_limit = np.empty(size, np.float64)
-    seg_value = np.empty(size, np.float64)
-    seg_day = np.empty(size, np.bool_)
-    seg_first = np.empty(size, np.bool_)
-    kinds = np.empty(3 * size, np.int64)
-    ats = np.empty(3 * size, np.int64)
-    limits = np.empty(3 * size, np.float64)
-    values = np.empty(3 * size, np.float64)
-    capacity = 1024
-    total = 0
-    all_room = np.empty(capacity, np.int64)
-    all_kind = np.empty(capacity, np.int64)
-    all_at = np.empty(capacity, np.int64)
-    all_limit = np.empty(capacity, np.float64)
-    all_value = np.empty(capacity, np.float64)
-    for room in range(len(starts) - 1):
-        kind = table[room]
-        count = cut(
-            at, value, starts[room], starts[room + 1], hold_ms[room], step_at, step_limit, step_day,
-            step_starts[kind], step_starts[kind + 1], exclusion_from, exclusion_to,
-            exclusion_starts[room], exclusion_starts[room + 1], from_ms, to_ms,
-            seg_at, seg_limit, seg_value, seg_day, seg_first,
-        )  # fmt: skip
-        found = fold_room(count, seg_at, seg_limit, seg_value, states[room], kinds, ats, limits, values)
-        while total + found > capacity:
-            capacity *= 2
-            all_room = np.append(all_room, np.empty(capacity - len(all_room), np.int64))
-            all_kind = np.append(all_kind, np.empty(capacity - len(all_kind), np.int64))
-            all_at = np.append(all_at, np.empty(capacity - len(all_at), np.int64))
-            all_limit = np.append(all_limit, np.empty(capacity - len(all_limit), np.float64))
-            all_value = np.append(all_value, np.empty(capacity - len(all_value), np.float64))
-        all_room[total : total + found] = room
-        all_kind[total : total + found] = kinds[:found]
-        all_at[total : total + found] = ats[:found]
-        all_limit[total : total + found] = limits[:found]
-        all_value[total : total + found] = values[:found]
-        total += found
-    return all_room[:total], all_kind[:total], all_at[:total], all_limit[:total], all_value[:total]
+@kernel
+def _unknown(state: Record, cuts: Segments, k: int, out: RoomEvents, events: int) -> int:
+    """Unknown time freezes the timers; too much of it forgets a pending alarm, and marks a raised one."""
+    at = cuts.at[k]
+    length_ms = cuts.at[k + 1] - at
+    if state.silence_at < 0:
+        state.silence_at = at
+    if state.phase == Phase.PENDING:
+        left_ms = FORGET_AFTER_MS - state.unknown_ms
+        if length_ms > left_ms:
+            events = _put(out, events, RoomEvent.FORGOTTEN, at + left_ms, cuts, k)
+            _to_phase(state, Phase.NORMAL)
+        else:
+            state.unknown_ms += length_ms
+    elif state.phase == Phase.RAISED and state.no_data == 0 and state.silence_at + NO_DATA_AFTER_MS <= at + length_ms:
+        state.no_data = 1
+        events = _put(out, events, RoomEvent.NO_DATA, state.silence_at + NO_DATA_AFTER_MS, cuts, k)
+    return events
+
+
+@kernel
+def _known(state: Record, cuts: Segments, k: int, breach: bool, out: RoomEvents, events: int) -> int:
+    """Breach time raises; time above every limit held to since it began clears."""
+    at = cuts.at[k]
+    length_ms = cuts.at[k + 1] - at
+    state.silence_at = -1
+    state.no_data = 0
+    if state.phase == Phase.NORMAL and breach:
+        _to_phase(state, Phase.PENDING)
+        state.pending_at = at
+        state.limit_max_c = cuts.limit_c[k]
+        events = _put(out, events, RoomEvent.PENDING, at, cuts, k)
+    if state.phase == Phase.PENDING:
+        if not breach:
+            events = _put(out, events, RoomEvent.FORGOTTEN, at, cuts, k)
+            _to_phase(state, Phase.NORMAL)
+        elif length_ms >= RAISE_AFTER_MS - state.breach_ms:
+            state.raised_at = at + RAISE_AFTER_MS - state.breach_ms
+            _to_phase(state, Phase.RAISED)
+            events = _put(out, events, RoomEvent.RAISED, state.raised_at, cuts, k)
+        else:
+            state.breach_ms += length_ms
+    elif state.phase == Phase.RAISED:
+        if cuts.value_c[k] < state.limit_max_c + CLEAR_ABOVE_K - AT_LIMIT_K:
+            state.clear_ms = 0
+        elif length_ms >= CLEAR_AFTER_MS - state.clear_ms:
+            events = _put(out, events, RoomEvent.CLEARED, at + CLEAR_AFTER_MS - state.clear_ms, cuts, k)
+            _to_phase(state, Phase.NORMAL)
+        else:
+            state.clear_ms += length_ms
+    return events

@@ -10,23 +10,28 @@ A pass costs what was touched, not what there is; what a pass finds does not dep
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from compliance.kernel import B1, F64, I64, Record, kernel
 from compliance.room_alarm import (
     CLEAR_AFTER_MS,
     FORGET_AFTER_MS,
     NO_DATA_AFTER_MS,
     RAISE_AFTER_MS,
-    ROOM_STATE,
+    Phase,
     RoomEvents,
+    Verdict,
+    append,
+    events_of,
+    first_events,
     fold_room,
     fresh_states,
 )
-from compliance.verdict import FOREVER_MS, I64, RoomRules, cut, last_at_or_before, room_rules
+from compliance.verdict import FOREVER_MS, RoomRules, cut, last_at_or_before, most_segments, room_rules, segments_of
 from domain.policy import Policy
 from domain.reading import FIRST_BAD, Readings
 from domain.site import Exclusion, Room
@@ -86,18 +91,18 @@ class RoomBook:
         if now_ms >= self.covered_to - HORIZON_MS // 3:
             self.rules = self._rules(now_ms)
         rows = np.flatnonzero(touched)
-        found = RoomEvents(*self._fold(rows, now_ms))
+        found = _fold_rows(rows, now_ms, self._kept(), self.rules, self.checkpoint, self.states, self.due)
         happened, undone = self._compare(touched, found)
         return RoomChanges(happened, undone, too_late)
 
-    def _insert(self, room: I64, readings: Readings, touched: NDArray[np.bool_], now_ms: int) -> int:
+    def _kept(self) -> "Kept":
+        return Kept(self.at, self.received, self.value, self.count, self.checkpoint_at)
+
+    def _insert(self, room: I64, readings: Readings, touched: B1, now_ms: int) -> int:
         value = readings.value + self.offset_k[room]
         done, too_late = 0, 0
         while done < len(room):
-            done, late = _insert_all(
-                done, room, readings.measured_at, readings.received_at, value,
-                self.at, self.received, self.value, self.count, self.checkpoint_at, touched,
-            )  # fmt: skip
+            done, late = _insert_all(done, room, readings.measured_at, readings.received_at, value, self._kept(), touched)
             too_late += late
             if done < len(room):
                 self._make_room(now_ms)
@@ -105,24 +110,18 @@ class RoomBook:
 
     def _make_room(self, now_ms: int) -> None:
         """Folds what is older than the window into the checkpoints; grows the columns where that is not enough."""
-        self._settle(now_ms - WINDOW_MS)
+        self.settle(now_ms - WINDOW_MS)
         if self.count.max() == self.at.shape[1]:
             wider = ((0, 0), (0, self.at.shape[1]))
-            self.at, self.received, self.value = (np.pad(one, wider) for one in (self.at, self.received, self.value))
+            self.at, self.received = np.pad(self.at, wider), np.pad(self.received, wider)
+            self.value = np.pad(self.value, wider)
 
-    def _settle(self, before_ms: int) -> None:
-        _settle_all(
-            before_ms, self.at, self.received, self.value, self.count, self.checkpoint_at, self.checkpoint, *_packed(self.rules)
-        )
+    def settle(self, before_ms: int) -> None:
+        """Folds readings older than ``before_ms`` (UTC ms) into the checkpoints."""
+        _settle_all(before_ms, self._kept(), self.rules, self.checkpoint)
         self.known = self.known[_key_at(self.known) >= self.checkpoint_at[_key_room(self.known)]]
 
-    def _fold(self, rows: I64, now_ms: int) -> tuple[NDArray[np.generic], ...]:
-        return _fold_rows(
-            rows, now_ms, self.at, self.value, self.count, self.checkpoint_at, self.checkpoint, self.states, self.due,
-            *_packed(self.rules),
-        )  # type: ignore[no-any-return]  # fmt: skip
-
-    def _compare(self, touched: NDArray[np.bool_], found: RoomEvents) -> tuple[RoomEvents, RoomEvents]:
+    def _compare(self, touched: B1, found: RoomEvents) -> tuple[RoomEvents, RoomEvents]:
         """Splits off what is new, and what was known and is no longer true."""
         keys = _keys(found)
         new = ~np.isin(keys, self.known)
@@ -131,18 +130,18 @@ class RoomBook:
         self.known = np.sort(np.concatenate([self.known[~np.isin(self.known, gone)], keys[new]]))
         nothing = np.full(len(gone), np.nan)
         undone = RoomEvents(_key_room(gone), (gone & np.uint64(7)).astype(np.int64), _key_at(gone), nothing, nothing)
-        columns = (found.room[new], found.kind[new], found.at[new], found.limit_c[new], found.value_c[new])
-        order = np.argsort(columns[2], kind="stable")
-        return RoomEvents(*(column[order] for column in columns)), undone
+        rows = np.flatnonzero(new)
+        rows = rows[np.argsort(found.at[rows], kind="stable")]
+        return RoomEvents(found.room[rows], found.kind[rows], found.at[rows], found.limit_c[rows], found.value_c[rows]), undone
 
-    def newest(self) -> tuple[NDArray[np.float64], I64]:
+    def newest(self) -> tuple[F64, I64]:
         """The newest good value of each room (°C, calibrated; NaN for none) and when it was measured (−1 for none)."""
         last = np.maximum(self.count - 1, 0)
         rows = np.arange(len(last))
         none = self.count == 0
         return np.where(none, np.nan, self.value[rows, last]), np.where(none, -1, self.at[rows, last])
 
-    def limits_c(self, now_ms: int) -> NDArray[np.float64]:
+    def limits_c(self, now_ms: int) -> F64:
         """The limit in °C each room is held to now, NaN where nothing is judged."""
         rules = self.rules
         by_table = np.array(
@@ -189,8 +188,8 @@ class RoomBook:
 
 
 def _keys(events: RoomEvents) -> NDArray[np.uint64]:
-    since = (events.at - _SINCE_MS).astype(np.uint64)
-    return (events.room.astype(np.uint64) << np.uint64(43)) | (since << np.uint64(3)) | events.kind.astype(np.uint64)
+    keys = (events.room << 43) | ((events.at - _SINCE_MS) << 3) | events.kind
+    return keys.astype(np.uint64)
 
 
 def _key_room(keys: NDArray[np.uint64]) -> I64:
@@ -201,175 +200,133 @@ def _key_at(keys: NDArray[np.uint64]) -> I64:
     return ((keys >> np.uint64(3)) & np.uint64((1 << 40) - 1)).astype(np.int64) + _SINCE_MS
 
 
-def _packed(rules: RoomRules) -> tuple[NDArray[np.generic], ...]:
-    return (
-        rules.hold_ms, rules.table, rules.step_starts, rules.step_at, rules.step_limit_c, rules.step_day,
-        rules.exclusion_starts, rules.exclusion_from, rules.exclusion_to,
-    )  # fmt: skip
+class Kept(NamedTuple):
+    """The kept readings as the kernels take them: (R, C) columns of which the first ``filled`` (R,) are filled."""
+
+    at: I64
+    received: I64
+    value: F64
+    filled: I64
+    checkpoint_at: I64
 
 
-@njit(cache=True, nogil=True)
-def _insert_all(  # type: ignore[no-untyped-def]
-    start, room, measured_at, received_at, value, at, received, kept, count, checkpoint_at, touched
-):  # fmt: skip
+@kernel
+def _insert_all(start: int, room: I64, measured_at: I64, received_at: I64, value: F64, kept: Kept, touched: B1) -> tuple[int, int]:
     """Inserts readings from row ``start`` on; stops where a room is full. Returns the next row and how many came too late."""
-    capacity = at.shape[1]
+    capacity = kept.at.shape[1]
     late = 0
     for k in range(start, len(room)):
         row = room[k]
         instant = measured_at[k]
-        if instant < checkpoint_at[row]:
+        if instant < kept.checkpoint_at[row]:
             late += 1
             continue
-        place = count[row]
-        while place > 0 and at[row, place - 1] > instant:
+        place = kept.filled[row]
+        while place > 0 and kept.at[row, place - 1] > instant:
             place -= 1
-        if place > 0 and at[row, place - 1] == instant:
-            if received_at[k] >= received[row, place - 1]:
-                received[row, place - 1] = received_at[k]
-                kept[row, place - 1] = value[k]
+        if place > 0 and kept.at[row, place - 1] == instant:
+            if received_at[k] >= kept.received[row, place - 1]:
+                kept.received[row, place - 1] = received_at[k]
+                kept.value[row, place - 1] = value[k]
                 touched[row] = True
             continue
-        if count[row] == capacity:
+        if kept.filled[row] == capacity:
             return k, late
-        for later in range(count[row], place, -1):
-            at[row, later] = at[row, later - 1]
-            received[row, later] = received[row, later - 1]
-            kept[row, later] = kept[row, later - 1]
-        at[row, place] = instant
-        received[row, place] = received_at[k]
-        kept[row, place] = value[k]
-        count[row] += 1
+        for later in range(kept.filled[row], place, -1):
+            _move(kept, row, later - 1, later)
+        kept.at[row, place] = instant
+        kept.received[row, place] = received_at[k]
+        kept.value[row, place] = value[k]
+        kept.filled[row] += 1
         touched[row] = True
     return len(room), late
 
 
-@njit(cache=True, nogil=True)
-def _longest(rows, count, table, step_starts, exclusion_starts):  # type: ignore[no-untyped-def]
-    size = 0
-    for k in range(len(rows)):
-        row = rows[k]
-        steps = step_starts[table[row] + 1] - step_starts[table[row]]
-        size = max(size, 2 * count[row] + steps + 2 * (exclusion_starts[row + 1] - exclusion_starts[row]))
-    return size + 4
+@kernel
+def _move(kept: Kept, row: int, source: int, target: int) -> None:
+    kept.at[row, target] = kept.at[row, source]
+    kept.received[row, target] = kept.received[row, source]
+    kept.value[row, target] = kept.value[row, source]
 
 
-@njit(cache=True, nogil=True)
-def _settle_all(  # type: ignore[no-untyped-def]
-    before, at, received, value, count, checkpoint_at, checkpoint, hold_ms, table, step_starts, step_at, step_limit, step_day,
-    exclusion_starts, exclusion_from, exclusion_to,
-):  # fmt: skip
+@kernel
+def _settle_all(before: int, kept: Kept, rules: RoomRules, checkpoint: NDArray[np.void]) -> None:
     """Folds all readings before the newest one that is not after ``before`` into the checkpoint, and drops them."""
-    size = _longest(np.arange(len(count)), count, table, step_starts, exclusion_starts)
-    seg_at = np.empty(size + 1, np.int64)
-    seg_limit = np.empty(size, np.float64)
-    seg_value = np.empty(size, np.float64)
-    seg_day = np.empty(size, np.bool_)
-    seg_first = np.empty(size, np.bool_)
-    kinds = np.empty(3 * size, np.int64)
-    ats = np.empty(3 * size, np.int64)
-    limits = np.empty(3 * size, np.float64)
-    values = np.empty(3 * size, np.float64)
-    for row in range(len(count)):
-        drop = last_at_or_before(at[row], 0, count[row], before)
+    size = 0
+    for row in range(len(kept.filled)):
+        size = max(size, most_segments(rules, row, kept.filled[row]))
+    cuts = segments_of(size)
+    found = events_of(3 * size)
+    for row in range(len(kept.filled)):
+        drop = last_at_or_before(kept.at[row], 0, kept.filled[row], before)
         if drop <= 0:
             continue
-        until = at[row, drop]
-        kind = table[row]
-        segments = cut(
-            at[row], value[row], 0, count[row], hold_ms[row], step_at, step_limit, step_day,
-            step_starts[kind], step_starts[kind + 1], exclusion_from, exclusion_to,
-            exclusion_starts[row], exclusion_starts[row + 1], checkpoint_at[row], until,
-            seg_at, seg_limit, seg_value, seg_day, seg_first,
-        )  # fmt: skip
-        fold_room(segments, seg_at, seg_limit, seg_value, checkpoint[row], kinds, ats, limits, values)
-        checkpoint_at[row] = until
-        for k in range(drop, count[row]):
-            at[row, k - drop] = at[row, k]
-            received[row, k - drop] = received[row, k]
-            value[row, k - drop] = value[row, k]
-        count[row] -= drop
+        until = kept.at[row, drop]
+        count = cut(kept.at[row], kept.value[row], 0, kept.filled[row], rules, row, kept.checkpoint_at[row], until, cuts)
+        fold_room(count, cuts, checkpoint[row], found)
+        kept.checkpoint_at[row] = until
+        for k in range(drop, kept.filled[row]):
+            _move(kept, row, k, k - drop)
+        kept.filled[row] -= drop
 
 
-@njit(cache=True, nogil=True)
-def _next_due(state, now, next_value, next_step, next_exclusion):  # type: ignore[no-untyped-def]
+@kernel
+def _next_due(state: Record, now: int, next_change: int) -> int:
     """The next instant at which this room may change without a new reading; ``state`` is folded to ``now``."""
-    due = min(next_value, next_step, next_exclusion)
-    if state.phase == 1:
-        if state.verdict == 3:
+    due = next_change
+    if state.phase == Phase.PENDING:
+        if state.verdict == Verdict.BREACH:
             due = min(due, now + RAISE_AFTER_MS - state.breach_ms)
-        elif state.verdict == 1:
+        elif state.verdict == Verdict.UNKNOWN:
             due = min(due, now + FORGET_AFTER_MS - state.unknown_ms)
-    elif state.phase == 2:
-        if state.verdict == 1:
-            if state.no_data == 0:
-                due = min(due, state.silence_at + NO_DATA_AFTER_MS)
-        else:
+    elif state.phase == Phase.RAISED:
+        if state.verdict != Verdict.UNKNOWN:
             due = min(due, now + CLEAR_AFTER_MS - state.clear_ms)
-    return max(due, now)
+        elif state.no_data == 0:
+            due = min(due, state.silence_at + NO_DATA_AFTER_MS)
+    return int(max(due, now))
 
 
-@njit(cache=True, nogil=True)
-def _fold_rows(  # type: ignore[no-untyped-def]
-    rows, now, at, value, count, checkpoint_at, checkpoint, states, due, hold_ms, table, step_starts, step_at, step_limit, step_day,
-    exclusion_starts, exclusion_from, exclusion_to,
-):  # fmt: skip
-    """Folds these rooms from their checkpoints to ``now`` inclusive; returns the columns of RoomEvents since the checkpoints."""
-    size = _longest(rows, count, table, step_starts, exclusion_starts)
-    seg_at = np.empty(size + 1, np.int64)
-    seg_limit = np.empty(size, np.float64)
-    seg_value = np.empty(size, np.float64)
-    seg_day = np.empty(size, np.bool_)
-    seg_first = np.empty(size, np.bool_)
-    kinds = np.empty(3 * size, np.int64)
-    ats = np.empty(3 * size, np.int64)
-    limits = np.empty(3 * size, np.float64)
-    values = np.empty(3 * size, np.float64)
-    capacity = 1024
+@kernel
+def _next_change(kept: Kept, rules: RoomRules, row: int, now: int) -> int:
+    """The next instant after ``now`` at which a reading, a stand's end, a limit or an exclusion changes what holds."""
+    change = FOREVER_MS
+    newest = last_at_or_before(kept.at[row], 0, kept.filled[row], now)
+    if newest + 1 < kept.filled[row]:
+        change = min(change, kept.at[row, newest + 1])
+    if newest >= 0 and kept.at[row, newest] + rules.hold_ms[row] > now:
+        change = min(change, kept.at[row, newest] + rules.hold_ms[row])
+    low, high = rules.step_starts[rules.table[row]], rules.step_starts[rules.table[row] + 1]
+    step = last_at_or_before(rules.step_at, low, high, now) + 1
+    if step < high:
+        change = min(change, rules.step_at[step])
+    for one in range(rules.exclusion_starts[row], rules.exclusion_starts[row + 1]):
+        if rules.exclusion_from[one] > now:
+            change = min(change, rules.exclusion_from[one])
+        elif rules.exclusion_to[one] > now:
+            change = min(change, rules.exclusion_to[one])
+    return int(change)
+
+
+@kernel
+def _fold_rows(
+    rows: I64, now: int, kept: Kept, rules: RoomRules, checkpoint: NDArray[np.void], states: NDArray[np.void], due: I64
+) -> RoomEvents:
+    """Folds these rooms from their checkpoints to ``now`` inclusive; returns what happened since the checkpoints."""
+    size = 0
+    for k in range(len(rows)):
+        size = max(size, most_segments(rules, rows[k], kept.filled[rows[k]]))
+    cuts = segments_of(size)
+    found = events_of(3 * size)
+    events = events_of(1024)
     total = 0
-    out_room = np.empty(capacity, np.int64)
-    out_kind = np.empty(capacity, np.int64)
-    out_at = np.empty(capacity, np.int64)
-    out_limit = np.empty(capacity, np.float64)
-    out_value = np.empty(capacity, np.float64)
     for k in range(len(rows)):
         row = rows[k]
-        kind = table[row]
         states[row] = checkpoint[row]
-        segments = cut(
-            at[row], value[row], 0, count[row], hold_ms[row], step_at, step_limit, step_day,
-            step_starts[kind], step_starts[kind + 1], exclusion_from, exclusion_to,
-            exclusion_starts[row], exclusion_starts[row + 1], checkpoint_at[row], now + 1,
-            seg_at, seg_limit, seg_value, seg_day, seg_first,
-        )  # fmt: skip
-        found = fold_room(segments, seg_at, seg_limit, seg_value, states[row], kinds, ats, limits, values)
-        for j in range(found):
-            if ats[j] > now:
-                continue
-            if total == capacity:
-                capacity *= 2
-                out_room = np.append(out_room, np.empty(total, np.int64))
-                out_kind = np.append(out_kind, np.empty(total, np.int64))
-                out_at = np.append(out_at, np.empty(total, np.int64))
-                out_limit = np.append(out_limit, np.empty(total, np.float64))
-                out_value = np.append(out_value, np.empty(total, np.float64))
-            out_room[total] = row
-            out_kind[total] = kinds[j]
-            out_at[total] = ats[j]
-            out_limit[total] = limits[j]
-            out_value[total] = values[j]
-            total += 1
-        newest = last_at_or_before(at[row], 0, count[row], now)
-        next_value = at[row, newest + 1] if newest + 1 < count[row] else FOREVER_MS
-        if newest >= 0 and at[row, newest] + hold_ms[row] > now:
-            next_value = min(next_value, at[row, newest] + hold_ms[row])
-        step = last_at_or_before(step_at, step_starts[kind], step_starts[kind + 1], now) + 1
-        next_step = step_at[step] if step < step_starts[kind + 1] else FOREVER_MS
-        next_exclusion = FOREVER_MS
-        for one in range(exclusion_starts[row], exclusion_starts[row + 1]):
-            if exclusion_from[one] > now:
-                next_exclusion = min(next_exclusion, exclusion_from[one])
-            elif exclusion_to[one] > now:
-                next_exclusion = min(next_exclusion, exclusion_to[one])
-        due[row] = _next_due(states[row], now + 1, next_value, next_step, next_exclusion)
-    return out_room[:total], out_kind[:total], out_at[:total], out_limit[:total], out_value[:total]
+        count = cut(kept.at[row], kept.value[row], 0, kept.filled[row], rules, row, kept.checkpoint_at[row], now + 1, cuts)
+        for j in range(fold_room(count, cuts, states[row], found)):
+            if found.at[j] <= now:
+                events = append(events, total, row, found, j)
+                total += 1
+        due[row] = _next_due(states[row], now + 1, _next_change(kept, rules, row, now))
+    return first_events(events, total)

@@ -10,12 +10,13 @@ The kernels are compiled by numba; ``python -m compliance.warm`` fills their cac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from compliance.kernel import B1, F64, I64, kernel
 from domain.policy import Policy
 from domain.reading import Readings
 from domain.site import Exclusion, Room
@@ -23,12 +24,8 @@ from domain.site import Exclusion, Room
 AT_LIMIT_K = 1e-9  # a value this close to a limit is at the limit
 FOREVER_MS = 1 << 60
 
-I64 = NDArray[np.int64]
-F64 = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """Good readings of R rooms, by room and then by time, each instant once, calibration added.
 
     Room r has the rows ``starts[r]`` to ``starts[r + 1]`` of ``at`` (UTC ms) and ``value`` (°C).
@@ -39,8 +36,7 @@ class Series:
     value: F64
 
 
-@dataclass(frozen=True)
-class RoomRules:
+class RoomRules(NamedTuple):
     """What each of R rooms is held to: ``hold_ms`` (R,), its timeline of limits and its excluded intervals, packed.
 
     Room r uses timeline ``table[r]``: rows ``step_starts[t]`` to ``step_starts[t + 1]`` of the steps, and the exclusions
@@ -52,7 +48,7 @@ class RoomRules:
     step_starts: I64
     step_at: I64
     step_limit_c: F64
-    step_day: NDArray[np.bool_]
+    step_day: B1
     exclusion_starts: I64
     exclusion_from: I64
     exclusion_to: I64
@@ -125,9 +121,9 @@ def room_rules(
         hold_ms=np.asarray(hold_ms, np.int64),
         table=np.array([number[room.table] for room in rooms], np.int64),
         step_starts=_starts([len(timeline.at) for timeline in timelines]),
-        step_at=_joined([timeline.at for timeline in timelines], np.int64),
-        step_limit_c=_joined([timeline.limit_c for timeline in timelines], np.float64),
-        step_day=_joined([timeline.day for timeline in timelines], np.bool_),
+        step_at=np.concatenate([np.empty(0, np.int64), *(timeline.at for timeline in timelines)]),
+        step_limit_c=np.concatenate([np.empty(0, np.float64), *(timeline.limit_c for timeline in timelines)]),
+        step_day=np.concatenate([np.empty(0, np.bool_), *(timeline.day for timeline in timelines)]),
         exclusion_starts=_starts([len(part) for part in spans]),
         exclusion_from=np.array([span[0] for part in spans for span in part], np.int64),
         exclusion_to=np.array([span[1] for part in spans for span in part], np.int64),
@@ -141,25 +137,12 @@ def judge(series: Series, rules: RoomRules, edges_ms: I64) -> Totals:
     real = np.zeros((4, rooms, periods), np.float64)
     real[2:] = np.nan
     if rooms and periods:
-        _judge(*_packed(series, rules), np.asarray(edges_ms, np.int64), whole, real)
+        _judge(series, rules, np.asarray(edges_ms, np.int64), whole, real)
     return Totals(*whole, *real)
-
-
-def _packed(series: Series, rules: RoomRules) -> tuple[NDArray[np.generic], ...]:
-    """The kernels' common arguments."""
-    return (
-        series.starts, series.at, series.value,
-        rules.hold_ms, rules.table, rules.step_starts, rules.step_at, rules.step_limit_c, rules.step_day,
-        rules.exclusion_starts, rules.exclusion_from, rules.exclusion_to,
-    )  # fmt: skip
 
 
 def _starts(lengths: Sequence[int]) -> I64:
     return np.concatenate([[0], np.cumsum(np.array(lengths, np.int64))]).astype(np.int64)
-
-
-def _joined(parts: Sequence[NDArray[np.generic]], kind: type) -> NDArray[np.generic]:  # type: ignore[type-arg]
-    return np.concatenate(parts) if parts else np.empty(0, kind)
 
 
 def _merged_exclusions(exclusions: Sequence[Exclusion]) -> dict[str, list[tuple[int, int]]]:
@@ -175,8 +158,33 @@ def _merged_exclusions(exclusions: Sequence[Exclusion]) -> dict[str, list[tuple[
     return by_room
 
 
-@njit(cache=True, nogil=True)
-def last_at_or_before(values, low, high, instant):  # type: ignore[no-untyped-def]
+class Segments(NamedTuple):
+    """Scratch for the segments of one room: segment k runs from ``at[k]`` to ``at[k + 1]`` (``at`` has the end as well).
+
+    A NaN limit is unjudged, a NaN value unknown; ``first`` tells that a reading was measured at the segment's start.
+    """
+
+    at: I64
+    limit_c: F64
+    value_c: F64
+    day: B1
+    first: B1
+
+
+@kernel
+def segments_of(size: int) -> Segments:
+    """Room for ``size`` segments."""
+    return Segments(
+        np.empty(size + 1, np.int64),
+        np.empty(size, np.float64),
+        np.empty(size, np.float64),
+        np.empty(size, np.bool_),
+        np.empty(size, np.bool_),
+    )
+
+
+@kernel
+def last_at_or_before(values: I64, low: int, high: int, instant: int) -> int:
     """Index of the last of values[low:high] that is not after the instant, low − 1 when there is none."""
     first = low
     while first < high:
@@ -188,100 +196,86 @@ def last_at_or_before(values, low, high, instant):  # type: ignore[no-untyped-de
     return first - 1
 
 
-@njit(cache=True, nogil=True)
-def cut(  # type: ignore[no-untyped-def]
-    at, value, low, high, hold_ms, step_at, step_limit, step_day, step_low, step_high,
-    exclusion_from, exclusion_to, exclusion_low, exclusion_high, from_ms, to_ms,
-    out_at, out_limit, out_value, out_day, out_first,
-):  # fmt: skip
+@kernel
+def most_segments(rules: RoomRules, room: int, readings: int) -> int:
+    """How many segments a room can have at most: every boundary there is, twice for readings (begin and end of a stand)."""
+    steps = rules.step_starts[rules.table[room] + 1] - rules.step_starts[rules.table[room]]
+    return int(2 * readings + steps + 2 * (rules.exclusion_starts[room + 1] - rules.exclusion_starts[room]) + 4)
+
+
+@kernel
+def cut(at: I64, value: F64, low: int, high: int, rules: RoomRules, room: int, from_ms: int, to_ms: int, out: Segments) -> int:
     """Cuts [from_ms, to_ms) of one room into segments in which neither limit nor standing value changes; returns their number.
 
-    Segment k runs from out_at[k] to out_at[k + 1] (out_at has the end as well). A NaN limit is unjudged, a NaN value
-    unknown; out_first tells that a reading was measured at the segment's start.
+    The room's readings are the rows ``low`` to ``high`` of ``at`` and ``value``.
     """
-    reading = last_at_or_before(at, low, high, from_ms)
-    step = max(step_low, last_at_or_before(step_at, step_low, step_high, from_ms))
-    exclusion = exclusion_low
-    while exclusion < exclusion_high and exclusion_to[exclusion] <= from_ms:
+    hold_ms = rules.hold_ms[room]
+    step_high = rules.step_starts[rules.table[room] + 1]
+    step = max(
+        rules.step_starts[rules.table[room]], last_at_or_before(rules.step_at, rules.step_starts[rules.table[room]], step_high, from_ms)
+    )
+    exclusion_high = rules.exclusion_starts[room + 1]
+    exclusion = rules.exclusion_starts[room]
+    while exclusion < exclusion_high and rules.exclusion_to[exclusion] <= from_ms:
         exclusion += 1
+    reading = last_at_or_before(at, low, high, from_ms)
     now = from_ms
     count = 0
     while now < to_ms:
         until = to_ms
-        out_value[count] = np.nan
-        out_first[count] = False
+        out.value_c[count] = np.nan
+        out.first[count] = False
         if reading + 1 < high:
             until = min(until, at[reading + 1])
         if reading >= low and now < at[reading] + hold_ms:
             until = min(until, at[reading] + hold_ms)
-            out_value[count] = value[reading]
-            out_first[count] = at[reading] == now
-        limit = step_limit[step]
+            out.value_c[count] = value[reading]
+            out.first[count] = at[reading] == now
+        limit = rules.step_limit_c[step]
         if step + 1 < step_high:
-            until = min(until, step_at[step + 1])
+            until = min(until, rules.step_at[step + 1])
         if exclusion < exclusion_high:
-            if exclusion_from[exclusion] <= now:
+            if rules.exclusion_from[exclusion] <= now:
                 limit = np.nan
-                until = min(until, exclusion_to[exclusion])
+                until = min(until, rules.exclusion_to[exclusion])
             else:
-                until = min(until, exclusion_from[exclusion])
-        out_at[count] = now
-        out_limit[count] = limit
-        out_day[count] = step_day[step]
+                until = min(until, rules.exclusion_from[exclusion])
+        out.at[count] = now
+        out.limit_c[count] = limit
+        out.day[count] = rules.step_day[step]
         count += 1
         now = until
         while reading + 1 < high and at[reading + 1] <= now:
             reading += 1
-        while step + 1 < step_high and step_at[step + 1] <= now:
+        while step + 1 < step_high and rules.step_at[step + 1] <= now:
             step += 1
-        while exclusion < exclusion_high and exclusion_to[exclusion] <= now:
+        while exclusion < exclusion_high and rules.exclusion_to[exclusion] <= now:
             exclusion += 1
-    out_at[count] = to_ms
+    out.at[count] = to_ms
     return count
 
 
-@njit(cache=True, nogil=True)
-def scratch_size(starts, step_starts, table, exclusion_starts):  # type: ignore[no-untyped-def]
-    """How many segments one room can have at most: every boundary there is, twice for readings (begin and end of a stand)."""
+@kernel
+def _judge(series: Series, rules: RoomRules, edges: I64, whole: NDArray[np.int64], real: NDArray[np.float64]) -> None:
     size = 0
-    for room in range(len(starts) - 1):
-        steps = step_starts[table[room] + 1] - step_starts[table[room]]
-        exclusions = exclusion_starts[room + 1] - exclusion_starts[room]
-        size = max(size, 2 * (starts[room + 1] - starts[room]) + steps + 2 * exclusions)
-    return size + 4
-
-
-@njit(cache=True, nogil=True)
-def _judge(  # type: ignore[no-untyped-def]
-    starts, at, value, hold_ms, table, step_starts, step_at, step_limit, step_day,
-    exclusion_starts, exclusion_from, exclusion_to, edges, whole, real,
-):  # fmt: skip
-    size = scratch_size(starts, step_starts, table, exclusion_starts)
-    seg_at = np.empty(size + 1, np.int64)
-    seg_limit = np.empty(size, np.float64)
-    seg_value = np.empty(size, np.float64)
-    seg_day = np.empty(size, np.bool_)
-    seg_first = np.empty(size, np.bool_)
-    for room in range(len(starts) - 1):
-        kind = table[room]
+    for room in range(len(series.starts) - 1):
+        size = max(size, most_segments(rules, room, series.starts[room + 1] - series.starts[room]))
+    cuts = segments_of(size)
+    for room in range(len(series.starts) - 1):
+        low, high = series.starts[room], series.starts[room + 1]
         for period in range(len(edges) - 1):
-            count = cut(
-                at, value, starts[room], starts[room + 1], hold_ms[room], step_at, step_limit, step_day,
-                step_starts[kind], step_starts[kind + 1], exclusion_from, exclusion_to,
-                exclusion_starts[room], exclusion_starts[room + 1], edges[period], edges[period + 1],
-                seg_at, seg_limit, seg_value, seg_day, seg_first,
-            )  # fmt: skip
-            _total(count, seg_at, seg_limit, seg_value, seg_day, seg_first, whole[:, room, period], real[:, room, period])
+            count = cut(series.at, series.value, low, high, rules, room, edges[period], edges[period + 1], cuts)
+            _total(count, cuts, whole[:, room, period], real[:, room, period])
 
 
-@njit(cache=True, nogil=True)
-def _total(count, seg_at, seg_limit, seg_value, seg_day, seg_first, whole, real):  # type: ignore[no-untyped-def]
+@kernel
+def _total(count: int, cuts: Segments, whole: I64, real: F64) -> None:
     """Adds one room's segments up, in the order of the fields of Totals."""
     run_ms = 0
     for k in range(count):
-        limit = seg_limit[k]
-        value = seg_value[k]
-        length_ms = seg_at[k + 1] - seg_at[k]
+        limit = cuts.limit_c[k]
+        value = cuts.value_c[k]
+        length_ms = cuts.at[k + 1] - cuts.at[k]
         if np.isnan(limit) or np.isnan(value):
             run_ms = 0
             if not np.isnan(limit):
@@ -291,16 +285,15 @@ def _total(count, seg_at, seg_limit, seg_value, seg_day, seg_first, whole, real)
         real[2] = value if np.isnan(real[2]) else min(real[2], value)
         real[3] = value if np.isnan(real[3]) else max(real[3], value)
         breach = value < limit - AT_LIMIT_K
-        if seg_first[k]:
+        if cuts.first[k]:
             whole[6] += 1
             whole[7] += breach
-        if value < limit:
-            real[0] += (limit - value) * length_ms
         if not breach:
             whole[0] += length_ms
             run_ms = 0
             continue
+        real[0] += (limit - value) * length_ms
         whole[1] += length_ms
-        whole[3 if seg_day[k] else 4] += length_ms
+        whole[3 if cuts.day[k] else 4] += length_ms
         run_ms += length_ms
         whole[5] = max(whole[5], run_ms)

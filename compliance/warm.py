@@ -5,20 +5,33 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from compliance.room_alarm import fold_alarms, fresh_states
+from compliance.room_book import RoomBook
 from compliance.verdict import clean_series, judge, room_rules
 from domain.policy import Policy, PolicyVersion, Window
 from domain.reading import Readings
 from domain.site import Room
 
+HOUR_MS = 3_600_000
+
 
 def warm() -> None:
-    """Judges one reading of one room, which compiles and caches every kernel."""
+    """Judges one reading of one room in every way there is, which compiles and caches every kernel."""
     windows = (Window(0, 86_400, 18.0),)
     policy = Policy("warm", (PolicyVersion(date(2000, 1, 1), None, {"residential": windows}),), "")
     rooms = [Room("R")]
-    rules = room_rules(rooms, [], policy, ZoneInfo("UTC"), np.array([1_800_000]), 0, 3_600_000)
-    series = clean_series(np.zeros(1, np.int32), Readings.of([0], [0], [17.0]), np.zeros(1))
-    judge(series, rules, np.array([0, 3_600_000]))
+    hold_ms = np.array([HOUR_MS // 2])
+    zone = ZoneInfo("UTC")
+    rules = room_rules(rooms, [], policy, zone, hold_ms, 0, HOUR_MS)
+    reading = Readings.of([0], [0], [17.0])
+    row = np.zeros(1, np.int64)
+    series = clean_series(row, reading, np.zeros(1))
+    judge(series, rules, np.array([0, HOUR_MS]))
+    fold_alarms(series, rules, fresh_states(1), 0, HOUR_MS)
+    book = RoomBook(rooms, [], policy, zone, hold_ms, 0)
+    book.advance(row, reading, HOUR_MS)
+    book.settle(HOUR_MS)
+    book.limits_c(HOUR_MS)
 
 
 if __name__ == "__main__":

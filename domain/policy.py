@@ -3,11 +3,14 @@
 The version in force *at the instant judged* applies, so a change of the law never rewrites the past.
 """
 
+import contextlib
+import itertools
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
+from math import isnan
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -100,7 +103,7 @@ class Policy:
             second = local.hour * 3600 + local.minute * 60 + local.second
             limit_c = self._limit_c(table, local.date(), second)
             day = DAY_FROM_S <= second < DAY_TO_S
-            same = bool(at) and days[-1] == day and (limits[-1] == limit_c or (limits[-1] != limits[-1] and limit_c != limit_c))
+            same = bool(at) and days[-1] == day and (limits[-1] == limit_c or (isnan(limits[-1]) and isnan(limit_c)))
             if not same:
                 at.append(instant_ms)
                 limits.append(limit_c)
@@ -112,7 +115,7 @@ class Policy:
         steps = self.timeline(None, zone, from_ms, to_ms)
         spans: list[tuple[int, int]] = []
         for start, stop, limit_c in zip(steps.at.tolist(), [*steps.at[1:].tolist(), to_ms], steps.limit_c.tolist(), strict=True):
-            if limit_c != limit_c:
+            if isnan(limit_c):
                 continue
             if spans and spans[-1][1] == start:
                 spans[-1] = (spans[-1][0], stop)
@@ -226,7 +229,7 @@ class _PolicyReader:
             tables = []
         versions = [self.version(table, f"version[{index}]") for index, table in enumerate(tables) if isinstance(table, dict)]
         known = sorted((version for version in versions if version is not None), key=lambda version: version.valid_from)
-        for earlier, later in zip(known, known[1:], strict=False):
+        for earlier, later in itertools.pairwise(known):
             if earlier.valid_from == later.valid_from:
                 self.wrong("version.valid_from", later.valid_from, "two versions are valid from the same day; each needs its own")
         return Policy(name, tuple(known), digest)
@@ -253,10 +256,8 @@ class _PolicyReader:
         if isinstance(value, datetime):
             value = value.date() if value.tzinfo is None and value.time() == time() else None
         if isinstance(value, str):
-            try:
+            with contextlib.suppress(ValueError):
                 value = date.fromisoformat(value)
-            except ValueError:
-                pass
         if isinstance(value, date):
             return value
         self.wrong(where, value, "a local date, such as 2026-11-15")
@@ -309,7 +310,9 @@ class _PolicyReader:
         for window in windows:
             if window.from_s != at_s:
                 fault = "leaves a gap" if window.from_s > at_s else "overlaps another"
-                self.wrong(where, _text(window), f"this window {fault} at {_clock(min(at_s, window.from_s))}; windows must cover the day once")
+                self.wrong(
+                    where, _text(window), f"this window {fault} at {_clock(min(at_s, window.from_s))}; windows must cover the day once"
+                )
                 return ()
             at_s = window.to_s
         if windows and at_s != DAY_S:
@@ -325,7 +328,7 @@ class _PolicyReader:
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not -50 < limit < 50:
             self.wrong(where, limit, "a temperature in ℃, such as 18.0")
             return []
-        if start == stop or start == DAY_S:
+        if start in (stop, DAY_S):
             self.wrong(where, key, 'a window that is not empty; the whole day is "00:00-24:00"')
             return []
         if start < stop:

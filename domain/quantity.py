@@ -76,9 +76,7 @@ def quantity(name: str) -> Quantity:
     if numbered is None:
         raise KeyError(name)
     one = QUANTITIES[numbered[1] + numbered[3]]
-    return Quantity(
-        name, one.unit, f"{one.zh}{numbered[2]}", f"{one.en} {numbered[2]}", one.reject, one.suspect, one.decimals, one.counter
-    )
+    return Quantity(name, one.unit, f"{one.zh}{numbered[2]}", f"{one.en} {numbered[2]}", one.reject, one.suspect, one.decimals, one.counter)
 
 
 class PointName(NamedTuple):

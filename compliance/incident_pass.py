@@ -1,0 +1,153 @@
+"""One pass over outages: what the stations' timers derived is matched with the records, and duties follow (R4, R5)."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from compliance.cause import Cause, outage_cause
+from compliance.events import Event, own_marks, subject_of
+from compliance.notice_text import notice_texts
+from compliance.outage import Outage, SourceOutage, source_outages
+from compliance.recording.event_rows import record_event
+from compliance.recording.outage_rows import (
+    Recorded,
+    close_notice,
+    insert_outage,
+    owe_notice,
+    reconcile,
+    set_parent,
+    standing_rows,
+    update_outage,
+    warn,
+)
+from compliance.replay import duty_at
+from compliance.station_book import StationBook
+from domain.site import Site
+from store.records import tables
+
+HOUR_MS = 3_600_000
+LATE_NOTICE_H = 48
+
+
+class IncidentPass:
+    """Keeps the records' outages in step with what is derived; remembers which row is whose for the pages and complaints."""
+
+    def __init__(self, site: Site, stations: StationBook) -> None:
+        self.site = site
+        self.stations = stations
+        self.recorded: list[Recorded] = []
+        self._comm: dict[str, str] = {}
+        self._planned_done = False
+
+    def run(self, connection: Connection, now_ms: int) -> None:
+        """Matches, records and warns; everything with an instant up to ``now_ms``."""
+        recorded: list[Recorded] = []
+        for station_id, state in self.stations.stations.items():
+            recorded += self._match(connection, f"station/{station_id}", state.outages, state.checkpoint_at, now_ms)
+        parts = [one.outage for one in recorded if isinstance(one.outage, Outage)]
+        sources = source_outages(parts, self.site.sources)
+        since_ms = min((state.checkpoint_at for state in self.stations.stations.values()), default=now_ms)
+        for source_id in self.site.sources:
+            derived = [source for source in sources if source.source_id == source_id]
+            recorded += self._match(connection, f"source/{source_id}", derived, since_ms, now_ms)
+        self.recorded = recorded
+        self._join_parts(connection)
+        for one in recorded:
+            self._duties(connection, one, sources, now_ms)
+        self._comm_changes(connection, now_ms)
+        if not self._planned_done:
+            self._planned_notices(connection, now_ms)
+
+    def _match(
+        self, connection: Connection, subject: str, derived: Sequence[Outage] | Sequence[SourceOutage], since_ms: int, now_ms: int
+    ) -> list[Recorded]:
+        rows = standing_rows(connection, subject, since_ms) if derived or self._stands(subject) else []
+        if not derived and not rows:
+            return []
+        pairs, _ = reconcile(connection, derived, rows, now_ms)
+        found = []
+        for outage, row in pairs:
+            if row is not None:
+                found.append(update_outage(connection, outage, row, now_ms))
+            elif outage.opened_at <= now_ms:
+                found.append(insert_outage(connection, outage, self._cause(outage, now_ms), self._source_of(outage)))
+        return found
+
+    def _stands(self, subject: str) -> bool:
+        """Whether the last pass left an outage of this subject, which late readings may now have undone."""
+        return any(subject_of(one.outage) == subject for one in self.recorded)
+
+    def _cause(self, outage: Outage | SourceOutage, now_ms: int) -> Cause:
+        if isinstance(outage, SourceOutage):
+            return Cause("source_loss", tuple({"station": part.station_id, "at": part.started_at} for part in outage.parts))
+        state = self.stations.stations[outage.station_id]
+        lost = self.stations.comm_of(outage.station_id, now_ms)[0] == "lost"
+        return outage_cause({name: tail.series for name, tail in state.tails.items()}, outage.started_at, comm_lost=lost)
+
+    def _source_of(self, outage: Outage | SourceOutage) -> str | None:
+        if isinstance(outage, SourceOutage):
+            return outage.source_id
+        return self.site.stations[outage.station_id].source_id
+
+    def _join_parts(self, connection: Connection) -> None:
+        ids = {one.outage: one.row_id for one in self.recorded if isinstance(one.outage, Outage)}
+        for one in self.recorded:
+            if isinstance(one.outage, SourceOutage):
+                set_parent(connection, [ids[part] for part in one.outage.parts if part in ids], one.row_id)
+
+    def _duties(self, connection: Connection, one: Recorded, sources: Sequence[SourceOutage], now_ms: int) -> None:
+        outage = one.outage
+        duty = duty_at(self.site.policy, self.site, outage.opened_at)
+        for mark in own_marks(outage, sources, duty, now_ms):
+            if mark.due:
+                texts = notice_texts(self.site, outage, one.cause)
+                owe_notice(connection, one, mark, texts, publish=self.site.publish == "auto")
+            else:
+                warn(connection, one, mark)
+        if outage.ended_seen_at is not None:
+            close_notice(connection, one.row_id, outage.ended_seen_at, why="heat is back")
+
+    def _comm_changes(self, connection: Connection, now_ms: int) -> None:
+        """Logs when a station's line is lost and when it is back; a lost line is not an outage."""
+        for station_id in self.stations.stations:
+            comm, since_ms = self.stations.comm_of(station_id, now_ms)
+            state = "lost" if comm == "lost" else "up"
+            before = self._comm.setdefault(station_id, "up")
+            if state != before:
+                self._comm[station_id] = state
+                at = since_ms if since_ms is not None and since_ms > 0 else now_ms
+                record_event(connection, Event(at, f"comm.{state}", f"station/{station_id}"))
+
+    def _planned_notices(self, connection: Connection, now_ms: int) -> None:
+        """A planned stop of 8 h or more owes a notice when it is registered; less than 48 h ahead it is a late one (R5)."""
+        self._planned_done = True
+        for stop in self.site.planned_stops:
+            duty = duty_at(self.site.policy, self.site, stop.from_ms)
+            key = f"{stop.station_id}@{stop.from_ms}"
+            known = connection.execute(select(tables.notices.c.id).where(tables.notices.c.planned_stop == key)).first()
+            if known is not None or stop.to_ms <= now_ms or stop.to_ms - stop.from_ms < duty.notice_after_h * HOUR_MS:
+                continue
+            texts = notice_texts(self.site, Outage(stop.station_id, stop.from_ms, stop.from_ms, stop.from_ms), "unknown")
+            auto = self.site.publish == "auto"
+            row = {
+                "planned_stop": key,
+                "subject": f"station/{stop.station_id}",
+                "state": "published" if auto else "due",
+                "due_at": now_ms,
+                "published_at": now_ms if auto else None,
+                "late": stop.from_ms - now_ms < LATE_NOTICE_H * HOUR_MS,
+                **texts,
+            }
+            connection.execute(tables.notices.insert().values(row))
+
+    def covering(self, station_id: str | None, at: int) -> str | None:
+        """``outage/ID`` of the station's outage that is open at this instant, None when there is none."""
+        for one in self.recorded:
+            if isinstance(one.outage, Outage) and one.outage.station_id == station_id and one.outage.open_at(at):
+                return f"outage/{one.row_id}"
+        return None
+
+    def open_outage(self, station_id: str, at: int) -> int | None:
+        """The id of the station's outage that is open at this instant."""
+        covering = self.covering(station_id, at)
+        return None if covering is None else int(covering.removeprefix("outage/"))

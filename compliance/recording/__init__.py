@@ -1,0 +1,1 @@
+"""What the rules decided, written into the records: every object once, every transition a row."""

@@ -1,0 +1,97 @@
+"""Room alarms in the records (R3, ISA-18.2 states)."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, Row, select, update
+
+from compliance.events import Event
+from compliance.recording.event_rows import add_transition
+from domain.site import Room
+from store.records import tables
+
+KIND = "room_low"
+ALARMS = tables.alarms
+
+
+def _open_alarm(connection: Connection, subject: str) -> Row[tuple[object, ...]] | None:
+    columns = ALARMS.c
+    statement = select(ALARMS).where(columns.kind == KIND, columns.subject == subject, columns.cleared_at.is_(None))
+    return connection.execute(statement.order_by(columns.raised_at.desc()).limit(1)).first()
+
+
+def raise_alarm(connection: Connection, event: Event, pending_at: int, room: Room, station_id: str | None, policy: str) -> int | None:
+    """Stores a raised alarm; returns its id, or None where late data only moved the one that is open."""
+    standing = _open_alarm(connection, event.subject)
+    if standing is not None:
+        moved = {"raised_at": event.at, "pending_at": pending_at}
+        connection.execute(update(ALARMS).where(ALARMS.c.id == standing.id).values(moved))
+        add_transition(connection, "alarm", standing.id, (standing.state, standing.state), event.at, why="moved by late readings")
+        return None
+    row = {
+        "kind": KIND,
+        "subject": event.subject,
+        "station_id": station_id,
+        "building_id": room.building_id,
+        "pending_at": pending_at,
+        "raised_at": event.at,
+        "value": event.body["value_c"],
+        "limit_value": event.body["limit_c"],
+        "policy": policy,
+        "state": "unacknowledged",
+    }
+    key = connection.execute(ALARMS.insert().values(row)).inserted_primary_key
+    assert key is not None
+    alarm_id = int(key[0])
+    add_transition(connection, "alarm", alarm_id, ("normal", "unacknowledged"), event.at)
+    return alarm_id
+
+
+def mark_no_data(connection: Connection, event: Event) -> None:
+    """Marks the open alarm of this room as without data; it stays raised."""
+    open_here = (ALARMS.c.kind == KIND) & (ALARMS.c.subject == event.subject) & ALARMS.c.cleared_at.is_(None)
+    connection.execute(update(ALARMS).where(open_here).values(no_data_at=event.at))
+
+
+def clear_alarm(connection: Connection, subject: str, at: int, reason: str) -> None:
+    """Clears the room's open alarm: normal when it was acknowledged, else returned but not yet acknowledged."""
+    standing = _open_alarm(connection, subject)
+    if standing is None:
+        return
+    state = "normal" if standing.state == "acknowledged" else "returned_unacknowledged"
+    change = {"cleared_at": at, "cleared_reason": reason, "state": state, "no_data_at": None}
+    connection.execute(update(ALARMS).where(ALARMS.c.id == standing.id).values(change))
+    add_transition(connection, "alarm", standing.id, (standing.state, state), at, why=reason)
+
+
+def undo_raised(connection: Connection, subject: str, raised_at: int, now_ms: int) -> None:
+    """Late readings showed that this alarm should not have been raised: it is cleared with that reason, not deleted."""
+    standing = _open_alarm(connection, subject)
+    if standing is not None and standing.raised_at == raised_at:
+        clear_alarm(connection, subject, now_ms, "late_data")
+
+
+def data_is_back(connection: Connection, subjects: Mapping[str, bool]) -> None:
+    """Takes the mark "no data" off the alarms of rooms that have data again (True)."""
+    marked = select(ALARMS.c.id, ALARMS.c.subject).where(ALARMS.c.kind == KIND, ALARMS.c.no_data_at.is_not(None))
+    back = [row.id for row in connection.execute(marked) if subjects.get(row.subject, False)]
+    if back:
+        connection.execute(update(ALARMS).where(ALARMS.c.id.in_(back)).values(no_data_at=None))
+
+
+def suppress(connection: Connection, alarm_id: int, by: str) -> None:
+    """Marks an alarm as suppressed by design, or its sensor as suspect; it goes on being evaluated."""
+    connection.execute(update(ALARMS).where(ALARMS.c.id == alarm_id).values(suppressed_by=by))
+
+
+def shelved_subjects(connection: Connection, at: int) -> set[str]:
+    """The subjects whose alarms a person has shelved at this instant."""
+    return set(connection.scalars(select(ALARMS.c.subject).where(ALARMS.c.shelved_until > at)))
+
+
+def counted_since(connection: Connection, from_ms: int, before_ms: int) -> list[tuple[int, str]]:
+    """(raised_at, room id) of the alarms of [from_ms, before_ms) that count for a roll-up, in order of time (R6)."""
+    columns = ALARMS.c
+    statement = select(columns.raised_at, columns.subject).where(
+        columns.kind == KIND, columns.raised_at >= from_ms, columns.raised_at < before_ms, columns.suppressed_by.is_(None)
+    )
+    return [(int(row.raised_at), row.subject.removeprefix("room/")) for row in connection.execute(statement.order_by(columns.raised_at))]

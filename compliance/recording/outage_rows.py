@@ -1,0 +1,158 @@
+"""Outages and their notices in the records (R4, R5): what is derived is matched with what stands, never doubled, never deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from compliance.cause import Cause
+from compliance.events import Event, as_known, outage_body, subject_of
+from compliance.notice import Mark
+from compliance.outage import Outage, SourceOutage
+from compliance.recording.event_rows import add_transition, record_event
+from store.records import tables
+
+OUTAGES = tables.outages
+NOTICES = tables.notices
+FAR_MS = 1 << 60
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An outage as derived, with the id of its row and what is known of its cause."""
+
+    row_id: int
+    outage: Outage | SourceOutage
+    cause: str
+    opened: bool
+    ended: bool
+
+
+def standing_rows(connection: Connection, subject: str, since_ms: int) -> list[Row[tuple[Any, ...]]]:
+    """The outages of a subject that are open or were opened since ``since_ms``, in order."""
+    columns = OUTAGES.c
+    recent = (columns.state == "open") | (columns.opened_at >= since_ms) | (columns.ended_seen_at >= since_ms)
+    statement = select(OUTAGES).where(columns.subject == subject, columns.state != "erased", recent).order_by(columns.started_at)
+    return list(connection.execute(statement))
+
+
+def reconcile(
+    connection: Connection, derived: Sequence[Outage] | Sequence[SourceOutage], rows: Sequence[Row[tuple[Any, ...]]], now_ms: int
+) -> tuple[list[tuple[Outage | SourceOutage, Row[tuple[Any, ...]] | None]], list[Row[tuple[Any, ...]]]]:
+    """Pairs each derived outage with the row it overlaps (None: a new one); the rows left over were undone by late readings."""
+    left = list(rows)
+    pairs: list[tuple[Outage | SourceOutage, Row[tuple[Any, ...]] | None]] = []
+    for outage in derived:
+        end = FAR_MS if outage.ended_at is None else outage.ended_at
+        match = next((row for row in left if row.started_at < end and outage.started_at < (row.ended_at or FAR_MS)), None)
+        if match is not None:
+            left.remove(match)
+        pairs.append((outage, match))
+    for row in left:
+        connection.execute(update(OUTAGES).where(OUTAGES.c.id == row.id).values(state="erased"))
+        add_transition(connection, "outage", row.id, (row.state, "erased"), now_ms, why="late readings: heat was not stopped")
+        close_notice(connection, row.id, now_ms, why="correction: late readings showed no outage")
+    return pairs, left
+
+
+def insert_outage(connection: Connection, outage: Outage | SourceOutage, cause: Cause, source_id: str | None) -> Recorded:
+    """Stores a new outage and its opening."""
+    body = outage_body(outage, cause.name)
+    row = {
+        "subject": subject_of(outage),
+        "station_id": outage.station_id if isinstance(outage, Outage) else None,
+        "source_id": source_id,
+        "state": "open",
+        "started_at": outage.started_at,
+        "started_earliest": outage.started_earliest,
+        "opened_at": outage.opened_at,
+        "cause": cause.name,
+        "evidence": list(cause.evidence),
+        "stations": body["stations"],
+    }
+    key = connection.execute(OUTAGES.insert().values(row)).inserted_primary_key
+    assert key is not None
+    row_id = int(key[0])
+    add_transition(connection, "outage", row_id, ("none", "open"), outage.opened_at, why=cause.name)
+    opening = outage_body(as_known(outage, outage.opened_at), cause.name)
+    record_event(connection, Event(outage.opened_at, "outage.opened", subject_of(outage), opening))
+    recorded = Recorded(row_id, outage, cause.name, opened=True, ended=False)
+    return _end(connection, recorded, "open") if outage.ended_seen_at is not None else recorded
+
+
+def update_outage(connection: Connection, outage: Outage | SourceOutage, row: Row[tuple[Any, ...]], now_ms: int) -> Recorded:
+    """Brings a row up to what is now derived: moved starts, new parts, its end, or that it goes on after all."""
+    body = outage_body(outage, row.cause)
+    changed: dict[str, Any] = {}
+    if (row.started_at, row.started_earliest) != (outage.started_at, outage.started_earliest):
+        changed |= {"started_at": outage.started_at, "started_earliest": outage.started_earliest}
+        add_transition(connection, "outage", row.id, (row.state, row.state), now_ms, why="start moved by late readings")
+    if row.stations != body["stations"]:
+        changed["stations"] = sorted({*row.stations, *body["stations"]})
+    if row.state == "ended" and outage.ended_seen_at is None:
+        changed |= {"state": "open", "ended_at": None, "ended_seen_at": None}
+        add_transition(connection, "outage", row.id, ("ended", "open"), now_ms, why="late readings: heat was not back")
+    elif row.state == "ended" and row.ended_at != outage.ended_at:
+        changed |= {"ended_at": outage.ended_at, "ended_seen_at": outage.ended_seen_at}
+        add_transition(connection, "outage", row.id, ("ended", "ended"), now_ms, why="end moved by late readings")
+    if changed:
+        connection.execute(update(OUTAGES).where(OUTAGES.c.id == row.id).values(changed))
+    recorded = Recorded(row.id, outage, row.cause, opened=False, ended=False)
+    return _end(connection, recorded, row.state) if row.state == "open" and outage.ended_seen_at is not None else recorded
+
+
+def _end(connection: Connection, recorded: Recorded, state: str) -> Recorded:
+    outage = recorded.outage
+    assert outage.ended_seen_at is not None
+    ended = {"state": "ended", "ended_at": outage.ended_at, "ended_seen_at": outage.ended_seen_at}
+    connection.execute(update(OUTAGES).where(OUTAGES.c.id == recorded.row_id).values(ended))
+    why = "season_ended" if isinstance(outage, Outage) and outage.season_ended else "heat is back"
+    add_transition(connection, "outage", recorded.row_id, (state, "ended"), outage.ended_seen_at, why=why)
+    event = Event(outage.ended_seen_at, "outage.ended", subject_of(outage), outage_body(outage, recorded.cause))
+    record_event(connection, event)
+    return Recorded(recorded.row_id, outage, recorded.cause, recorded.opened, ended=True)
+
+
+def set_parent(connection: Connection, part_ids: Sequence[int], parent_id: int) -> None:
+    """Names the source's outage in its parts."""
+    orphans = OUTAGES.c.id.in_(part_ids) & OUTAGES.c.parent_id.is_(None)
+    connection.execute(update(OUTAGES).where(orphans).values(parent_id=parent_id))
+
+
+def warn(connection: Connection, recorded: Recorded, mark: Mark) -> bool:
+    """Warns the dispatcher once for each outage and hour; False when that was done."""
+    state = f"warned_{mark.hours:g}h"
+    log = tables.outage_transitions.c
+    if connection.execute(select(log.id).where(log.outage_id == recorded.row_id, log.to_state == state)).first() is not None:
+        return False
+    add_transition(connection, "outage", recorded.row_id, ("open", state), mark.at)
+    hours = int(mark.hours) if mark.hours.is_integer() else mark.hours
+    return record_event(connection, Event(mark.at, "notice.warning", subject_of(recorded.outage), {"hours": hours}))
+
+
+def owe_notice(connection: Connection, recorded: Recorded, mark: Mark, texts: dict[str, Any], *, publish: bool) -> bool:
+    """Stores the one notice this outage owes, and publishes it in automatic mode; False when it stands already."""
+    if connection.execute(select(NOTICES.c.id).where(NOTICES.c.outage_id == recorded.row_id)).first() is not None:
+        return False
+    subject = subject_of(recorded.outage)
+    row = {"outage_id": recorded.row_id, "subject": subject, "state": "due", "due_at": mark.at, **texts}
+    key = connection.execute(NOTICES.insert().values(row)).inserted_primary_key
+    assert key is not None
+    add_transition(connection, "notice", int(key[0]), ("none", "due"), mark.at)
+    record_event(connection, Event(mark.at, "notice.due", subject, outage_body(as_known(recorded.outage, mark.at), recorded.cause)))
+    if publish:
+        connection.execute(update(NOTICES).where(NOTICES.c.id == key[0]).values(state="published", published_at=mark.at))
+        add_transition(connection, "notice", int(key[0]), ("due", "published"), mark.at, why="auto")
+    return True
+
+
+def close_notice(connection: Connection, outage_id: int, at: int, why: str) -> bool:
+    """Closes the outage's notice with the restoration notice; False when there is none open."""
+    statement = select(NOTICES.c.id, NOTICES.c.state, NOTICES.c.subject).where(NOTICES.c.outage_id == outage_id)
+    row = connection.execute(statement.where(NOTICES.c.state != "closed")).first()
+    if row is None:
+        return False
+    connection.execute(update(NOTICES).where(NOTICES.c.id == row.id).values(state="closed", closed_at=at))
+    add_transition(connection, "notice", row.id, (row.state, "closed"), at, why=why)
+    return record_event(connection, Event(at, "notice.closed", row.subject, {"reason": why}))

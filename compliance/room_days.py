@@ -1,0 +1,85 @@
+"""R2 of every room by local day, kept in the records: recomputed from the stored readings whenever a day changes."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy import Engine, delete
+
+from compliance.verdict import Totals, clean_series, judge, room_rules
+from domain.site import Site
+from store.history import History
+from store.journal import Journal
+from store.points import PointRegistry
+from store.readings import read_readings
+from store.records import tables
+
+
+def day_span(day: date, zone: ZoneInfo) -> tuple[int, int]:
+    """The local day as [from, to) in UTC ms."""
+    midnights = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
+    start, stop = (round(midnight.timestamp() * 1000) for midnight in midnights)
+    return start, stop
+
+
+def local_days(from_ms: int, to_ms: int, zone: ZoneInfo) -> list[date]:
+    """The local days that [from_ms, to_ms] touches."""
+    day, last = (datetime.fromtimestamp(one / 1000, zone).date() for one in (from_ms, to_ms))
+    days = []
+    while day <= last:
+        days.append(day)
+        day += timedelta(days=1)
+    return days
+
+
+def record_days(site: Site, records: Engine, stores: tuple[History, Journal, PointRegistry], days: Iterable[date], now_ms: int) -> None:
+    """Judges these days up to ``now_ms`` and replaces their rows. Raises StoreError when the readings can't be read."""
+    rooms = list(site.rooms.values())
+    if not rooms:
+        return
+    for day in days:
+        start, stop = day_span(day, site.timezone)
+        stop = min(stop, now_ms)
+        if start >= stop:
+            continue
+        totals = _judge_day(site, stores, start, stop)
+        rows = _rows(site, day, totals, now_ms)
+        with records.begin() as connection:
+            connection.execute(delete(tables.room_days).where(tables.room_days.c.day == day.isoformat()))
+            connection.execute(tables.room_days.insert(), rows)
+
+
+def _judge_day(site: Site, stores: tuple[History, Journal, PointRegistry], start: int, stop: int) -> Totals:
+    history, journal, points = stores
+    rooms = list(site.rooms.values())
+    hold_ms = np.array([site.hold_ms(room) for room in rooms], np.int64)
+    found = {point: row for row, room in enumerate(rooms) if (point := points.find(f"room/{room.room_id}/indoor_temp_c")) is not None}
+    readings = read_readings(history, journal, list(found), start - int(hold_ms.max()), stop)
+    row_of = np.full(max(found, default=-1) + 1, -1, np.int64)
+    row_of[list(found)] = list(found.values())
+    series = clean_series(row_of[readings.point], readings, np.array([room.offset_k for room in rooms]))
+    rules = room_rules(rooms, site.exclusions, site.policy, site.timezone, hold_ms, start, stop)
+    return judge(series, rules, np.array([start, stop]))
+
+
+def _rows(site: Site, day: date, totals: Totals, now_ms: int) -> list[dict[str, object]]:
+    known_ms = totals.compliant_ms + totals.breach_ms
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_c = totals.integral_kms / known_ms
+    columns = {
+        "judged_ms": totals.judged_ms, "compliant_ms": totals.compliant_ms, "breach_ms": totals.breach_ms,
+        "unknown_ms": totals.unknown_ms, "breach_day_ms": totals.breach_day_ms, "breach_night_ms": totals.breach_night_ms,
+        "deficit_kh": totals.deficit_kms / 3_600_000, "longest_breach_ms": totals.longest_breach_ms,
+        "min_c": totals.min_c, "max_c": totals.max_c, "mean_c": mean_c,
+        "readings": totals.readings, "readings_breach": totals.readings_breach,
+    }  # fmt: skip
+    plain = {name: column[:, 0].tolist() for name, column in columns.items()}
+    rows: list[dict[str, object]] = []
+    for row, room in enumerate(site.rooms.values()):
+        building = site.buildings.get(room.building_id or "")
+        values = {name: (None if column[row] != column[row] else column[row]) for name, column in plain.items()}
+        station_id = room.station_id or (building.station_id if building else None)
+        keys = {"day": day.isoformat(), "room_id": room.room_id, "building_id": room.building_id, "station_id": station_id}
+        rows.append({**keys, **values, "computed_at": now_ms})
+    return rows

@@ -1,0 +1,281 @@
+"""The loop that feeds the rules: journal → verdicts, alarms → outages, notices → complaints → records.
+
+    journal ─▶ Watch.step: read ─▶ rooms, stations ─▶ one transaction ─▶ live tables
+                            ▲      alarms · outages · notices · complaints
+                            └── restart: folded states and their cursor come from the records, then the journal is read on
+
+What is found again after a restart stands in the log of events already, so nothing is decided twice.
+"""
+
+import fcntl
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import structlog
+from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from compliance.complaint import Estate, RaisedRoom
+from compliance.events import Event, ExcludedAt, alarm_events
+from compliance.evidence import gather
+from compliance.incident_pass import IncidentPass
+from compliance.live_tables import room_table, station_table
+from compliance.points_map import PointsMap, measured_quantities
+from compliance.recording.alarm_rows import (
+    clear_alarm,
+    counted_since,
+    data_is_back,
+    mark_no_data,
+    raise_alarm,
+    shelved_subjects,
+    suppress,
+    undo_raised,
+)
+from compliance.recording.complaint_rows import open_book, record_change
+from compliance.recording.event_rows import record_event
+from compliance.room_alarm import RoomEvent, Verdict
+from compliance.room_book import RoomBook, RoomChanges
+from compliance.room_days import local_days, record_days
+from compliance.station_book import StationBook
+from domain.clock import Clock
+from domain.errors import ConfigError, Mistake, StoreError
+from domain.reading import Readings
+from domain.site import Site
+from store.health import write_health
+from store.history import History, open_history
+from store.journal import Journal, open_journal
+from store.live import write_live
+from store.points import PointRegistry
+from store.records import open_records, tables
+
+CONSUMER = "watch"
+PAUSE_S = 0.2
+SNAPSHOT_S = 60.0
+DAYS_S = 10.0
+LIVE_S = 0.5
+RETRY_S = 2.0
+TWO_HOURS_MS = 2 * 3_600_000
+
+_log = structlog.get_logger()
+
+
+class Watch:
+    """The rules' state over the journal of one site. ``step`` is one pass; it tells whether there was work."""
+
+    def __init__(self, site: Site, journal: Journal, history: History, points: PointRegistry, records: Engine, now_ms: int) -> None:
+        self.site = site
+        self.journal = journal
+        self.history = history
+        self.points = points
+        self.records = records
+        self.estate = Estate.of(site.rooms.values(), site.buildings.values())
+        self.excluded = ExcludedAt((one.room_id, one.from_ms, one.to_ms) for one in site.exclusions)
+        self.map = PointsMap(site, points)
+        self.map.refresh()
+        self.cursor = 0
+        self.judged_at = 0
+        self.start_ms = now_ms
+        self.counts = {"readings": 0, "raised": 0, "too_late": 0, "passes": 0}
+        self.days: set[date] = set()
+        kept = self._kept()
+        if "watch.state" in kept:
+            state = json.loads(kept["watch.state"])
+            self.cursor, self.judged_at, self.start_ms = state["cursor"], state["judged_at"], state["start_ms"]
+        else:
+            first = journal.read(0, 1)[1]
+            self.start_ms = min(now_ms, int(first.measured_at.min())) if len(first) else now_ms
+            self.judged_at = self.start_ms
+        self.rooms = self._room_book()
+        self.stations = StationBook(site, self.start_ms)
+        for device in site.devices.values():
+            for quantity in measured_quantities(site, device):
+                self.stations.measure(device.station_id, quantity)
+        if "watch.rooms" in kept:
+            self.rooms.restore(kept["watch.rooms"], self.judged_at)
+            self.stations.restore(kept["watch.stations"])
+        self.incidents = IncidentPass(site, self.stations)
+
+    def _room_book(self) -> RoomBook:
+        site = self.site
+        rooms = list(site.rooms.values())
+        hold_ms = np.array([site.hold_ms(room) for room in rooms], np.int64)
+        return RoomBook(rooms, site.exclusions, site.policy, site.timezone, hold_ms, self.start_ms)
+
+    def _kept(self) -> dict[str, bytes]:
+        kept = tables.kept.c
+        with self.records.connect() as connection:
+            return {row.name: row.value for row in connection.execute(select(kept.name, kept.value).where(kept.name.like("watch.%")))}
+
+    def step(self, now_ms: int) -> bool:
+        """One pass: what has arrived is judged to ``now_ms``, or to its own arrival while there is a backlog."""
+        cursor, readings = self.journal.read(self.cursor)
+        behind = len(readings) > 0 and self.journal.last() > cursor
+        upto_ms = min(now_ms, int(readings.received_at.max())) if behind else now_ms
+        upto_ms = max(upto_ms, self.judged_at)
+        room_row = self.map.rooms_of(readings.point)
+        of_rooms = room_row >= 0
+        changes = self.rooms.advance(room_row[of_rooms], readings.take(of_rooms), upto_ms)
+        self.stations.advance(readings.take(~of_rooms), self.map.subjects, upto_ms)
+        with self.records.begin() as connection:
+            raised = self._alarms(connection, changes, upto_ms)
+            self.incidents.run(connection, upto_ms)
+            self._complaints(connection, raised, upto_ms)
+        self._note_days(readings.take(of_rooms), upto_ms)
+        self.cursor, self.judged_at = cursor, upto_ms
+        self.counts["readings"] += len(readings)
+        self.counts["raised"] += len(raised)
+        self.counts["too_late"] += changes.too_late
+        self.counts["passes"] += 1
+        return len(readings) > 0
+
+    def _alarms(self, connection: Connection, changes: RoomChanges, now_ms: int) -> list[tuple[int, int, int]]:
+        """Stores what happened to room alarms; returns (instant, room row, alarm id) of each one newly raised."""
+        room_ids = [room.room_id for room in self.rooms.rooms]
+        undone = changes.undone
+        for row, kind, at in zip(undone.room.tolist(), undone.kind.tolist(), undone.at.tolist(), strict=True):
+            still_raised = self.rooms.states["phase"][row] == 2 and kind == RoomEvent.RAISED
+            if kind == RoomEvent.RAISED and not still_raised:
+                undo_raised(connection, f"room/{room_ids[row]}", at, now_ms)
+        raised: list[tuple[int, int, int]] = []
+        pending_at: dict[int, int] = {}
+        events = alarm_events(changes.happened, room_ids, self.excluded)
+        for row, event in zip(changes.happened.room.tolist(), events, strict=True):
+            if event.event == "alarm.pending":
+                pending_at[row] = event.at
+            if record_event(connection, event):
+                alarm_id = self._apply(connection, row, event, pending_at.get(row, int(self.rooms.states["pending_at"][row])))
+                if alarm_id is not None:
+                    raised.append((event.at, row, alarm_id))
+        known = self.rooms.states["verdict"] >= Verdict.COMPLIANT
+        if self.counts["passes"] % 5 == 0:
+            data_is_back(connection, {f"room/{room_ids[row]}": True for row in np.flatnonzero(known).tolist()})
+        return raised
+
+    def _apply(self, connection: Connection, row: int, event: Event, pending_at: int) -> int | None:
+        room = self.rooms.rooms[row]
+        if event.event == "alarm.raised":
+            return raise_alarm(connection, event, pending_at, room, self.estate.station_of.get(room.room_id), self.site.policy.name)
+        if event.event == "alarm.no_data":
+            mark_no_data(connection, event)
+        elif event.event == "alarm.cleared":
+            clear_alarm(connection, event.subject, event.at, event.body["reason"])
+        return None
+
+    def _complaints(self, connection: Connection, raised: list[tuple[int, int, int]], now_ms: int) -> None:
+        """Turns the alarms newly raised into complaints, instant by instant."""
+        if not raised:
+            return
+        raised.sort()
+        first_at, last_at = raised[0][0], raised[-1][0]
+        room_ids = [self.rooms.rooms[row].room_id for _, row, _ in raised]
+        stores = (self.history, self.journal, self.points)
+        evidence = gather(self.site, self.estate, stores, room_ids, first_at, min(last_at, now_ms))
+        book = open_book(connection, self.estate, counted_since(connection, first_at - TWO_HOURS_MS, first_at))
+        for at, group in groupby(raised, key=lambda one: one[0]):
+            shelved = shelved_subjects(connection, at)
+            together = []
+            for _, row, alarm_id in group:
+                room_id = self.rooms.rooms[row].room_id
+                covered_by = self.incidents.covering(self.estate.station_of.get(room_id), at)
+                is_shelved = f"room/{room_id}" in shelved
+                doubt = None if covered_by or is_shelved else evidence.suspicion(room_id, at)
+                together.append(RaisedRoom(room_id, covered_by, is_shelved, doubt))
+                reason = covered_by or ("shelved" if is_shelved else None) or (f"sensor:{doubt}" if doubt else None)
+                if reason:
+                    suppress(connection, alarm_id, reason)
+            for change in book.raise_together(at, together):
+                record_change(connection, change, self.estate, evidence.of_room)
+
+    def _note_days(self, readings: Readings, now_ms: int) -> None:
+        zone = self.site.timezone
+        if len(readings):
+            self.days.update(local_days(max(self.start_ms, int(readings.measured_at.min())), now_ms, zone))
+        self.days.add(datetime.fromtimestamp(now_ms / 1000, zone).date())
+
+    def judge_days(self) -> None:
+        """Recomputes the figures of the days that changed. Raises StoreError when the history can't be read."""
+        today = datetime.fromtimestamp(self.judged_at / 1000, self.site.timezone).date()
+        record_days(self.site, self.records, (self.history, self.journal, self.points), sorted(self.days), self.judged_at)
+        self.days = {today}
+
+    def snapshot(self) -> None:
+        """Keeps the folded states and their place in the journal, all in one transaction."""
+        state = json.dumps({"cursor": self.cursor, "judged_at": self.judged_at, "start_ms": self.start_ms}).encode()
+        parts = {"watch.state": state, "watch.rooms": self.rooms.dump(), "watch.stations": self.stations.dump()}
+        with self.records.begin() as connection:
+            connection.execute(delete(tables.kept).where(tables.kept.c.name.in_(parts)))
+            connection.execute(
+                tables.kept.insert(), [{"name": name, "value": value, "at": self.judged_at} for name, value in parts.items()]
+            )
+        self.journal.advance(CONSUMER, self.cursor)
+
+    def write_live(self) -> None:
+        """Shows the pages what was judged last."""
+        rooms = room_table(self.rooms, self.judged_at)
+        stations = station_table(self.stations, self.incidents, self.judged_at)
+        write_live(self.site.data / "live", rooms, stations, self.judged_at)
+
+
+def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
+    """Watches one site until ``stop`` is set. Raises ConfigError when another watch runs on the same data."""
+    site.data.mkdir(parents=True, exist_ok=True)
+    with _only_one(site.data / "watch.lock"):
+        points = PointRegistry(site.data / "points.db")
+        journal = open_journal(site)
+        history = open_history(site, points)
+        records = open_records(site.records_url or site.data / "records.db")
+        try:
+            while not stop.is_set():
+                try:
+                    _watch(Watch(site, journal, history, points, records, clock.now_ms()), clock, stop)
+                except (StoreError, SQLAlchemyError) as error:
+                    _log.warning("a store failed; starting again from the last snapshot", reason=str(error).splitlines()[0])
+                    stop.wait(RETRY_S)
+        finally:
+            records.dispose()
+            history.close()
+            journal.close()
+
+
+def _watch(watch: Watch, clock: Clock, stop: threading.Event) -> None:
+    """Passes until told to stop; upkeep by wall seconds of a steady clock."""
+    due = dict.fromkeys(("live", "days", "snapshot"), 0.0)
+    while not stop.is_set():
+        worked = watch.step(clock.now_ms())
+        at_s = time.monotonic()
+        if at_s >= due["live"]:
+            watch.write_live()
+            detail = {**watch.counts, "judged_at_ms": watch.judged_at, "behind": watch.journal.last() - watch.cursor}
+            write_health(watch.site.data, CONSUMER, clock.now_ms(), detail)
+            due["live"] = at_s + LIVE_S
+        caught_up = watch.journal.last() <= watch.cursor
+        if at_s >= due["days"] and caught_up:
+            try:
+                watch.judge_days()
+            except StoreError as error:
+                _log.warning("days can't be judged while the history is down", reason=str(error))
+            due["days"] = at_s + DAYS_S
+        if at_s >= due["snapshot"] and caught_up:
+            watch.snapshot()
+            due["snapshot"] = at_s + SNAPSHOT_S
+        if not worked:
+            stop.wait(PAUSE_S)
+    watch.snapshot()
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Holds the lock of the one process that may judge this site."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(Mistake(str(path), "another watch runs on this site; one judges, stop that one first")) from error
+        yield

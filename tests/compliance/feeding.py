@@ -1,0 +1,94 @@
+"""The live loop over real stores, fed with rows, killed and restarted at will; and the shorthand the rows are written in."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy import Engine, select
+
+from compliance.events import Event
+from compliance.watch import Watch
+from domain.reading import Readings
+from domain.site import Site
+from store.history import History
+from store.journal import Journal
+from store.points import PointRegistry
+from store.records import tables
+
+ZONE = ZoneInfo("Asia/Shanghai")
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+Row = tuple[str, int, float]
+
+
+def local_ms(text: str) -> int:
+    """UTC ms of a local time such as ``2026-01-14 06:00``."""
+    return round(datetime.fromisoformat(text).replace(tzinfo=ZONE).timestamp() * 1000)
+
+
+def every(name: str, start: int | str, stop: int | str, value: float, minutes: float = 10) -> list[Row]:
+    """One reading of the value each so many minutes, from start up to but not at stop."""
+    first, last = (local_ms(one) if isinstance(one, str) else one for one in (start, stop))
+    return [(name, at, value) for at in range(first, last, round(minutes * MINUTE_MS))]
+
+
+@dataclass
+class Feed:
+    """A site's live loop over real stores: rows arrive, passes run, processes die."""
+
+    site: Site
+    points: PointRegistry
+    journal: Journal
+    history: History
+    records: Engine
+    watch: Watch | None = None
+    restarts: int = 0
+    arrived: list[tuple[int, str, int, float]] = field(default_factory=list)
+
+    def run(self, rows: Sequence[Row], until_ms: int, chance: random.Random, delay: Callable[[random.Random], int] | None = None) -> None:
+        """Feeds the rows in order of arrival, judging at random instants and restarting at random passes."""
+        arrivals = sorted((at + (delay(chance) if delay else 0), name, at, value) for name, at, value in rows)
+        now_ms, done = arrivals[0][0] - MINUTE_MS, 0
+        while now_ms < until_ms:
+            now_ms = min(until_ms, now_ms + chance.choice([1_000, 30_000, 10 * MINUTE_MS, 25 * MINUTE_MS]))
+            batch = []
+            while done < len(arrivals) and arrivals[done][0] <= now_ms:
+                batch.append(arrivals[done])
+                done += 1
+            self._append(batch)
+            self._judge(now_ms, chance)
+
+    def _append(self, batch: Sequence[tuple[int, str, int, float]]) -> None:
+        if batch:
+            received, names, at, value = zip(*batch, strict=True)
+            self.journal.append(Readings.of(self.points.ids(names), at, value, received_at=received))
+
+    def _judge(self, now_ms: int, chance: random.Random) -> None:
+        if self.watch is None:
+            self.watch = Watch(self.site, self.journal, self.history, self.points, self.records, now_ms)
+        while self.watch.step(now_ms):
+            pass
+        fate = chance.random()
+        if fate < 0.05:
+            self.watch.snapshot()
+        elif fate < 0.10:
+            self.watch = None  # killed: only what is committed is left
+            self.restarts += 1
+
+    def events(self) -> list[Event]:
+        """The log of decisions, but for the lines to devices."""
+        log = tables.events.c
+        with self.records.connect() as connection:
+            rows = connection.execute(select(log.at, log.event, log.subject, log.body).where(log.event.not_like("comm.%"))).all()
+        return [Event(row.at, row.event, row.subject, row.body) for row in rows]
+
+
+def as_readings(rows: Sequence[Row]) -> tuple[list[str], Readings]:
+    """The rows as ``replay`` takes them."""
+    names = sorted({name for name, _, _ in rows})
+    index = {name: position for position, name in enumerate(names)}
+    return names, Readings.of([index[name] for name, _, _ in rows], [at for _, at, _ in rows], np.array([value for _, _, value in rows]))
