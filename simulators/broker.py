@@ -18,7 +18,7 @@ logging.getLogger("amqtt").setLevel(logging.CRITICAL)  # it warns at every clien
 logging.getLogger("transitions").setLevel(logging.WARNING)
 
 
-class Passwords(BaseAuthPlugin):
+class Passwords(BaseAuthPlugin):  # type: ignore[misc]  # amqtt has no types
     """Lets in who knows a password. The broker's own password file would hold up its loop for a third of a second at each login."""
 
     @dataclass

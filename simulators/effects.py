@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -37,8 +37,6 @@ Field = Literal[
     "pump_tripped", "power_lost", "valve_shut", "leak_share", "setback_k", "silent", "refusing", "late_s",
     "source_lost", "flow_share", "window", "sensor_dead", "sensor_stuck",
 ]  # fmt: skip
-_OVER_ROOMS = {"flow_share", "window", "sensor_dead", "sensor_stuck"}
-_FLOATS = {"leak_share", "setback_k", "late_s", "flow_share", "window"}
 
 
 @dataclass(frozen=True)
@@ -77,15 +75,28 @@ class Disturbances:
         return self._made[stretch]
 
     def _effects(self, offset_ms: int) -> Effects:
-        columns = {field.name: _nothing(field.name, self._town) for field in fields(Effects)}
+        effects = _none(self._town)
         for span in self._spans:
             if span.from_ms <= offset_ms and (span.to_ms is None or offset_ms < span.to_ms):
-                columns[span.field][list(span.places)] = span.value
-        return Effects(**columns)
+                getattr(effects, span.field)[list(span.places)] = span.value
+        return effects
 
 
-def _nothing(field: str, town: Town) -> NDArray[np.float64]:
-    count = len(BRANCHES) if field == "source_lost" else len(town.rooms) if field in _OVER_ROOMS else len(town.stations)
-    if field not in _FLOATS:
-        return np.zeros(count, np.bool_)  # type: ignore[return-value]  # flags and numbers are set by the same line above
-    return np.ones(count) if field == "flow_share" else np.zeros(count)
+def _none(town: Town) -> Effects:
+    """A town left in peace."""
+    stations, branches, rooms = len(town.stations), len(BRANCHES), len(town.rooms)
+    return Effects(
+        pump_tripped=np.zeros(stations, np.bool_),
+        power_lost=np.zeros(stations, np.bool_),
+        valve_shut=np.zeros(stations, np.bool_),
+        leak_share=np.zeros(stations),
+        setback_k=np.zeros(stations),
+        silent=np.zeros(stations, np.bool_),
+        refusing=np.zeros(stations, np.bool_),
+        late_s=np.zeros(stations),
+        source_lost=np.zeros(branches, np.bool_),
+        flow_share=np.ones(rooms),
+        window=np.zeros(rooms),
+        sensor_dead=np.zeros(rooms, np.bool_),
+        sensor_stuck=np.zeros(rooms, np.bool_),
+    )

@@ -67,7 +67,7 @@ class _Gateway(ModbusTcpServer):
         super().__init__(devices, framer=framer, address=(HOST, port))
 
     def callback_new_connection(self) -> ServerRequestHandler:
-        return _Line(self, None, None, None)
+        return _Line(self, None, None, None)  # type: ignore[no-untyped-call]  # pymodbus is typed in part
 
 
 class _Line(ServerRequestHandler):
@@ -87,20 +87,20 @@ class _Line(ServerRequestHandler):
         effects = self.server.present.effects
         if effects.refusing[place]:
             if self.transport is not None:
-                self.transport.abort()
+                self.transport.abort()  # type: ignore[attr-defined]  # asyncio's TCP transports have it
             return
         if effects.silent[place]:
             return
         if effects.late_s[place] > 0:
             await asyncio.sleep(float(effects.late_s[place]))
             self.last_pdu = request
-        await super().handle_request()
+        await super().handle_request()  # type: ignore[no-untyped-call]  # pymodbus is typed in part
 
     def server_send(self, pdu: ModbusPDU, addr: tuple[str, int] | None) -> None:
         place = self.server.units.get(pdu.dev_id)
         if place is not None and not pdu.isError():
             self.server.answered[self.server.present.town.stations[place].station_id] += 1
-        super().server_send(pdu, addr)
+        super().server_send(pdu, addr)  # type: ignore[no-untyped-call]  # pymodbus is typed in part
 
 
 _Action = Callable[[int, int, int, int, list[int], list[int] | list[bool] | None], Coroutine[None, None, ExcCodes | None]]
@@ -125,7 +125,7 @@ def _shows(present: Present, block: RegisterBlock, place: int) -> _Action:
     """Fills the registers with the station's values whenever they are read."""
 
     async def show(
-        function: int, start: int, address: int, count: int, registers: list[int], values: list[int] | list[bool] | None
+        function: int, _start: int, _address: int, _count: int, registers: list[int], _values: list[int] | list[bool] | None
     ) -> ExcCodes | None:
         if function not in _READS:
             return ExcCodes.ILLEGAL_FUNCTION

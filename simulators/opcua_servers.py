@@ -11,18 +11,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
-from asyncua import Server, ua
+from asyncua import ua
 from asyncua.common.callback import CallbackType, ServerItemCallback
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import AddressSpace, AttributeValue, NodeData, NodeManagementService
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_subscription import InternalSubscription
+from asyncua.server.server import Server
 from asyncua.server.standard_address_space import standard_address_space
 from asyncua.server.user_managers import UserManager
+from asyncua.ua.status_codes import StatusCodes
 
 from domain.errors import ConfigError, Mistake
 from simulators.certificate import APPLICATION_URI, ServerIdentity
@@ -34,6 +36,9 @@ PROFILE = "xd100n_opcua"
 
 # Every client that goes away is a traceback in this log; what clients got is counted.
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+
+
+_BAD_NO_COMMUNICATION = ua.StatusCode(ua.UInt32(StatusCodes.BadNoCommunication))
 
 
 @dataclass(frozen=True)
@@ -58,23 +63,23 @@ class OpcUaStations:
             station_id = self._present.town.stations[place].station_id
             namespace_uri, items = node_items(PROFILE, station_id)
             index = await server.register_namespace(namespace_uri)
-            folder = await server.nodes.objects.add_folder(ua.NodeId(f"HRZ.{station_id}", index), f"{index}:{station_id}")
+            folder = await server.nodes.objects.add_folder(_node_id(f"HRZ.{station_id}", index), f"{index}:{station_id}")
             for item in items:
-                node_id = ua.NodeId(item.node.removeprefix("s="), index)
-                name = str(node_id.Identifier).rsplit(".", 1)[-1]
-                await folder.add_variable(node_id, f"{index}:{name}", self._value(place, item))
+                name = item.node.removeprefix("s=")
+                node_id = _node_id(name, index)
+                await folder.add_variable(node_id, f"{index}:{name.rpartition('.')[2]}", self._value(place, item))
                 self._items.append((server.iserver, place, node_id, item))
                 station_of[node_id] = station_id
         server.subscribe_server_callback(CallbackType.PostRead, _counts_reads(station_of, answered))
 
     async def show(self) -> None:
         """Writes the town's present values, with the town's time."""
-        at = datetime.fromtimestamp(self._present.at_ms / 1000, UTC)
+        at = ua.DateTime.fromtimestamp(self._present.at_ms / 1000, UTC)
         effects = self._present.effects
         lost = effects.silent | effects.refusing
         for server, place, node_id, item in self._items:
             if lost[place]:
-                value = ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadNoCommunication), SourceTimestamp=at)
+                value = ua.DataValue(StatusCode=_BAD_NO_COMMUNICATION, SourceTimestamp=at)
             else:
                 value = ua.DataValue(ua.Variant(self._value(place, item)), SourceTimestamp=at)
             await server.write_attribute_value(node_id, value)
@@ -91,7 +96,7 @@ async def opcua_servers(
 
     Raises ConfigError where a port is taken.
     """
-    InternalSubscription.republish = _republish  # type: ignore[method-assign]
+    InternalSubscription.republish = _republish  # type: ignore[assignment,method-assign]  # a plain function is as good
     standard = await asyncio.to_thread(_standard_nodes)
     stations = OpcUaStations(present)
     running: list[Server] = []
@@ -135,6 +140,10 @@ async def _secured_server(standard: dict[ua.NodeId, NodeData], login: OpcUaLogin
     return server
 
 
+def _node_id(name: str, index: int) -> ua.NodeId:
+    return ua.NodeId(ua.String(name), ua.Int16(index))
+
+
 class _OnlyUser(UserManager):
     """Lets in the one user who knows the password."""
 
@@ -161,13 +170,15 @@ class _InternalServer(InternalServer):
 
 def _standard_nodes() -> dict[ua.NodeId, NodeData]:
     space = AddressSpace()
-    standard_address_space.fill_address_space(NodeManagementService(space))
+    standard_address_space.fill_address_space(NodeManagementService(space))  # type: ignore[no-untyped-call]  # generated code
     return space._nodes  # noqa: SLF001  there is no other way to them
 
 
 def _copy(node: NodeData) -> NodeData:
     copied = NodeData(node.nodeid)
-    copied.attributes = {name: AttributeValue(attribute.value) for name, attribute in node.attributes.items()}
+    copied.attributes = {
+        name: AttributeValue(attribute.value) for name, attribute in node.attributes.items() if attribute.value is not None
+    }
     copied.references = list(node.references)
     copied.call = node.call
     return copied
@@ -184,7 +195,8 @@ def _counts_reads(station_of: dict[ua.NodeId, str], answered: Counter[str]) -> A
 
 def _republish(subscription: InternalSubscription, sequence: int) -> ua.NotificationMessage:
     """As Part 4, 5.13.5 says. asyncua 2.1.0 answers an unknown sequence with an empty message, and its client then asks for ever."""
-    kept = subscription._not_acknowledged_results.pop(sequence, None)  # noqa: SLF001  the method stands in for the class's own
+    kept: Any = subscription._not_acknowledged_results.pop(sequence, None)  # noqa: SLF001  the method stands in for the class's own
     if kept is None:
-        raise ServiceError(ua.StatusCodes.BadMessageNotAvailable)
-    return kept.NotificationMessage
+        raise ServiceError(StatusCodes.BadMessageNotAvailable)
+    message: ua.NotificationMessage = kept.NotificationMessage
+    return message

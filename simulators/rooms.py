@@ -66,7 +66,8 @@ class RoomHeat:
     def heat_k(self) -> Columns:
         """What each radiator gives now, in kelvin."""
         above_k = np.maximum(0.0, (self.inlet_c + self.outlet_c) / 2 - self.air_c)
-        return self._traits.heater * above_k**EXPONENT
+        heat_k: Columns = self._traits.heater * above_k**EXPONENT
+        return heat_k
 
     def settle(self, outdoor_c: float, supply_c: Columns) -> None:
         """Brings the rooms to where days of this weather and this supply temperature would have brought them."""

@@ -34,8 +34,11 @@ def noise(seed: int, channel: int, at_s: Instants, places: Places) -> Columns:
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
-    quarters = sum((mixed >> np.uint64(shift) & np.uint64(0xFFFF)).astype(np.float64) for shift in (0, 16, 32, 48))
-    return (quarters / 65535 - 2.0) * 3.0**0.5  # a sum of four uniform numbers is nearly normal
+    total: Columns = np.zeros(mixed.shape)
+    for shift in (0, 16, 32, 48):
+        total += mixed >> np.uint64(shift) & np.uint64(0xFFFF)
+    spread: Columns = (total / 65535 - 2.0) * 3.0**0.5  # a sum of four uniform numbers is nearly normal
+    return spread
 
 
 class StationInstruments:
@@ -109,7 +112,10 @@ def _alarm_word(read: dict[str, Columns], of: dict[str, Columns]) -> Columns:
         PUMP1_FAULT: of["pump_tripped"] > 0,
         POWER_LOSS: of["power_lost"] > 0,
     }
-    return np.sum([flags * float(1 << bit) for bit, flags in bits.items()], axis=0)
+    word = np.zeros_like(of["power_lost"])
+    for bit, flags in bits.items():
+        word += flags * float(1 << bit)
+    return word
 
 
 def _to(resolution: float, values: Columns) -> Columns:

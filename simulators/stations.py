@@ -81,7 +81,8 @@ class StationPlant:
         points = self._curve_outdoor_c
         place = min(max(bisect_right(points, outdoor_c) - 1, 0), len(points) - 2)
         share = min(max((outdoor_c - points[place]) / (points[place + 1] - points[place]), 0.0), 1.0)
-        return (1 - share) * self._curve_supply_c[place] + share * self._curve_supply_c[place + 1]
+        target_c: Columns = (1 - share) * self._curve_supply_c[place] + share * self._curve_supply_c[place + 1]
+        return target_c
 
     def state(self, effects: Effects) -> Columns:
         """What instruments can see now: one row per name of ``STATE``, one column per station."""
@@ -173,7 +174,8 @@ def effectiveness(primary_kw_k: Columns, secondary_kw_k: Columns, exchanger_kw_k
     units = np.minimum(exchanger_kw_k / least, 50.0)
     ratio = np.minimum(least / most, 0.9999)  # at 1 the formula is 0/0
     rest = np.exp(-units * (1 - ratio))
-    return (1 - rest) / (1 - ratio * rest)
+    share: Columns = (1 - rest) / (1 - ratio * rest)
+    return share
 
 
 def _within(values: Columns, least: float, most: float | Columns) -> Columns:
