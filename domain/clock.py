@@ -14,7 +14,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Clock:
-    """Maps wall time to the site's time: at ``wall_epoch_ms`` it shows ``epoch_ms``; it runs ``speed`` times as fast as life."""
+    """Maps wall time to the site's time: at ``wall_epoch_ms`` it shows ``epoch_ms``; it runs ``speed`` times as fast as life.
+
+    Before ``wall_epoch_ms`` it stands still at ``epoch_ms``, so that processes may start together before time begins.
+    """
 
     speed: float = 1.0
     wall_epoch_ms: int = 0
@@ -22,8 +25,7 @@ class Clock:
 
     def now_ms(self) -> int:
         """The instant it is now, in UTC milliseconds since 1970."""
-        wall_ms = time.time_ns() // 1_000_000
-        return self.epoch_ms + int((wall_ms - self.wall_epoch_ms) * self.speed)
+        return self.epoch_ms + int(max(0, _wall_ms() - self.wall_epoch_ms) * self.speed)
 
     def now(self) -> datetime:
         """The instant it is now, aware, in UTC."""
@@ -35,16 +37,17 @@ class Clock:
 
     async def sleep(self, duration_s: float) -> None:
         """Waits for ``duration_s`` seconds of this clock."""
-        await asyncio.sleep(max(0.0, self.wall_s(duration_s)))
+        held_s = max(0, self.wall_epoch_ms - _wall_ms()) / 1000
+        await asyncio.sleep(held_s + max(0.0, self.wall_s(duration_s)))
 
     async def sleep_until(self, instant_ms: int) -> None:
         """Waits until this clock shows ``instant_ms``; returns at once when that has passed."""
         await self.sleep((instant_ms - self.now_ms()) / 1000)
 
     @classmethod
-    def starting_at(cls, epoch_ms: int, speed: float) -> "Clock":
-        """A clock that shows ``epoch_ms`` at this moment and runs ``speed`` times as fast as life from here."""
-        return cls(speed=speed, wall_epoch_ms=time.time_ns() // 1_000_000, epoch_ms=epoch_ms)
+    def starting_at(cls, epoch_ms: int, speed: float, held_s: float = 0.0) -> "Clock":
+        """A clock that shows ``epoch_ms`` at this moment, and in ``held_s`` wall seconds begins to run ``speed`` times as fast as life."""
+        return cls(speed=speed, wall_epoch_ms=_wall_ms() + round(held_s * 1000), epoch_ms=epoch_ms)
 
     def save(self, path: Path) -> None:
         """Writes the clock where the other processes of the site find it (``DATA/clock.json``)."""
@@ -58,6 +61,10 @@ class Clock:
         if not path.exists():
             return cls()
         return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def iso(instant_ms: int, zone: tzinfo = UTC) -> str:
