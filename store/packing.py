@@ -104,8 +104,14 @@ def _cut(body: bytes, *lengths: int) -> Iterator[memoryview]:
 def _decimals(value: NDArray[np.float64]) -> int:
     """How many decimals most values have, judged by some of them spread over the batch."""
     sample = value[:: max(1, len(value) // _SAMPLE)]
-    odd = [int(np.count_nonzero(_whole(sample, decimals)[1])) for decimals in range(_MOST_DECIMALS + 1)]
-    return odd.index(min(odd))
+    best, fewest = 0, len(sample) + 1
+    for decimals in range(_MOST_DECIMALS + 1):
+        odd = int(np.count_nonzero(_whole(sample, decimals)[1]))
+        if odd < fewest:
+            best, fewest = decimals, odd
+        if not odd:
+            break
+    return best
 
 
 def _whole(value: NDArray[np.float64], decimals: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

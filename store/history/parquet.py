@@ -56,16 +56,20 @@ class ParquetHistory:
 
     def write(self, readings: Readings) -> None:
         """Keeps the readings: one file for each day among them. Raises StoreError when the disk does not take them."""
+        if not len(readings):
+            return
         days = readings.measured_at // DAY_MS
-        sane = (days >= FIRST_DAY) & (days <= LAST_DAY)
+        first, last = int(days.min()), int(days.max())
         try:
-            for day in np.unique(days[sane]).tolist():
-                self._write_to(day_folder(self._folder, day), readings.take(days == day))
-                self._untidy.add(day)
+            if FIRST_DAY <= first == last <= LAST_DAY:
+                self._write_day(first, readings)
+                return
+            for day in np.unique(days).tolist():
+                if FIRST_DAY <= day <= LAST_DAY:
+                    self._write_day(day, readings.take(days == day))
+            sane = (days >= FIRST_DAY) & (days <= LAST_DAY)
             if not sane.all():
-                self._write_to(self._folder / QUARANTINE, readings.take(~sane))
-                self.quarantined += int(np.count_nonzero(~sane))
-                _log.warning("history: readings of impossible time set aside", readings=int(np.count_nonzero(~sane)))
+                self._set_apart(readings.take(~sane))
         except OSError as error:
             raise StoreError(f"{self._folder}: {error}") from error
 
@@ -104,6 +108,16 @@ class ParquetHistory:
 
     def close(self) -> None:
         """Gives back what the history holds open: nothing, between two calls."""
+
+    def _write_day(self, day: int, readings: Readings) -> None:
+        self._write_to(day_folder(self._folder, day), readings)
+        self._untidy.add(day)
+
+    def _set_apart(self, readings: Readings) -> None:
+        """Keeps readings of impossible time where nobody takes them for measurements."""
+        self._write_to(self._folder / QUARANTINE, readings)
+        self.quarantined += len(readings)
+        _log.warning("history: readings of impossible time set apart", readings=len(readings), folder=QUARANTINE)
 
     def _write_to(self, folder: Path, readings: Readings) -> None:
         with self._locked("write"):
