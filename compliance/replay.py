@@ -41,9 +41,10 @@ class Columns:
 
 @dataclass
 class Outcome:
-    """What a replay found; ``heat`` by station, for those who ask why."""
+    """What a replay found up to ``until_ms`` (UTC ms); ``heat`` by station, for those who ask why."""
 
     events: list[Event]
+    until_ms: int
     outages: list[Outage] = field(default_factory=list)
     sources: list[SourceOutage] = field(default_factory=list)
     heat: dict[str, HeatRuns] = field(default_factory=dict)
@@ -120,11 +121,11 @@ def replay(site: Site, names: Sequence[str], readings: Readings, to_ms: int | No
     """Runs every rule over the readings up to and including ``to_ms`` (UTC ms), by default the latest end of a stand."""
     columns = sort_out(site, names, readings)
     if columns.from_ms is None or columns.stands_until_ms is None:
-        return Outcome([])
+        return Outcome([], 0)
     until_ms = columns.stands_until_ms if to_ms is None else to_ms
+    outcome = Outcome([], until_ms)
     if until_ms < columns.from_ms:
-        return Outcome([])
-    outcome = Outcome([])
+        return outcome
     _outages(site, columns, until_ms, outcome)
     raised = _alarms(site, columns, until_ms, outcome)
     _complaints(site, columns, raised, outcome)

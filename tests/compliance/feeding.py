@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select
 
 from compliance.events import Event
 from compliance.watch import Watch
+from domain.quantity import parse_point
 from domain.reading import Readings
 from domain.site import Site
 from store.history import History
@@ -22,7 +23,8 @@ ZONE = ZoneInfo("Asia/Shanghai")
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
-Row = tuple[str, int, float]
+Row = tuple[str, int, float]  # point, measured_at (UTC ms), value
+Arrival = tuple[int, str, int, float, int]  # received_at, point, measured_at, value, quality
 
 
 def local_ms(text: str) -> int:
@@ -47,11 +49,21 @@ class Feed:
     records: Engine
     watch: Watch | None = None
     restarts: int = 0
-    arrived: list[tuple[int, str, int, float]] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
-    def run(self, rows: Sequence[Row], until_ms: int, chance: random.Random, delay: Callable[[random.Random], int] | None = None) -> None:
+    def run(
+        self,
+        rows: Sequence[Row] | Sequence[tuple[str, int, float, int]],
+        until_ms: int,
+        chance: random.Random,
+        delay: Callable[[random.Random], int] | None = None,
+    ) -> None:
         """Feeds the rows in order of arrival, judging at random instants and restarting at random passes."""
-        arrivals = sorted((at + (delay(chance) if delay else 0), name, at, value) for name, at, value in rows)
+        arrivals: list[Arrival] = []
+        for name, at, value, *quality in rows:
+            arrivals.append((at + (delay(chance) if delay else 0), name, at, value, quality[0] if quality else 0))
+        arrivals.sort(key=lambda arrival: arrival[0])
+        self.names = {arrival[1] for arrival in arrivals}
         now_ms, done = arrivals[0][0] - MINUTE_MS, 0
         while now_ms < until_ms:
             now_ms = min(until_ms, now_ms + chance.choice([1_000, 30_000, 10 * MINUTE_MS, 25 * MINUTE_MS]))
@@ -62,14 +74,17 @@ class Feed:
             self._append(batch)
             self._judge(now_ms, chance)
 
-    def _append(self, batch: Sequence[tuple[int, str, int, float]]) -> None:
+    def _append(self, batch: Sequence[Arrival]) -> None:
         if batch:
-            received, names, at, value = zip(*batch, strict=True)
-            self.journal.append(Readings.of(self.points.ids(names), at, value, received_at=received))
+            received, names, at, value, quality = zip(*batch, strict=True)
+            self.journal.append(Readings.of(self.points.ids(names), at, value, received_at=received, quality=quality))
 
     def _judge(self, now_ms: int, chance: random.Random) -> None:
         if self.watch is None:
             self.watch = Watch(self.site, self.journal, self.history, self.points, self.records, now_ms)
+            for point in map(parse_point, sorted(self.names)):  # as the devices' profiles tell it on a real site
+                if point.kind == "station":
+                    self.watch.stations.measure(point.subject_id, point.quantity)
         while self.watch.step(now_ms):
             pass
         fate = chance.random()
