@@ -8,7 +8,7 @@ Steps that need more than the value itself (stuck, rate, supply below return, co
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,7 @@ class Step(NamedTuple):
 
 
 def _not_a_number(value: NDArray[np.float64], _limits: Limits) -> Mask:
-    finite: Mask = np.isfinite(value)
-    return ~finite
+    return cast("Mask", ~np.isfinite(value))
 
 
 def _sentinel(value: NDArray[np.float64], limits: Limits) -> Mask:

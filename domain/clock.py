@@ -42,7 +42,9 @@ class Clock:
 
     async def sleep_until(self, instant_ms: int) -> None:
         """Waits until this clock shows ``instant_ms``; returns at once when that has passed."""
-        await self.sleep((instant_ms - self.now_ms()) / 1000)
+        ahead_ms = instant_ms - self.now_ms()
+        if ahead_ms > 0:
+            await self.sleep(ahead_ms / 1000)
 
     @classmethod
     def starting_at(cls, epoch_ms: int, speed: float, held_s: float = 0.0) -> "Clock":

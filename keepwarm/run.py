@@ -43,7 +43,7 @@ def run(folder: Path, *, port: int | None) -> None:
         only_one(site.data / "health" / "run.lock", "keepwarm run", wait_s=0),
         listen(site.dashboard_host, site.dashboard_port if port is None else port) as listening,
     ):
-        supervisor = Supervisor(children_of(folder, listening.fileno()), site.data / "logs", say)
-        supervisor.start()
+        supervisor = Supervisor(site.data / "logs", say)
+        supervisor.start(*children_of(folder, listening.fileno()))
         say(f"{site.name}: {page_address(site, listening.getsockname()[1])}  (logs: {site.data / 'logs'}; Ctrl-C ends it)")
         supervisor.run(stop)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,18 +98,19 @@ class _Running:
 class Supervisor:
     """The processes of one site. ``say`` prints a line for the person who watches; ``logs`` is DATA/logs."""
 
-    def __init__(
-        self, children: Sequence[Child], logs: Path, say: Callable[[str], None], environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, logs: Path, say: Callable[[str], None], environment: Mapping[str, str] | None = None) -> None:
         logs.mkdir(parents=True, exist_ok=True)
+        self._logs = logs
         self._say = say
         self._environment = {**os.environ, **(environment or {})}
-        self._all = [_Running(child, logs / f"{child.name}.out") for child in children]
+        self._all: list[_Running] = []
 
-    def start(self) -> None:
-        """Starts every child."""
-        for one in self._all:
+    def start(self, *children: Child) -> None:
+        """Starts these children; from now on they are tended."""
+        for child in children:
+            one = _Running(child, self._logs / f"{child.name}.out")
             one.start(self._environment)
+            self._all.append(one)
 
     def pids(self) -> dict[str, int]:
         """Name → process id of the children that run now."""

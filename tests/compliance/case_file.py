@@ -164,7 +164,7 @@ def _site(document: dict[str, Any], day: date) -> Site:
     else:
         content = (CASES / "policies" / f"{name}.toml").read_bytes()
         policy = parse_policy(tomllib.loads(content.decode()), content, name)
-    curves = {}
+    curves: dict[str, tuple[FiledCurve, ...]] = {}
     for station_id, text in document.get("curves", {}).items():
         points = [pair.split(":") for pair in text.replace(" ", "").split(",")]
         outdoor, supply = (tuple(float(pair[side]) for pair in points) for side in (0, 1))

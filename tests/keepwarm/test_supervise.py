@@ -40,8 +40,8 @@ def gone(pid: int) -> bool:
 
 def test_a_child_that_died_is_started_again_and_said_so(tmp_path: Path) -> None:
     said: list[str] = []
-    supervisor = Supervisor([python("one", SLEEPER), python("other", SLEEPER)], tmp_path, said.append)
-    supervisor.start()
+    supervisor = Supervisor(tmp_path, said.append)
+    supervisor.start(python("one", SLEEPER), python("other", SLEEPER))
     try:
         before = supervisor.pids()
         os.kill(before["one"], signal.SIGKILL)
@@ -57,8 +57,8 @@ def test_a_child_that_died_is_started_again_and_said_so(tmp_path: Path) -> None:
 
 def test_pauses_grow_with_each_death_and_the_last_words_are_shown(tmp_path: Path) -> None:
     said: list[str] = []
-    supervisor = Supervisor([python("sick", "raise SystemExit('no such cable')")], tmp_path, said.append)
-    supervisor.start()
+    supervisor = Supervisor(tmp_path, said.append)
+    supervisor.start(python("sick", "raise SystemExit('no such cable')"))
     try:
         until(lambda: (supervisor.tend(), len(said) == 2)[1])
     finally:
@@ -71,8 +71,8 @@ def test_pauses_grow_with_each_death_and_the_last_words_are_shown(tmp_path: Path
 
 def test_a_child_that_refuses_its_input_is_not_started_again(tmp_path: Path) -> None:
     refusing = python("check", "import sys; print('site.toml:3: timezone', file=sys.stderr); sys.exit(2)")
-    supervisor = Supervisor([refusing, python("other", SLEEPER)], tmp_path, print)
-    supervisor.start()
+    supervisor = Supervisor(tmp_path, print)
+    supervisor.start(refusing, python("other", SLEEPER))
     other = supervisor.pids()["other"]
     try:
         with pytest.raises(ConfigError, match=r"keepwarm check: site\.toml:3: timezone"):
@@ -84,8 +84,8 @@ def test_a_child_that_refuses_its_input_is_not_started_again(tmp_path: Path) -> 
 
 def test_stop_ends_the_deaf_and_the_grandchildren_too(tmp_path: Path) -> None:
     said: list[str] = []
-    supervisor = Supervisor([python("deaf", DEAF), python("parent", PARENT), python("one", SLEEPER)], tmp_path, said.append)
-    supervisor.start()
+    supervisor = Supervisor(tmp_path, said.append)
+    supervisor.start(python("deaf", DEAF), python("parent", PARENT), python("one", SLEEPER))
     until((tmp_path / "parent.out").read_text)
     until((tmp_path / "deaf.out").read_text)
     pids = [*supervisor.pids().values(), int((tmp_path / "parent.out").read_text())]
@@ -101,7 +101,7 @@ def test_a_killed_supervisor_leaves_no_child(tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom keepwarm.supervise import Child, Supervisor\n"
         f"child = Child('deaf', (sys.executable, '-c', {guarded!r}))\n"
-        "supervisor = Supervisor([child], Path(sys.argv[1]), print)\nsupervisor.start()\n"
+        "supervisor = Supervisor(Path(sys.argv[1]), print)\nsupervisor.start(child)\n"
         "print(supervisor.pids()['deaf'], flush=True)\ntime.sleep(600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
