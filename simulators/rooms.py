@@ -52,23 +52,29 @@ class RoomHeat:
         ``airing`` what open windows add to the losses as a multiple of them.
         """
         dt_h = dt_s / 3600
-        heat_k = self.heat_k()
         water = FLOW * flow * dt_h / WATER_H
-        inlet_c = self.inlet_c + water * (supply_c - self.inlet_c) - heat_k * (dt_h / 2 / WATER_H)
-        self.outlet_c = self.outlet_c + water * (self.inlet_c - self.outlet_c) - heat_k * (dt_h / 2 / WATER_H)
+        inlet_k, outlet_k = self._cells_k()
+        inlet_c = self.inlet_c + water * (supply_c - self.inlet_c) - inlet_k * (dt_h / WATER_H)
+        self.outlet_c = self.outlet_c + water * (self.inlet_c - self.outlet_c) - outlet_k * (dt_h / WATER_H)
         self.inlet_c = inlet_c
         to_walls = COUPLING * (self.air_c - self.walls_c)
         lost = WINDOWS_SHARE * (self.air_c - outdoor_c) + airing * (self.air_c - outdoor_c)
-        air_rate = (heat_k + gains_k + sun_k * self._traits.sun - lost - to_walls) / (AIR_H * self._traits.inertia)
+        air_rate = (inlet_k + outlet_k + gains_k + sun_k * self._traits.sun - lost - to_walls) / (AIR_H * self._traits.inertia)
         walls_rate = (to_walls - (1 - WINDOWS_SHARE) * (self.walls_c - outdoor_c)) / (WALLS_H * self._traits.inertia)
         self.air_c = self.air_c + air_rate * dt_h
         self.walls_c = self.walls_c + walls_rate * dt_h
 
     def heat_k(self) -> Columns:
         """What each radiator gives now, in kelvin."""
-        above_k = np.maximum(0.0, (self.inlet_c + self.outlet_c) / 2 - self.air_c)
-        heat_k: Columns = self._traits.heater * above_k**EXPONENT
-        return heat_k
+        inlet_k, outlet_k = self._cells_k()
+        return inlet_k + outlet_k
+
+    def _cells_k(self) -> tuple[Columns, Columns]:
+        """What the two cells of each radiator give, in kelvin: by their mean temperature, shared as each is above the room's."""
+        inlet_k, outlet_k = np.maximum(1e-6, self.inlet_c - self.air_c), np.maximum(0.0, self.outlet_c - self.air_c)
+        above_k = inlet_k + outlet_k
+        per_k = self._traits.heater * (above_k / 2) ** EXPONENT / above_k
+        return per_k * inlet_k, per_k * outlet_k
 
     def settle(self, outdoor_c: float, supply_c: Columns) -> None:
         """Brings the rooms to where days of this weather and this supply temperature would have brought them."""
@@ -84,11 +90,14 @@ def _traits(town: Town) -> Traits:
     target_c = _targets_c(town, random)
     supply_c = np.array([curve.target_c(np.array([RATED_OUTDOOR_C]))[0] for curve in town.curves])[town.station_of_room]
     needed_k = target_c - RATED_OUTDOOR_C - MEAN_GAINS_K
-    mean_water_c = supply_c - 0.75 * needed_k / FLOW  # of two well-mixed cells
+    outlet_k = supply_c - needed_k / FLOW - target_c
+    inlet_k = outlet_k
+    for _ in range(20):  # the cells share the heat as each is above the room's temperature
+        inlet_k = supply_c - inlet_k / (inlet_k + outlet_k) * needed_k / FLOW - target_c
     return Traits(
         inertia=random.normal(1.0, 0.06, count).clip(0.85, 1.2),
         sun=random.choice([0.0, 0.25, 0.6], count),
-        heater=needed_k / (mean_water_c - target_c) ** EXPONENT,
+        heater=needed_k / ((inlet_k + outlet_k) / 2) ** EXPONENT,
     )
 
 

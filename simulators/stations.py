@@ -17,6 +17,7 @@ from simulators.town import BRANCHES, DESIGN_OUTDOOR_C, WATER_KWH_M3K, Town
 Columns = NDArray[np.float64]
 
 PIT_C = 24.0  # what still water in the station drifts to
+STILL = 0.12  # below this share of the design flow the probes see standing water
 PRIMARY_DESIGN_K = 55.0
 PRIMARY_CURVE = ((DESIGN_OUTDOOR_C, 110.0), (5.0, 76.0))
 DESIGN_LMTD_K = 15.4  # 110/55 against 75/50
@@ -50,6 +51,7 @@ class StationPlant:
         self._usual_hz = random.uniform(41.0, 46.0, count).round(1)
         self._usual_leak_m3h = self._design_m3h * random.uniform(0.0022, 0.0042, count)
         self._error_k = np.zeros(count)
+        self._dry = np.zeros(count, np.bool_)
         self.source_c = np.full(len(BRANCHES), 95.0)
         self.source_drive = np.ones(len(BRANCHES))
         self.supply_target_c = np.full(count, 60.0)
@@ -111,7 +113,7 @@ class StationPlant:
         share = min(max((outdoor_c - coldest_c) / (mildest_c - coldest_c), 0.0), 1.0)
         lost = effects.source_lost
         self.source_c += (np.where(lost, 34.0, hottest_c + share * (coolest_c - hottest_c)) - self.source_c) * _share(dt_s, 1500.0)
-        self.source_drive += (np.where(lost, 0.08, 1.0) - self.source_drive) * _share(dt_s, 240.0)
+        self.source_drive += (np.where(lost, 0.04, 1.0) - self.source_drive) * _share(dt_s, 240.0)
         self.primary_supply_c += (self.source_c[self._branch] - self._along_branch_k - self.primary_supply_c) * _share(dt_s, 300.0)
 
     def _pumps(self, dt_s: float, effects: Effects) -> None:
@@ -136,7 +138,7 @@ class StationPlant:
         self.primary_flow_m3h += (wanted_m3h - self.primary_flow_m3h) * _share(dt_s, 30.0)
 
     def _exchange(self, dt_s: float, from_rooms_c: Columns) -> None:
-        flowing = self.secondary_flow_m3h > 0.03 * self._design_m3h
+        flowing = self.secondary_flow_m3h > STILL * self._design_m3h
         if flowing.all():  # the usual case, spared the choices
             self.return_c += (from_rooms_c - 0.3 - self.return_c) * _share(dt_s, 180.0)
         else:
@@ -158,8 +160,8 @@ class StationPlant:
         dt_h = dt_s / 3600
         lost_m3h = (self._usual_leak_m3h + effects.leak_share * self._design_m3h) * (self.return_pressure_mpa / RETURN_PRESSURE_MPA)
         wanted_m3h = self._usual_leak_m3h + 60.0 * (RETURN_PRESSURE_MPA - self.return_pressure_mpa)
-        able = (self.tank_level_m > 0.05) & ~effects.power_lost
-        self.makeup_m3h = _within(wanted_m3h, 0.0, 0.03 * self._design_m3h) * able
+        self._dry = (self.tank_level_m < 0.05) | (self._dry & (self.tank_level_m < 0.4))  # the pump waits for some water
+        self.makeup_m3h = _within(wanted_m3h, 0.0, 0.03 * self._design_m3h) * ~(self._dry | effects.power_lost)
         self.return_pressure_mpa = _within(self.return_pressure_mpa + 0.1 * (self.makeup_m3h - lost_m3h) * dt_h, 0.01, 1.0)
         filling_m3h = _within(3.0 * (TANK_FULL_M - self.tank_level_m), 0.0, 1.1)
         self.tank_level_m = _within(self.tank_level_m + (filling_m3h - self.makeup_m3h) / TANK_AREA_M2 * dt_h, 0.0, 2.0)
