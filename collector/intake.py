@@ -40,9 +40,10 @@ class _Gathered:
     count: int = 0
 
     def readings(self) -> Readings:
-        """Everything as columns."""
+        """Everything as columns, in order of arrival."""
         notes = [Readings.of(*self.notes)] if self.notes[0] else []
-        return Readings.concat([*readings_of(self.blocks), *self.columns, *notes])
+        together = Readings.concat([*readings_of(self.blocks), *self.columns, *notes])
+        return together.take(np.argsort(together.received_at, kind="stable"))
 
 
 class Intake:

@@ -127,7 +127,7 @@ class Gateway:
             return
         if now < max(unit.alone_until, self._closed_until):
             self._intake.note(unit.exchange_ok, self._clock.now_ms(), 0.0)
-            if unit.health.state == "good":
+            if unit.health.state != "failing":
                 unit.health.failed(self._trouble)
             return
         unit.health.polls += 1

@@ -135,7 +135,7 @@ class OpcUaServer:
             return
         if loop.time() < self._closed_until:
             self._intake.note(station.exchange_ok, self._clock.now_ms(), 0.0)
-            if station.health.state == "good":
+            if station.health.state != "failing":
                 station.health.failed(self._trouble)
             return
         station.health.polls += 1
