@@ -28,7 +28,7 @@ COMMANDS = {
     "collect": Entry("keepwarm.processes:collect", "devices → readings → journal → history"),
     "watch": Entry("keepwarm.processes:watch", "readings → verdicts, alarms, outages, notices, complaints"),
     "dashboard": Entry("keepwarm.processes:dashboard", "the pages, the public board, the API"),
-    "simulate": Entry("keepwarm.processes:simulate", "the outside world of a demo's SITE: stations, rooms, broker"),
+    "simulate": Entry("keepwarm.simulate:simulate", "the outside world alone: a scenario's stations, rooms and broker"),
     "status": Entry("keepwarm.status:status", "each process of SITE and the age of its last work"),
     "check": Entry("keepwarm.check:check", "every mistake of a SITE's folder at once"),
     "audit": Entry("keepwarm.audit:audit", "the exact rate of compliance of a file of readings"),

@@ -1,10 +1,11 @@
-"""The processes of a site, each of which can run alone: ``collect``, ``watch``, ``dashboard``, and a demo's ``simulate``."""
+"""The processes of a site, each of which can run alone: ``collect``, ``watch``, ``dashboard``."""
 
 import asyncio
 import fcntl
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -92,10 +93,23 @@ def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]])
 @supervised_option
 def collect(folder: Path, *, supervised: bool) -> None:
     """Reads SITE's devices and sensors into the journal, and forwards the journal to the history."""
-    from collector.collect import run_collect
-
     with site_process("collect", folder, supervised=supervised) as (site, clock):
-        run_until_signal(lambda stop: run_collect(site, clock, stop))
+        run_until_signal(lambda stop: _collect_and_forward(site, clock, stop))
+
+
+async def _collect_and_forward(site: Site, clock: Clock, stop: asyncio.Event) -> None:
+    """Collects until ``stop``, forwarding in a thread beside it; what ends one of the two ends both."""
+    from collector.collect import run_collect
+    from store.history.forward import run_forward
+
+    stop_forwarding = threading.Event()
+    forwarding = asyncio.create_task(asyncio.to_thread(run_forward, site, clock, stop_forwarding), name="forward")
+    collecting = asyncio.create_task(run_collect(site, clock, stop), name="collect")
+    await asyncio.wait([forwarding, collecting], return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.wait([collecting])
+    stop_forwarding.set()
+    await asyncio.gather(collecting, forwarding)
 
 
 @click.command()
