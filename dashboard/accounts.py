@@ -1,0 +1,187 @@
+"""Accounts, their passwords, one-time links and sessions.
+
+Passwords, links and sessions are about people, so their instants are wall time (``wall_ms``), also where the site's clock runs
+faster than life. Of tokens only the SHA-256 is stored.
+"""
+
+import os
+import secrets
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Engine, delete, insert, select, update
+
+from dashboard.roles import ROLES, Account
+from store.records import reading
+from store.records.tables import accounts, audit, invitations, sessions
+
+INVITATION_MS = 7 * 86_400_000
+SESSION_IDLE_MS = 2 * 3_600_000
+SESSION_MS = 24 * 3_600_000
+SEEN_EVERY_MS = 60_000
+PASSWORD_LEAST = 12
+PASSWORD_MOST = 256
+
+_HASHER = PasswordHasher()
+# Compared with where there is no account or no password, so that the answer takes the same time.
+_NOBODY = _HASHER.hash(secrets.token_urlsafe(16))
+
+
+def wall_ms() -> int:
+    """Life's own time in UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def fingerprint(token: str) -> str:
+    """What is stored of a token: its SHA-256 in hex."""
+    return sha256(token.encode()).hexdigest()
+
+
+def signing_key(path: Path) -> bytes:
+    """The site's key for cookies and forms, made on first use and readable by its owner only."""
+    if not path.exists():
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        with suppress(FileExistsError):  # another process was first: its key holds
+            path.hardlink_to(part)
+        part.unlink()
+    return path.read_bytes()
+
+
+def make_invitation(engine: Engine, account: str, role: str, now_ms: int) -> str:
+    """A one-time link's token for ``account``, shown this once: only its SHA-256 is stored. The page is ``/enter?token=…``.
+
+    ``now_ms`` is wall time; the link works once, for seven days. An account that does not exist yet gets ``role`` when it is used.
+    Raises ValueError for an unknown role or an empty name.
+    """
+    if role not in ROLES:
+        raise ValueError(f"{role!r} is no role: {', '.join(ROLES)}")
+    if not account.strip():
+        raise ValueError("an account needs a name")
+    token = secrets.token_urlsafe(32)
+    with engine.begin() as connection:
+        connection.execute(insert(invitations).values(token_hash=fingerprint(token), account=account, role=role, created_at=now_ms))
+    return token
+
+
+def redeem_invitation(engine: Engine, token: str, now_ms: int) -> Account | None:
+    """The account that a link signs in, once; None for a link that is unknown, used, too old, or of a disabled account."""
+    mine = invitations.c.token_hash == fingerprint(token)
+    fresh = invitations.c.used_at.is_(None) & (invitations.c.created_at > now_ms - INVITATION_MS)
+    with engine.begin() as connection:
+        used = connection.execute(update(invitations).where(mine & fresh).values(used_at=now_ms))
+        if used.rowcount != 1:
+            return None
+        name, role = connection.execute(select(invitations.c.account, invitations.c.role).where(mine)).one()
+        known = connection.execute(select(accounts.c.role, accounts.c.disabled).where(accounts.c.name == name)).one_or_none()
+        if known is None:
+            connection.execute(insert(accounts).values(name=name, role=role, created_at=now_ms, disabled=False))
+            return Account(name, role)
+        return None if known.disabled else Account(name, known.role)
+
+
+def add_account(engine: Engine, name: str, role: str, password: str, now_ms: int) -> Account:
+    """A new account with a password.
+
+    Raises ValueError for an unknown role or a password of the wrong length. Takes 0.4 s: not for the event loop.
+    """
+    if role not in ROLES:
+        raise ValueError(f"{role!r} is no role: {', '.join(ROLES)}")
+    with engine.begin() as connection:
+        connection.execute(
+            insert(accounts).values(name=name, role=role, password_hash=hash_password(password), created_at=now_ms, disabled=False)
+        )
+    return Account(name, role)
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash of a password. Raises ValueError when its length is not 12 to 256."""
+    if not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST:
+        raise ValueError(f"a password has {PASSWORD_LEAST} to {PASSWORD_MOST} characters")
+    return _HASHER.hash(password)
+
+
+def check_password(engine: Engine, name: str, password: str) -> Account | None:
+    """The account when the password is right. Takes 0.4 s, whatever the answer: not for the event loop."""
+    columns = (accounts.c.password_hash, accounts.c.role, accounts.c.disabled)
+    with reading(engine).connect() as connection:
+        known = connection.execute(select(*columns).where(accounts.c.name == name)).one_or_none()
+    usable = known is not None and known.password_hash is not None and not known.disabled
+    try:
+        _HASHER.verify(known.password_hash if usable and known is not None else _NOBODY, password[:PASSWORD_MOST])
+    except (VerificationError, InvalidHashError):
+        return None
+    return Account(name, known.role) if usable and known is not None else None
+
+
+def has_password(engine: Engine, name: str) -> bool:
+    """Whether this account can sign in by password."""
+    with reading(engine).connect() as connection:
+        return connection.execute(select(accounts.c.password_hash).where(accounts.c.name == name)).scalar() is not None
+
+
+def set_password(engine: Engine, name: str, password: str, at_ms: int) -> None:
+    """Gives an account a new password and ends all its sessions.
+
+    Raises ValueError when the password's length is not 12 to 256.
+    """
+    hashed = hash_password(password)
+    with engine.begin() as connection:
+        connection.execute(update(accounts).where(accounts.c.name == name).values(password_hash=hashed))
+        connection.execute(delete(sessions).where(sessions.c.account == name))
+        connection.execute(insert(audit).values(at=at_ms, who=name, action="set_password", subject=f"account/{name}"))
+
+
+
+
+def open_session(engine: Engine, account: Account, now_ms: int) -> str:
+    """Starts a session and gives its token, which is nowhere stored."""
+    token = secrets.token_urlsafe(32)
+    with engine.begin() as connection:
+        old = sessions.c.created_at < now_ms - SESSION_MS
+        connection.execute(delete(sessions).where(old))
+        connection.execute(insert(sessions).values(token_hash=fingerprint(token), account=account.name, created_at=now_ms, seen_at=now_ms))
+    return token
+
+
+def find_session(engine: Engine, token: str, now_ms: int) -> Account | None:
+    """Whose session this is; None when it ended, was idle for too long, or its account is disabled."""
+    mine = sessions.c.token_hash == fingerprint(token)
+    query = (
+        select(accounts.c.name, accounts.c.role, sessions.c.created_at, sessions.c.seen_at)
+        .join(accounts, accounts.c.name == sessions.c.account)
+        .where(mine & accounts.c.disabled.is_(False))
+    )
+    with reading(engine).connect() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None or row.created_at <= now_ms - SESSION_MS or row.seen_at <= now_ms - SESSION_IDLE_MS:
+        return None
+    if now_ms - row.seen_at > SEEN_EVERY_MS:
+        with engine.begin() as connection:
+            connection.execute(update(sessions).where(mine).values(seen_at=now_ms))
+    return Account(row.name, row.role)
+
+
+def end_session(engine: Engine, token: str) -> None:
+    """Ends one session."""
+    with engine.begin() as connection:
+        connection.execute(delete(sessions).where(sessions.c.token_hash == fingerprint(token)))
+
+
+def end_sessions(engine: Engine, name: str) -> None:
+    """Ends every session of an account."""
+    with engine.begin() as connection:
+        connection.execute(delete(sessions).where(sessions.c.account == name))
+
+
+def record(engine: Engine, at_ms: int, who: str, action: str, subject: str = "", *, refused: bool = False, after: object = None) -> None:
+    """Writes one audit row."""
+    with engine.begin() as connection:
+        row = {"at": at_ms, "who": who[:128], "action": action, "subject": subject[:160], "refused": refused, "after": after}
+        connection.execute(insert(audit).values(row))

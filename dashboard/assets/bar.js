@@ -1,0 +1,47 @@
+// The clock of the site goes on between refreshes, and says when refreshes stay away.
+const LATE_MS = 12000;
+
+export default function ({ data, parentElement }) {
+  let box = parentElement.querySelector(":scope > .kw-bar");
+  if (!box) {
+    box = document.createElement("div");
+    box.className = "kw-bar";
+    box.innerHTML =
+      '<span class="kw-late" role="status" hidden></span><span class="kw-speed"></span><time class="kw-clock"></time>' +
+      '<button type="button" class="kw-theme"></button>';
+    box.querySelector(".kw-theme").addEventListener("click", () => turn());
+    parentElement.appendChild(box);
+    box.timer = setInterval(() => tick(box), 500);
+  }
+  box.data = data;
+  box.since = performance.now();
+  box.querySelector(".kw-speed").textContent = data.speed;
+  const theme = box.querySelector(".kw-theme");
+  theme.textContent = isDark() ? "☀" : "☾";
+  theme.title = isDark() ? data.light : data.dark;
+  theme.setAttribute("aria-label", theme.title);
+  document.cookie = `keepwarm_language=${data.language}; path=/; max-age=31536000; samesite=lax`;
+  document.documentElement.lang = data.language === "zh" ? "zh-CN" : "en";
+  tick(box);
+  return () => clearInterval(box.timer);
+}
+
+function tick(box) {
+  const passed = performance.now() - box.since;
+  const late = box.querySelector(".kw-late");
+  late.hidden = passed < LATE_MS;
+  late.textContent = box.data.late.replace("{n}", Math.round(passed / 1000));
+  document.documentElement.classList.toggle("kw-is-late", passed >= LATE_MS);
+  const local = new Date(box.data.local_ms + passed * box.data.times);
+  box.querySelector(".kw-clock").textContent = local.toISOString().slice(0, 19).replace("T", " ");
+}
+
+function isDark() {
+  const app = document.querySelector(".stApp");
+  return app !== null && getComputedStyle(app).colorScheme === "dark";
+}
+
+function turn() {
+  localStorage.setItem("keepwarm_theme", isDark() ? "Light" : "Dark");
+  location.reload();
+}

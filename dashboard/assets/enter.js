@@ -1,0 +1,2 @@
+// A person opened the link: use it at once. Without scripts the button does the same.
+document.getElementById("enter").submit();

@@ -1,0 +1,72 @@
+// Shows HTML made by the server (escaped there) and tells it what the reader does.
+// A refresh replaces the HTML only when it changed, and keeps focus and ticks.
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+  let box = parentElement.querySelector(":scope > .kw-panel");
+  if (!box) {
+    box = document.createElement("div");
+    box.className = "kw-panel";
+    box.picked = new Set();
+    box.addEventListener("click", (event) => onClick(box, event));
+    box.addEventListener("change", (event) => onChange(box, event));
+    parentElement.appendChild(box);
+  }
+  box.trigger = setTriggerValue;
+  box.state = setStateValue;
+  if (box.shown !== data.html) {
+    const focused = box.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+    box.innerHTML = data.html;
+    box.shown = data.html;
+    restoreTicks(box);
+    if (focused) {
+      box.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    }
+  }
+}
+
+function onClick(box, event) {
+  const target = event.target.closest("[data-open]");
+  if (!target || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) {
+    return; // the reader's browser opens a new tab by itself
+  }
+  event.preventDefault();
+  box.trigger("open", target.dataset.open);
+}
+
+function onChange(box, event) {
+  const tick = event.target;
+  if (tick.dataset.pick === undefined) {
+    return;
+  }
+  if (tick.dataset.pick === "*") {
+    for (const one of box.querySelectorAll("[data-pick]")) {
+      if (one.dataset.pick !== "*") {
+        one.checked = tick.checked;
+        keep(box, one);
+      }
+    }
+  } else {
+    keep(box, tick);
+  }
+  box.state("picked", [...box.picked]);
+}
+
+function keep(box, tick) {
+  if (tick.checked) {
+    box.picked.add(tick.dataset.pick);
+  } else {
+    box.picked.delete(tick.dataset.pick);
+  }
+}
+
+function restoreTicks(box) {
+  const present = new Set();
+  for (const tick of box.querySelectorAll("[data-pick]")) {
+    present.add(tick.dataset.pick);
+    tick.checked = box.picked.has(tick.dataset.pick);
+  }
+  const gone = [...box.picked].filter((row) => !present.has(row));
+  if (gone.length) {
+    gone.forEach((row) => box.picked.delete(row));
+    box.state("picked", [...box.picked]);
+  }
+}

@@ -1,0 +1,96 @@
+"""Trends as ECharts options: the site's local time on the axis, gaps as gaps, nothing animated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from dashboard.facts.trend import Trend
+from dashboard.moments import Moments
+
+Dash = Literal["solid", "dashed", "dotted"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart. ``axis`` 0 is on the left, 1 on the right; a ``step`` holds its value until the next point."""
+
+    name: str
+    trend: Trend
+    axis: int = 0
+    dash: Dash = "solid"
+    step: bool = False
+    color: str | None = None
+    decimals: int = 1
+    width: float = 1.8
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A vertical axis: its unit, and the least span it shows, so that noise does not look like news."""
+
+    unit: str
+    least_span: float = 0.0
+
+
+def trend_chart(lines: Sequence[Line], axes: Sequence[Axis], span: tuple[int, int], moments: Moments) -> dict[str, Any]:
+    """The option of a chart over ``span`` (UTC ms)."""
+    start, stop = moments.wall_ms(np.array(span, np.int64)).tolist()
+    return {
+        "animation": False,
+        "useUTC": True,
+        "grid": {"left": 8, "right": 8, "top": 34, "bottom": 4, "containLabel": True},
+        "legend": {"top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
+        "tooltip": {"trigger": "axis", "confine": True, "axisPointer": {"type": "line"}, "transitionDuration": 0},
+        "xAxis": {
+            "type": "time",
+            "min": start,
+            "max": stop,
+            "axisLabel": {"hideOverlap": True, "formatter": {"day": "{MM}-{dd}", "hour": "{HH}:{mm}", "minute": "{HH}:{mm}"}},
+            "splitLine": {"show": False},
+        },
+        "yAxis": [_axis(axis, [line.trend for line in lines if line.axis == place], place) for place, axis in enumerate(axes)],
+        "series": [_series(line, moments) for line in lines],
+    }
+
+
+def _axis(axis: Axis, trends: Sequence[Trend], place: int) -> dict[str, Any]:
+    option: dict[str, Any] = {
+        "type": "value",
+        "name": axis.unit,
+        "nameGap": 8,
+        "nameTextStyle": {"align": "right" if place else "left"},
+        "scale": True,
+        "splitLine": {"show": place == 0},
+        "axisLabel": {"hideOverlap": True},
+    }
+    values = np.concatenate([trend.value for trend in trends]) if trends else np.empty(0)
+    values = values[np.isfinite(values)]
+    if len(values) and axis.least_span:
+        low, high = float(values.min()), float(values.max())
+        missing = max(0.0, axis.least_span - (high - low)) / 2
+        option["min"] = round(low - missing - axis.least_span * 0.05, 3)
+        option["max"] = round(high + missing + axis.least_span * 0.05, 3)
+    return option
+
+
+def _series(line: Line, moments: Moments) -> dict[str, Any]:
+    at = moments.wall_ms(line.trend.at_ms).tolist()
+    value = [None if number != number else round(number, line.decimals + 1) for number in line.trend.value.tolist()]
+    option: dict[str, Any] = {
+        "type": "line",
+        "name": line.name,
+        "yAxisIndex": line.axis,
+        "showSymbol": False,
+        "connectNulls": False,
+        "lineStyle": {"width": line.width, "type": line.dash},
+        "data": list(zip(at, value, strict=True)),
+        "tooltip": {"valueFormatter": f"%.{line.decimals}f"},
+        "emphasis": {"disabled": True},
+    }
+    if line.step:
+        option["step"] = "end"
+    if line.color:
+        option["color"] = line.color
+    return option

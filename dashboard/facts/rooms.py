@@ -1,0 +1,173 @@
+"""How many rooms keep the promise: by station, by building, and for the town. Unknown is the third bucket, always shown (R2)."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+
+from dashboard.facts.town import Town
+from store.records.tables import room_days
+
+VERDICTS: Final = ("compliant", "breach", "unknown", "unjudged")
+UNKNOWN: Final = VERDICTS.index("unknown")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rooms by verdict at one instant."""
+
+    compliant: int = 0
+    breach: int = 0
+    unknown: int = 0
+    unjudged: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Rooms that are judged at all."""
+        return self.compliant + self.breach + self.unknown
+
+    @property
+    def rooms(self) -> int:
+        """All rooms."""
+        return self.judged + self.unjudged
+
+    @property
+    def rate(self) -> float | None:
+        """Compliant among those known; None when nothing is known."""
+        known = self.compliant + self.breach
+        return self.compliant / known if known else None
+
+    @property
+    def coverage(self) -> float | None:
+        """Known among those judged; None when nothing is judged."""
+        return (self.compliant + self.breach) / self.judged if self.judged else None
+
+
+@dataclass(frozen=True)
+class RoomState:
+    """One room as watch judged it last, or as unknown where it has not."""
+
+    room_id: str
+    verdict: str
+    since_ms: int | None
+    value_c: float | None
+    measured_at: int | None
+    limit_c: float | None
+    alarm: str
+    alarm_since_ms: int | None
+    no_data: bool
+
+    @classmethod
+    def unseen(cls, room_id: str) -> "RoomState":
+        """A room of which watch said nothing."""
+        return cls(room_id, "unknown", None, None, None, None, "normal", None, no_data=False)
+
+
+@dataclass(frozen=True)
+class Day:
+    """R2 over all rooms for one local day, as computed at ``computed_at``: seconds' sums, then ratios."""
+
+    rate: float | None
+    coverage: float | None
+    unknown_share: float | None
+    computed_at: int | None
+
+
+class Verdicts:
+    """The verdict of every room of the site as columns, in the order of its files; a room watch has not seen is unknown."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+        self._row_of = {room_id: row for row, room_id in enumerate(town.site.rooms)}
+        self._station = _groups(town.site.rooms, town.station_of_room)
+        self._building = _groups(town.site.rooms, {room.room_id: room.building_id or "" for room in town.site.rooms.values()})
+        self._ids: pa.ChunkedArray | None = None
+        self._rows: NDArray[np.intp] = np.empty(0, np.intp)
+
+    def codes(self) -> NDArray[np.int64]:
+        """For each room the place of its verdict in ``VERDICTS``."""
+        table = self._town.live().rooms
+        ids = table["room_id"]
+        if self._ids is None or not ids.equals(self._ids):  # the same rooms at nearly every pass
+            self._rows = np.fromiter((self._row_of.get(room_id, -1) for room_id in ids.to_pylist()), np.intp, len(ids))
+            self._ids = ids
+        seen = pc.index_in(table["verdict"], pa.array(VERDICTS)).to_numpy()
+        found = np.full(len(self._row_of), UNKNOWN, np.int64)
+        here = self._rows >= 0
+        found[self._rows[here]] = seen[here]
+        return found
+
+    def by_station(self) -> dict[str, Counts]:
+        """Rooms by verdict for each station."""
+        return _grouped(self.codes(), *self._station)
+
+    def by_building(self) -> dict[str, Counts]:
+        """Rooms by verdict for each building."""
+        return _grouped(self.codes(), *self._building)
+
+    def all(self) -> Counts:
+        """Rooms by verdict."""
+        return Counts(*np.bincount(self.codes(), minlength=len(VERDICTS)).tolist())
+
+
+def _groups(rooms: Iterable[str], group_of: Mapping[str, str]) -> tuple[list[str], NDArray[np.intp]]:
+    """The names of the groups, and for each room the place of its group."""
+    place: dict[str, int] = {}
+    rows = [place.setdefault(group_of.get(room_id, ""), len(place)) for room_id in rooms]
+    return list(place), np.array(rows, np.intp)
+
+
+def _grouped(codes: NDArray[np.int64], names: list[str], rows: NDArray[np.intp]) -> dict[str, Counts]:
+    tally = np.bincount(rows * len(VERDICTS) + codes, minlength=len(names) * len(VERDICTS)).reshape(-1, len(VERDICTS))
+    return {name: Counts(*row) for name, row in zip(names, tally.tolist(), strict=True) if name}
+
+
+def verdicts(town: Town) -> Verdicts:
+    """The verdicts of this town's rooms."""
+    return town.shared.of("verdicts", lambda: Verdicts(town), life_s=float("inf"))
+
+
+def town_counts(town: Town) -> Counts:
+    """All rooms by verdict."""
+    return town.shared.of("town_counts", lambda: verdicts(town).all())
+
+
+def station_counts(town: Town) -> dict[str, Counts]:
+    """Rooms by verdict for each station."""
+    return town.shared.of("station_counts", lambda: verdicts(town).by_station())
+
+
+def building_counts(town: Town) -> dict[str, Counts]:
+    """Rooms by verdict for each building."""
+    return town.shared.of("building_counts", lambda: verdicts(town).by_building())
+
+
+def room_states(town: Town, room_ids: Collection[str]) -> dict[str, RoomState]:
+    """These rooms as watch judged them last, in the order given; one it has not seen is unknown."""
+    table = town.live().rooms
+    wanted = table.filter(pc.is_in(table["room_id"], pa.array(room_ids, pa.string())))
+    seen = {row["room_id"]: RoomState(**row) for row in wanted.to_pylist()}
+    return {room_id: seen.get(room_id) or RoomState.unseen(room_id) for room_id in room_ids}
+
+
+def day_figures(town: Town, day: str) -> Day:
+    """The figures of one local day (``2026-01-15``) over all rooms."""
+    return town.shared.of(("day", day), lambda: _day_figures(town, day), life_s=5.0)
+
+
+def _day_figures(town: Town, day: str) -> Day:
+    sums = [func.sum(column) for column in (room_days.c.compliant_ms, room_days.c.breach_ms, room_days.c.unknown_ms)]
+    rows = town.rows(select(*sums, func.max(room_days.c.computed_at)).where(room_days.c.day == day))
+    compliant, breach, unknown = (int(value or 0) for value in rows[0][:3])
+    known, judged = compliant + breach, compliant + breach + unknown
+    return Day(
+        compliant / known if known else None,
+        known / judged if judged else None,
+        unknown / judged if judged else None,
+        rows[0][3],
+    )

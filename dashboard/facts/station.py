@@ -1,0 +1,109 @@
+"""One station in full: all its values, its buildings, its trends."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dashboard.facts.rooms import Counts, building_counts
+from dashboard.facts.stations import FLOW, OUTDOOR, RETURN, SUPPLY
+from dashboard.facts.town import Town
+from dashboard.facts.trend import Trend, target_trend, trends
+from dashboard.facts.values import Shown, station_interval_ms, station_values
+from dashboard.moments import MINUTE_MS
+from domain.quantity import quantity
+from domain.site import Building
+
+# The order in which values are read: what is delivered first, then where it comes from, then machinery.
+ORDER: Final = (
+    "secondary_supply_temp_c", "secondary_return_temp_c", "secondary_flow_m3h", "secondary_supply_pressure_mpa",
+    "secondary_return_pressure_mpa", "primary_supply_temp_c", "primary_return_temp_c", "primary_flow_m3h",
+    "primary_supply_pressure_mpa", "primary_return_pressure_mpa", "heat_power_gjh", "outdoor_temp_c", "makeup_flow_m3h",
+    "valve_position_pct", "pump1_running", "pump1_frequency_hz", "tank_level_m",
+)  # fmt: skip
+SCHEMATIC: Final = ORDER
+GAP_INTERVALS = 3
+
+
+@dataclass(frozen=True)
+class Home:
+    """A building that the station feeds, and its rooms by verdict."""
+
+    building: Building
+    rooms: Counts
+
+
+def quantities_of(town: Town, station_id: str) -> list[str]:
+    """Every quantity this station ever had a reading of, the usual ones first."""
+    return town.shared.of(("quantities", station_id), lambda: _quantities_of(town, station_id), life_s=30.0)
+
+
+def _quantities_of(town: Town, station_id: str) -> list[str]:
+    town.points.refresh()
+    prefix = f"station/{station_id}/"
+    found = [name.removeprefix(prefix) for name in town.points.names().values() if name.startswith(prefix)]
+    known = [name for name in found if _is_known(name)]
+    place = {name: row for row, name in enumerate(ORDER)}
+    return sorted(known, key=lambda name: (place.get(name, len(place)), name))
+
+
+def _is_known(name: str) -> bool:
+    try:
+        quantity(name)
+    except KeyError:
+        return False
+    return True
+
+
+def all_values(town: Town, station_id: str) -> Mapping[str, Shown]:
+    """The newest value of everything that is measured at this station."""
+    return station_values(town, [station_id], quantities_of(town, station_id))[station_id]
+
+
+def schematic_values(town: Town, station_id: str) -> Mapping[str, Shown | None]:
+    """The values of the schematic; None for what this station does not measure."""
+    values = all_values(town, station_id)
+    return {name: values.get(name) for name in SCHEMATIC}
+
+
+def homes(town: Town, station_id: str) -> list[Home]:
+    """The buildings of the station, those with rooms below their limit first."""
+    counts = building_counts(town)
+    found = [
+        Home(building, counts.get(building.building_id, Counts()))
+        for building in town.site.buildings.values()
+        if building.station_id == station_id
+    ]
+    return sorted(found, key=lambda home: (-home.rooms.breach, -home.rooms.unknown, home.building.building_id))
+
+
+@dataclass(frozen=True)
+class StationTrends:
+    """The lines of a station's charts over [from_ms, to_ms), by quantity; ``target`` follows the filed curve."""
+
+    from_ms: int
+    to_ms: int
+    lines: Mapping[str, Trend]
+    target: Trend
+
+
+TREND_QUANTITIES: Final = (
+    SUPPLY, RETURN, OUTDOOR, FLOW, "primary_flow_m3h", "makeup_flow_m3h", "secondary_supply_pressure_mpa", "secondary_return_pressure_mpa",
+    "primary_supply_pressure_mpa", "primary_return_pressure_mpa",
+)  # fmt: skip
+
+
+def station_trends(town: Town, station_id: str, hours: int) -> StationTrends:
+    """The trends of the last so many hours. Raises StoreError when the history can't be read."""
+    return town.shared.of(("trends", station_id, hours), lambda: _station_trends(town, station_id, hours), life_s=5.0)
+
+
+def _station_trends(town: Town, station_id: str, hours: int) -> StationTrends:
+    to_ms = town.now_ms()
+    from_ms = to_ms - hours * 60 * MINUTE_MS
+    present = set(quantities_of(town, station_id))
+    wanted: Sequence[str] = [name for name in TREND_QUANTITIES if name in present]
+    hold_ms = max(round(town.site.station_hold_min * MINUTE_MS), GAP_INTERVALS * station_interval_ms(town)[station_id])
+    found = trends(town, [f"station/{station_id}/{name}" for name in wanted], from_ms, to_ms, hold_ms)
+    lines = dict(zip(wanted, found, strict=True))
+    outdoor = lines.get(OUTDOOR, Trend.empty())
+    return StationTrends(from_ms, to_ms, lines, target_trend(outdoor, town.site.curves.get(station_id, ())))

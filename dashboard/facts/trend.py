@@ -1,0 +1,88 @@
+"""Trends: a few hundred points that look like all of them. Lowest and highest of every stretch are kept, gaps stay gaps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.facts.town import Town
+from domain.curve import FiledCurve
+
+STRETCHES = 400  # of a chart's width; at most two points each
+
+
+@dataclass(frozen=True)
+class Trend:
+    """One line: instants (UTC ms, rising) and values; NaN where the line breaks."""
+
+    at_ms: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.at_ms)
+
+    @classmethod
+    def empty(cls) -> "Trend":
+        """A line without points."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.float64))
+
+
+def trends(town: Town, names: Sequence[str], from_ms: int, to_ms: int, hold_ms: int) -> list[Trend]:
+    """One line for each point over [from_ms, to_ms), of usable readings; it breaks where none stands for ``hold_ms`` (R2).
+
+    Raises StoreError when the history can't be read.
+    """
+    ids, readings = town.readings(names, from_ms, to_ms)
+    usable = readings.usable()
+    found = []
+    for point in ids:
+        left, right = np.searchsorted(usable.point, [point, point + 1]) if point >= 0 else (0, 0)
+        found.append(thinned(usable.measured_at[left:right], usable.value[left:right], from_ms, to_ms, hold_ms))
+    return found
+
+
+def thinned(
+    at_ms: NDArray[np.int64], value: NDArray[np.float64], from_ms: int, to_ms: int, hold_ms: int, *, stretches: int = STRETCHES
+) -> Trend:
+    """The lowest and the highest value of each stretch of [from_ms, to_ms), and a NaN behind each reading that ends a line.
+
+    ``at_ms`` rises strictly. At most four points a stretch are left, breaks included.
+    """
+    if not len(at_ms):
+        return Trend.empty()
+    ends = np.flatnonzero(np.diff(at_ms) > hold_ms)
+    if len(at_ms) > 2 * stretches:
+        stretch = (at_ms - from_ms) * stretches // max(1, to_ms - from_ms)
+        order = np.lexsort((value, stretch))
+        first = np.flatnonzero(np.r_[True, np.diff(stretch[order]) > 0])
+        last = np.r_[first[1:], len(order)] - 1
+        ends = ends[np.unique(stretch[ends], return_index=True)[1]]  # one break a stretch is all that can be seen
+        kept = np.unique(np.concatenate([order[first], order[last], ends, ends + 1]))
+    else:
+        kept = np.arange(len(at_ms))
+    broken_at = at_ms[ends] + hold_ms
+    at = np.concatenate([at_ms[kept], broken_at])
+    values = np.concatenate([value[kept], np.full(len(broken_at), np.nan)])
+    order = np.argsort(at, kind="stable")
+    return Trend(at[order], values[order])
+
+
+def target_trend(outdoor: Trend, curves: Sequence[FiledCurve]) -> Trend:
+    """The supply target along an outdoor temperature, by the filed curve in force at each instant (R9)."""
+    if not curves or not len(outdoor):
+        return Trend.empty()
+    versions = sorted(curves, key=lambda curve: curve.effective_from_ms)
+    starts = np.array([curve.effective_from_ms for curve in versions], np.int64)
+    version = np.searchsorted(starts, outdoor.at_ms, side="right") - 1
+    target = np.full(len(outdoor), np.nan)
+    for row, curve in enumerate(versions):
+        mine = version == row
+        target[mine] = curve.target_c(outdoor.value[mine])
+    return Trend(outdoor.at_ms, target)
+
+
+def limit_trend(town: Town, table: str, from_ms: int, to_ms: int) -> Trend:
+    """The limit a class of premises is held to over [from_ms, to_ms), as steps; NaN where nothing is judged (R1)."""
+    steps = town.site.policy.timeline(table, town.site.timezone, from_ms, to_ms)
+    return Trend(np.append(steps.at, to_ms), np.append(steps.limit_c, steps.limit_c[-1:]))

@@ -1,0 +1,62 @@
+"""HTML from templates: escaped by default, in the reader's language."""
+
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from dashboard.text import Speech, speech
+from dashboard.words import WORDS
+from domain.quantity import quantity
+
+FOLDER = Path(__file__).parent
+ASSETS = FOLDER / "assets"
+
+
+@lru_cache(maxsize=1)
+def assets_version() -> str:
+    """Changes with every change of our own assets, so that browsers may keep them for long."""
+    digest = sha256()
+    for path in sorted(ASSETS.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@lru_cache(maxsize=8)
+def templates(language: str) -> Environment:
+    """The templates in one language. Everything put into them is escaped; a missing name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    say = speech(language)
+    environment.globals.update(WORDS, _=say, language=say.language, version=assets_version(), quantity_name=partial(_quantity_name, say), sign_name=partial(_sign_name, say))
+    return environment
+
+
+def html(template: str, language: str, **values: object) -> str:
+    """The HTML of a template."""
+    return templates(language).get_template(template).render(**values)
+
+
+def _quantity_name(say: Speech, name: str) -> str:
+    """What a quantity is called; its name in the program where it is none of ours."""
+    try:
+        found = quantity(name)
+    except KeyError:
+        return name
+    return say.pick(found.zh, found.en)
+
+
+def _sign_name(say: Speech, sign: Mapping[str, object]) -> str:
+    """What a sign of an outage's cause is about: a quantity, the link, or a station of the source."""
+    if "station" in sign:
+        return str(sign["station"])
+    name = str(sign.get("quantity", ""))
+    return say("Link") if name == "comm" else _quantity_name(say, name)

@@ -1,0 +1,51 @@
+"""Our own HTML on a Streamlit page: kept in place while it refreshes, with links that open pages without loading anew.
+
+Everything in it comes escaped from a template. What a reader does comes back as ``Done``: an address opened (``data-open``), or rows
+ticked (``data-pick``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.markup import ASSETS
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the reader did. ``open`` is an address such as ``station?station=S01``."""
+
+    open: str = ""
+    picked: list[str] = field(default_factory=list)
+
+
+@lru_cache(maxsize=4)
+def _component(name: str) -> Any:
+    source = Path(ASSETS / f"{name}.js").read_text(encoding="utf-8")
+    return st.components.v2.component(f"keepwarm_{name}", js=source, isolate_styles=False)
+
+
+def panel(html: str, *, key: str, picked: Sequence[str] | None = None) -> Done:
+    """Shows HTML under a key. ``picked`` sets which rows are ticked to begin with."""
+    result = _component("panel")(
+        key=key,
+        data={"html": html},
+        default={"picked": list(picked or [])},
+        on_open_change=_nothing,
+        on_picked_change=_nothing,
+    )
+    return Done(result.open or "", list(result.picked or []))
+
+
+def bar(data: dict[str, Any], *, key: str) -> Done:
+    """Shows the clock and the state of the line at the top of a page; it goes on by itself between refreshes."""
+    _component("bar")(key=key, data=data)
+    return Done()
+
+
+def _nothing() -> None:
+    """Streamlit wants a callback for each state; the value is read where the panel is shown."""

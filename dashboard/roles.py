@@ -1,0 +1,29 @@
+"""Who may do what. viewer < dispatcher, engineer, service < admin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Role = Literal["viewer", "dispatcher", "engineer", "service", "admin"]
+Right = Literal["view", "acknowledge", "confirm_notice", "move_complaint"]
+
+ROLES: Final = ("viewer", "dispatcher", "engineer", "service", "admin")
+
+RIGHTS: Final[Mapping[str, frozenset[str]]] = {
+    "view": frozenset(ROLES),
+    "acknowledge": frozenset({"dispatcher", "admin"}),
+    "confirm_notice": frozenset({"dispatcher", "admin"}),
+    "move_complaint": frozenset({"dispatcher", "service", "admin"}),
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody signed in."""
+
+    name: str
+    role: str
+
+    def may(self, right: Right) -> bool:
+        """Whether this account's role has the right."""
+        return self.role in RIGHTS[right]

@@ -1,0 +1,31 @@
+"""What the pages of this process belong to: Streamlit runs them as scripts, which can't be handed anything."""
+
+from dashboard.facts.town import Town
+from dashboard.session import Sessions
+
+
+class Running:
+    """The town and the sessions of this process, once its server has begun."""
+
+    def __init__(self) -> None:
+        self._town: Town | None = None
+        self._sessions: Sessions | None = None
+
+    def begin(self, town: Town, sessions: Sessions) -> None:
+        """Sets what the pages show."""
+        self._town, self._sessions = town, sessions
+
+    @property
+    def town(self) -> Town:
+        """The site of this process."""
+        assert self._town is not None
+        return self._town
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of this process."""
+        assert self._sessions is not None
+        return self._sessions
+
+
+running = Running()

@@ -1,0 +1,86 @@
+"""What one run of a page needs: the town, the reader, the language, the site's time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Final
+from urllib.parse import parse_qsl
+
+import streamlit as st
+
+from dashboard.facts.town import Town
+from dashboard.forms import LANGUAGE_COOKIE
+from dashboard.markup import html
+from dashboard.moments import Moments
+from dashboard.pages import PAGES
+from dashboard.roles import Account
+from dashboard.running import running
+from dashboard.text import DEFAULT_LANGUAGE, LANGUAGES, Speech, speech
+from domain.errors import StoreError
+
+REFRESH_S: Final = 2.0
+LANGUAGE_KEY: Final = "language"
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One reader's view of the town at one moment."""
+
+    town: Town
+    account: Account
+    say: Speech
+    moments: Moments
+    now_ms: int
+
+    def html(self, template: str, **values: object) -> str:
+        """The HTML of a template, which always knows the moment and the words."""
+        return html(template, self.say.language, now_ms=self.now_ms, moments=self.moments, site=self.town.site, **values)
+
+    def shared_html(self, template: str, key: object, values: Callable[[], dict[str, object]]) -> str:
+        """The same HTML for all who look at the same thing in the same language."""
+        return self.town.shared.of(("html", template, self.say.language, key), lambda: self.html(template, **values()))
+
+
+def screen() -> Screen:
+    """The screen of this run; ends the run when the reader's session is over."""
+    account = running.sessions.account(st.context.cookies)
+    say = speech(language())
+    if account is None:
+        st.html(html("signed_out.html", say.language))
+        st.stop()
+    town = running.town
+    return Screen(town, account, say, Moments(town.site.timezone, say), town.now_ms())
+
+
+def language() -> str:
+    """The language chosen on this page, else the one chosen before, else Chinese."""
+    chosen = st.session_state.get(LANGUAGE_KEY) or st.context.cookies.to_dict().get(LANGUAGE_COOKIE, "")
+    return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE
+
+
+def go(address: str) -> None:
+    """Opens a page of the dashboard from an address such as ``station?station=S01``; an unknown one opens nothing."""
+    path, _, query = address.partition("?")
+    page = PAGES.get(path)
+    if address and page is not None:
+        st.switch_page(f"views/{page.file}", query_params=dict(parse_qsl(query)))
+
+
+def live(show: Callable[[], None], *, every_s: float = REFRESH_S) -> None:
+    """Runs a part of a page now and again every so often; says so when a store can't be read, and goes on trying."""
+
+    @st.fragment(run_every=every_s)
+    @wraps(show)  # Streamlit tells fragments apart by name and place
+    def part() -> None:
+        try:
+            show()
+        except StoreError:
+            show_troubles()
+
+    part()
+
+
+def show_troubles() -> None:
+    """Says which store can't be read and since when."""
+    now = screen()
+    st.html(now.html("troubles.html", troubles=now.town.troubles))

@@ -1,0 +1,171 @@
+"""The dashboard's process: one uvicorn with our own routes, the guard around all, and Streamlit's app for the pages."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dashboard.board import Board
+from dashboard.accounts import signing_key
+from dashboard.facts.town import Town
+from dashboard.forms import page
+from dashboard.guard import Guard, is_streamlit
+from dashboard.healthz import Healthz
+from dashboard.login import Login
+from dashboard.markup import ASSETS
+from dashboard.pages import PAGES
+from dashboard.running import running
+from dashboard.session import Sessions
+from dashboard.shell import show
+from dashboard.text import speech
+from dashboard.theme import streamlit_options
+from domain.clock import Clock
+from domain.site import Site
+from store.health import write_health
+
+HEALTH_S = 5.0
+STOP_S = 1  # for answers under way; open pages are cut off then
+MESSAGE_MOST = 4 * 1024 * 1024
+
+_log = structlog.get_logger()
+
+
+def run_dashboard(site: Site, clock: Clock, host: str, port: int, sock: socket.socket | None = None) -> None:
+    """Serves the dashboard until SIGTERM or SIGINT; ends within two seconds of it, open pages or not.
+
+    ``sock`` is a bound socket to listen on instead of ``host`` and ``port``. Only one dashboard runs in a process. Raises StoreError
+    when a store can't be opened, OSError when the address is taken.
+    """
+    town = Town(site, clock)
+    listening = sock or _listen(host, port)
+    try:
+        app = make_app(town)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            ws="websockets-sansio",
+            ws_max_size=MESSAGE_MOST,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=STOP_S,
+        )
+        _log.info("dashboard serves", address=f"http://{host}:{listening.getsockname()[1]}/", site=site.name)
+        _Server(config).run(sockets=[listening])
+    finally:
+        listening.close()
+        town.close()
+
+
+def make_app(town: Town) -> FastAPI:
+    """The whole dashboard as one ASGI app."""
+    pages = _streamlit_app(town)
+    sessions = Sessions(town.records, signing_key(town.site.data / "dashboard.key"))
+    running.begin(town, sessions)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        telling = asyncio.create_task(_tell_health(town), name="health")
+        async with pages.lifespan()(app):
+            yield
+        telling.cancel()
+
+    app = FastAPI(title="Keepwarm", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.router.routes.extend(
+        [
+            *Login(town, sessions).routes(),
+            Route("/healthz", Healthz(town).answer, methods=["GET"]),
+            Route("/board", Board(town).show, methods=["GET"]),
+            Route("/favicon.ico", _favicon, methods=["GET"]),
+            Mount("/assets", StaticFiles(directory=ASSETS)),
+            *(Route(f"/{path}", show, methods=["GET"]) for path in PAGES),
+            Mount("/", OnlyStreamlit(pages)),
+        ]
+    )
+    app.add_middleware(Guard, sessions=sessions)
+    return app
+
+
+class OnlyStreamlit:
+    """Lets through to Streamlit what its pages need, and nothing else of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or answers that there is nothing."""
+        if is_streamlit(scope["path"]):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            _ = speech("zh")
+            answer = page(Request(scope, receive), "message.html", 404, title=_("There is no such page"), text="")
+            await answer(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """A server that returns when it is told to stop, instead of ending its process by the signal."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop the server where it runs in the main thread."""
+        try:
+            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        except ValueError:  # another thread: its owner stops us through should_exit
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _streamlit_app(town: Town) -> Any:
+    from streamlit.web import bootstrap
+
+    bootstrap.load_config_options(streamlit_options())
+    logging.getLogger("streamlit").setLevel(logging.WARNING)
+    import streamlit
+
+    def log_error(error: Exception) -> bool:
+        """Keeps tracebacks in the log; the page only says that something failed."""
+        _log.error("page failed", exc_info=error)
+        return False
+
+    return streamlit.App(Path(__file__).parent / "app.py", on_script_error=log_error)
+
+
+async def _tell_health(town: Town) -> None:
+    while True:
+        await asyncio.to_thread(write_health, town.site.data, "dashboard", town.now_ms(), {})
+        await asyncio.sleep(HEALTH_S)
+
+
+def _favicon(_: Request) -> RedirectResponse:
+    return RedirectResponse("/assets/mark.svg")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening

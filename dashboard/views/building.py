@@ -1,0 +1,84 @@
+"""楼栋: the rooms of a building as floors × flats, and one room in detail."""
+
+import streamlit as st
+
+from dashboard.charts import Axis, Line, trend_chart
+from dashboard.facts.building import RoomTrend, room_grid, room_trend
+from dashboard.facts.rooms import room_states
+from dashboard.facts.stations import station_states
+from dashboard.facts.subjects import building_name, room_label
+from dashboard.facts.town import Town
+from dashboard.facts.values import room_is_stale
+from dashboard.panel import panel
+from dashboard.screen import Screen, go, live, screen
+
+CHART_S = 10.0
+
+
+def choose() -> str | None:
+    now = screen()
+    buildings = now.town.site.buildings
+
+    def written(building_id: str) -> str:
+        building = buildings[building_id]
+        return f"{building_name(building)}  {building.street}  {building_id}"
+
+    return st.selectbox(
+        now.say("Building"), list(buildings), format_func=written, key="building", bind="query-params", label_visibility="collapsed"
+    )
+
+
+def chosen_room(town: Town) -> str:
+    room = town.site.rooms.get(st.query_params.get("room", ""))
+    return room.room_id if room is not None and room.building_id == st.session_state["building"] else ""
+
+
+def grid() -> None:
+    now = screen()
+    building_id, room_id = st.session_state["building"], chosen_room(now.town)
+    building = now.town.site.buildings[building_id]
+
+    def values() -> dict[str, object]:
+        station = station_states(now.town).get(building.station_id or "")
+        return {"building": building, "station": station, "grid": room_grid(now.town, building_id), "chosen": room_id}
+
+    go(panel(now.shared_html("building.html", (building_id, room_id), values), key="grid").open)
+
+
+def room() -> None:
+    now = screen()
+    room_id = chosen_room(now.town)
+    if not room_id:
+        st.caption(now.say("Choose a room to see its trend."))
+        return
+    site_room = now.town.site.rooms[room_id]
+
+    def values() -> dict[str, object]:
+        state = room_states(now.town, [room_id])[room_id]
+        return {"room": site_room, "label": room_label(site_room), "state": state, "stale": room_is_stale(now.town, state.measured_at)}
+
+    panel(now.shared_html("room.html", room_id, values), key="room")
+
+
+def trend() -> None:
+    now = screen()
+    room_id = chosen_room(now.town)
+    if room_id:
+        found = room_trend(now.town, room_id)
+        spec = now.town.shared.of(("room_chart", now.say.language, room_id), lambda: chart(now, found), life_s=CHART_S / 2)
+        st.echarts_chart(spec, height=300, key="room_trend")
+
+
+def chart(now: Screen, found: RoomTrend) -> dict[str, object]:
+    _ = now.say
+    lines = [Line(_("Room"), found.value), Line(_("Limit"), found.limit, dash="dashed", step=True, width=1.4)]
+    return trend_chart(lines, [Axis("℃", 4.0)], (found.from_ms, found.to_ms), now.moments)
+
+
+if choose():
+    left, right = st.columns([3, 2], gap="small")
+    with left:
+        live(grid)
+    with right:
+        live(room)
+        live(trend, every_s=CHART_S)

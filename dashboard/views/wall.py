@@ -1,0 +1,27 @@
+"""总览: what the dispatch room watches."""
+
+from dashboard.facts.stations import station_states, worst_first
+from dashboard.facts.wall import changes, headline
+from dashboard.panel import panel
+from dashboard.screen import go, live, screen
+
+SHOWN_STATIONS = 60
+
+
+def wall() -> None:
+    now = screen()
+    town = now.town
+
+    def values() -> dict[str, object]:
+        states = worst_first(station_states(town))
+        return {
+            "top": headline(town, now.moments),
+            "stations": states[:SHOWN_STATIONS],
+            "stations_all": len(states),
+            "changes": changes(town),
+        }
+
+    go(panel(now.shared_html("wall.html", "", values), key="wall").open)
+
+
+live(wall)

@@ -1,0 +1,208 @@
+"""The words for states: message, icon of ``assets/icons.svg``, tone of ``assets/keepwarm.css``. Never colour alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from dashboard.text import N_
+
+
+@dataclass(frozen=True)
+class Word:
+    """How one state is shown. ``tone`` is ok, bad, warn, dim (unknown), plan or calm; ``letter`` stands in small cells."""
+
+    message: str
+    icon: str
+    tone: str
+    letter: str = ""
+
+
+UNHEARD: Final = Word(N_("unknown"), "unknown", "dim", "?")
+
+HEAT: Final = {
+    "supplying": Word(N_("Supplying"), "ok", "ok"),
+    "stopped": Word(N_("Heat stopped"), "stop", "bad"),
+    "unknown": Word(N_("Heat unknown"), "unknown", "dim"),
+    "unjudged": Word(N_("Not judged"), "dash", "calm"),
+}
+PLANNED: Final = Word(N_("Planned stop"), "plan", "plan")
+
+COMM: Final = {
+    "ok": Word(N_("Link ok"), "link", "calm"),
+    "degraded": Word(N_("Link degraded"), "link", "warn"),
+    "lost": Word(N_("Link lost"), "unlink", "warn"),
+}
+
+DATA: Final = {
+    "good": Word(N_("Data good"), "ok", "calm"),
+    "suspect": Word(N_("Data suspect"), "warn", "warn"),
+    "bad": Word(N_("Data bad"), "cross", "warn"),
+}
+
+VERDICT: Final = {
+    "compliant": Word(N_("Compliant"), "ok", "ok", "✓"),
+    "breach": Word(N_("Below limit"), "low", "bad", "▼"),
+    "unknown": Word(N_("Unknown"), "unknown", "dim", "?"),
+    "unjudged": Word(N_("Not judged"), "dash", "calm", "–"),
+}
+
+ALARM_STATE: Final = {
+    "unacknowledged": Word(N_("Unacknowledged"), "bell", "bad"),
+    "acknowledged": Word(N_("Acknowledged"), "check", "warn"),
+    "returned_unacknowledged": Word(N_("Returned, unacknowledged"), "return", "warn"),
+    "normal": Word(N_("Normal"), "ok", "calm"),
+}
+
+ALARM_KIND: Final = {
+    "room_low": N_("Room too cold"),
+    "curve_off": N_("Off the supply curve"),
+    "water_high": N_("Make-up water high"),
+    "comm_lost": N_("Link lost"),
+}
+
+CLEARED_REASON: Final = {
+    "recovered": N_("recovered"),
+    "season_ended": N_("season ended"),
+    "excluded": N_("room excluded"),
+    "late_data": N_("late data"),
+}
+
+OUTAGE_STATE: Final = {
+    "open": Word(N_("Open"), "stop", "bad"),
+    "ended": Word(N_("Ended"), "ok", "calm"),
+    "erased": Word(N_("Erased by late data"), "dash", "calm"),
+}
+
+CAUSE: Final = {
+    "source_loss": N_("Heat source lost"),
+    "power_loss": N_("Power lost"),
+    "pump_trip": N_("Pump tripped"),
+    "valve_shut": N_("Primary valve shut"),
+    "pipe_burst": N_("Pipe burst"),
+    "planned_stop": N_("Planned stop"),
+    "unknown": N_("Cause unknown"),
+}
+
+NOTICE_STATE: Final = {
+    "due": Word(N_("Due, not published"), "bell", "bad"),
+    "published": Word(N_("Published"), "megaphone", "warn"),
+    "amended": Word(N_("Amended"), "megaphone", "warn"),
+    "closed": Word(N_("Closed"), "ok", "calm"),
+}
+
+COMPLAINT_STATE: Final = {
+    "new": Word(N_("New"), "bell", "bad"),
+    "accepted": Word(N_("Accepted"), "check", "warn"),
+    "dispatched": Word(N_("Dispatched"), "truck", "warn"),
+    "on_site": Word(N_("On site"), "pin", "warn"),
+    "resolved": Word(N_("Resolved"), "ok", "ok"),
+    "called_back": Word(N_("Called back"), "phone", "ok"),
+    "closed": Word(N_("Closed"), "ok", "calm"),
+    "rejected": Word(N_("Rejected"), "cross", "calm"),
+    "merged": Word(N_("Merged"), "dash", "calm"),
+    "reopened": Word(N_("Reopened"), "bell", "bad"),
+}
+
+COMPLAINT_KIND: Final = {
+    "room": N_("Room"),
+    "building": N_("Building"),
+    "station": N_("Station"),
+    "maintenance": N_("Maintenance"),
+}
+
+ORIGIN: Final = {"sensor": N_("Sensor"), "resident": N_("Resident"), "visit": N_("Visit")}
+
+PREMISES: Final = {
+    "residential": N_("Residential"),
+    "bungalow": N_("Bungalow"),
+    "contract": N_("By contract"),
+}
+
+ROLE: Final = {
+    "viewer": N_("Viewer"),
+    "dispatcher": N_("Dispatcher"),
+    "engineer": N_("Engineer"),
+    "service": N_("Service desk"),
+    "admin": N_("Administrator"),
+}
+
+EVENT: Final = {
+    "alarm.pending": Word(N_("Room below limit"), "low", "warn"),
+    "alarm.forgotten": Word(N_("Room back at limit"), "ok", "calm"),
+    "alarm.raised": Word(N_("Alarm raised"), "bell", "bad"),
+    "alarm.no_data": Word(N_("Alarm without data"), "unknown", "dim"),
+    "alarm.cleared": Word(N_("Alarm cleared"), "ok", "ok"),
+    "outage.opened": Word(N_("Outage opened"), "stop", "bad"),
+    "outage.ended": Word(N_("Outage ended"), "ok", "ok"),
+    "notice.warning": Word(N_("Notice coming"), "clock", "warn"),
+    "notice.due": Word(N_("Notice due"), "megaphone", "bad"),
+    "notice.amended": Word(N_("Notice amended"), "megaphone", "warn"),
+    "notice.closed": Word(N_("Notice closed"), "ok", "calm"),
+    "complaint.opened": Word(N_("Complaint opened"), "phone", "warn"),
+    "complaint.attached": Word(N_("Room joined a complaint"), "phone", "calm"),
+    "curve.off": Word(N_("Off the supply curve"), "curve", "warn"),
+    "curve.on": Word(N_("Back on the supply curve"), "ok", "calm"),
+    "water.high": Word(N_("Make-up water high"), "drop", "warn"),
+    "water.escalated": Word(N_("Make-up water high for 6 h"), "drop", "bad"),
+    "comm.lost": Word(N_("Link lost"), "unlink", "warn"),
+    "comm.up": Word(N_("Link is back"), "link", "ok"),
+    "water.normal": Word(N_("Make-up water normal"), "ok", "calm"),
+}
+
+QUALITY: Final = {
+    0: "",
+    1: N_("suspect"),
+    2: N_("outside the usual range"),
+    3: N_("changed too fast"),
+    4: N_("return above supply"),
+    5: N_("no flow with a pump running"),
+    6: N_("counter ran backwards"),
+    7: N_("device clock unusable"),
+    8: N_("below the secondary side"),
+    9: N_("feedback differs from command"),
+    10: N_("far from the town's median"),
+    11: N_("supply pressure not above return"),
+    64: N_("bad"),
+    65: N_("impossible value"),
+    66: N_("no value (code)"),
+    67: N_("not a number"),
+    68: N_("stuck"),
+    69: N_("not decodable"),
+    70: N_("device reports an error"),
+}
+
+
+def look(table: Mapping[str, Word], state: str) -> Word:
+    """The word for a state; "unknown" for one nobody heard of."""
+    return table.get(state, UNHEARD)
+
+
+def heat_word(heat: str, *, planned: bool) -> Word:
+    """The word for a heat state; a planned stop is no alarm."""
+    return PLANNED if planned and heat == "stopped" else look(HEAT, heat)
+
+
+def name_of(table: Mapping[str, str], key: str) -> str:
+    """The message for a key; the key itself where there is none."""
+    return table.get(key, key)
+
+
+WORDS: Final[Mapping[str, object]] = {
+    "heat_word": heat_word,
+    "comm_word": lambda state: look(COMM, state),
+    "data_word": lambda state: look(DATA, state),
+    "verdict_word": lambda state: look(VERDICT, state),
+    "alarm_word": lambda state: look(ALARM_STATE, state),
+    "outage_word": lambda state: look(OUTAGE_STATE, state),
+    "notice_word": lambda state: look(NOTICE_STATE, state),
+    "complaint_word": lambda state: look(COMPLAINT_STATE, state),
+    "event_word": lambda event: look(EVENT, event),
+    "alarm_kind": lambda kind: name_of(ALARM_KIND, kind),
+    "cleared_reason": lambda reason: name_of(CLEARED_REASON, reason),
+    "cause_name": lambda cause: name_of(CAUSE, cause),
+    "complaint_kind": lambda kind: name_of(COMPLAINT_KIND, kind),
+    "origin_name": lambda origin: name_of(ORIGIN, origin),
+    "premises_name": lambda premises: name_of(PREMISES, premises),
+    "role_name": lambda role: name_of(ROLE, role),
+    "quality_name": lambda quality: QUALITY.get(quality, QUALITY[64]),
+}
