@@ -137,22 +137,22 @@ class CommState:
 
     interval_ms: int
     last_ok_at: int = -1
-    last_poll_at: int = -1
+    first_poll_at: int = -1
     last_polls: tuple[bool, ...] = ()
 
     def take(self, at: I64, ok: F64) -> None:
         """Takes polls in order of arrival."""
         succeeded = at[ok > 0]
         self.last_ok_at = max(self.last_ok_at, int(succeeded.max(initial=-1)))
-        self.last_poll_at = max(self.last_poll_at, int(at.max(initial=-1)))
+        if self.first_poll_at < 0 and len(at):
+            self.first_poll_at = int(at.min())
         self.last_polls = (*self.last_polls, *(bool(one) for one in ok > 0))[-COMM_POLLS:]
 
     def lost_since(self, now_ms: int) -> int | None:
-        """Since when the line is lost, None while it is up: no successful exchange for 3 polls, at least 60 s (R4)."""
-        if self.last_ok_at < 0:
-            return 0
-        lost_at = self.last_ok_at + max(COMM_POLLS * self.interval_ms, COMM_AT_LEAST_MS)
-        return lost_at if lost_at <= now_ms else None
+        """Since when the line is lost, None while it is up or was never tried: no successful exchange for 3 polls, at least 60 s (R4)."""
+        since_ms = self.last_ok_at if self.last_ok_at >= 0 else self.first_poll_at
+        lost_at = since_ms + max(COMM_POLLS * self.interval_ms, COMM_AT_LEAST_MS)
+        return lost_at if 0 <= since_ms and lost_at <= now_ms else None
 
 
 class StationBook:
@@ -274,7 +274,7 @@ class StationBook:
             state.timer = _timer(one["timer"])
         for name, line in kept["comm"].items():
             if name in self.comm:
-                self.comm[name].last_ok_at, self.comm[name].last_poll_at = line["last_ok_at"], line["last_poll_at"]
+                self.comm[name].last_ok_at, self.comm[name].first_poll_at = line["last_ok_at"], line["first_poll_at"]
                 self.comm[name].last_polls = tuple(line["last_polls"])
         self.covered_to = 0
 
