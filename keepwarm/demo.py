@@ -9,12 +9,13 @@ The clock is held at the beginning of the story until the processes should be up
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 import webbrowser
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -22,27 +23,21 @@ from pathlib import Path
 from threading import Event
 
 import click
-import numpy as np
 
-from domain.clock import Clock
-from domain.errors import ConfigError
-from domain.reading import Readings
+from domain.errors import ConfigError, StoreError
 from domain.site import Site
+from keepwarm.accounts import invitation
 from keepwarm.demo_town import DemoTown, kept_town, new_town, on_new_ports, passwords, set_clock, stopped_at
 from keepwarm.processes import listen, only_one
 from keepwarm.progress import Tell, progress_line
 from keepwarm.run import children_of, page_address, say
 from keepwarm.supervise import LOOK_S, Supervisor, keepwarm_child, stop_on_signals
-from simulators.history import STEP_MS, record
-from simulators.scenario import load_scenario
 from simulators.simulate import DEMO_START_MS
-from simulators.town import build_town
-from simulators.world import World
 
 PORT = 8600
 PORTS_TRIED = 50
-HISTORY_H = 48.0
 HELD_S = 10.0  # about what the processes take to come up
+VISITOR = "demo"
 UP_S = 60.0  # longer than this the page's address is not kept back
 
 
@@ -105,64 +100,43 @@ def free_port(wanted: int, host: str = Site.dashboard_host) -> socket.socket:
 
 
 def _demo(plan: Plan, listening: socket.socket, stop: Event) -> None:
-    data, words = plan.folder / "data", passwords()
+    data, port = plan.folder / "data", listening.getsockname()[1]
     kept = kept_town(data)
     town = on_new_ports(kept) if kept else new_town(plan.scenario, DEMO_START_MS)
-    supervisor = Supervisor(data / "logs", say, words)
+    supervisor = Supervisor(data / "logs", say, passwords())
     try:
         with progress_line() as tell:
             tell("building the town")
-            town.write(plan.folder, listening.getsockname()[1])
-            begins_ms = stopped_at(town, data) if kept else town.start_ms
-            clock = set_clock(plan.folder, begins_ms, plan.speed, HELD_S)
+            town.write(plan.folder, port)
+            clock = set_clock(plan.folder, stopped_at(town, data) if town.has_history else town.start_ms, plan.speed, HELD_S)
             supervisor.start(keepwarm_child("simulate", town.scenario, "--site", str(plan.folder)))
-            if not kept:
-                store_history(plan.folder, town, clock, tell, stop)
+            if not town.has_history:
+                _store_history(plan.folder, tell, stop)
+                town = replace(town, has_history=not stop.is_set())
             tell("starting")
-            supervisor.start(*children_of(plan.folder, listening.fileno()))
-            _await_page(supervisor, listening.getsockname()[1], stop)
+            if not stop.is_set():
+                supervisor.start(*children_of(plan.folder, listening.fileno()))
+                _await_page(supervisor, port, stop)
         if not stop.is_set():
-            _welcome(plan, town, listening.getsockname()[1])
+            _welcome(plan, town, port)
         supervisor.run(stop)
+        replace(town, stopped_ms=clock.now_ms()).save(data)
     finally:
         supervisor.stop()
-        if (data / "clock.json").exists():
-            replace(town, stopped_ms=Clock.load(data / "clock.json").now_ms()).save(data)
 
 
-def store_history(folder: Path, town: DemoTown, clock: Clock, tell: Tell, stop: Event) -> None:
-    """Stores what the town's devices said in the HISTORY_H hours before its start, and since, as if it had been collected.
-
-    Returns early when ``stop`` is set.
-    """
-    from store.history import open_history
-    from store.history.forward import Forwarder
-    from store.journal import open_journal
-    from store.points import PointRegistry
-    from store.site_folder import load_site
-
-    site = load_site(folder)
-    layout = build_town(town.seed)
-    world = World(layout, load_scenario(town.scenario, layout), town.start_ms, HISTORY_H)
-    with (
-        closing(PointRegistry(site.data / "points.db")) as points,
-        closing(open_journal(site)) as journal,
-        closing(open_history(site, points)) as history,
-    ):
-        forwarder = Forwarder(journal, history)
-        until_ms = town.start_ms
-        while until_ms - world.at_ms >= STEP_MS and not stop.is_set():
-            begin_ms = world.at_ms
-            for block in record(world, until_ms):
-                ids = np.asarray(points.ids(block.names), np.int32)
-                journal.append(Readings.of(ids[block.point], block.measured_at, block.value))
-                tell(f"{HISTORY_H:g} h of history", (world.at_ms - begin_ms) / (until_ms - begin_ms))
-                if stop.is_set():
-                    return
-            tell("filing the history")
-            while not stop.is_set() and forwarder.step():
-                pass
-            until_ms = clock.now_ms()  # where the clock began to run meanwhile
+def _store_history(folder: Path, tell: Tell, stop: Event) -> None:
+    """Stores the readings before the town's start, in a process of its own; breaks off when ``stop`` is set."""
+    command = (sys.executable, "-m", "keepwarm.demo_history", str(folder))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as storing:
+        assert storing.stdout is not None
+        for line in storing.stdout:
+            share, _, what = line.strip().partition(" ")
+            tell(what, float(share))
+            if stop.is_set():
+                storing.terminate()
+    if storing.returncode and not stop.is_set():
+        raise StoreError("the demo's history could not be stored")
 
 
 def _await_page(supervisor: Supervisor, port: int, stop: Event) -> None:
@@ -190,20 +164,8 @@ def _welcome(plan: Plan, town: DemoTown, port: int) -> None:
     site = load_site(plan.folder)
     page = page_address(site, port)
     say(f"{site.name}, {plan.speed:g} × as fast as life, scenario {town.scenario}")
-    say(f"page:  {entrance(site, page)}")
+    say(f"page:  {invitation(plan.folder, VISITOR, 'admin', page)}")
     say(f"board: {page}board")
     say("Ctrl-C ends it.")
     if plan.browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        webbrowser.open(entrance(site, page))
-
-
-def entrance(site: Site, page: str) -> str:
-    """A link that signs the demo's visitor in, once."""
-    from dashboard.accounts import make_invitation, wall_ms
-    from store.records import open_records
-
-    engine = open_records(site.records_url or site.data / "records.db")
-    try:
-        return f"{page}enter?token={make_invitation(engine, 'demo', 'admin', wall_ms())}"
-    finally:
-        engine.dispose()
+        webbrowser.open(invitation(plan.folder, VISITOR, "admin", page))

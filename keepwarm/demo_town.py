@@ -19,13 +19,17 @@ KEPT = "demo.json"
 
 @dataclass(frozen=True)
 class DemoTown:
-    """A demo town: ``start_ms`` (UTC ms) is what the scenario's offsets count from, ``stopped_ms`` where its clock stopped last."""
+    """A demo town: ``start_ms`` (UTC ms) is what the scenario's offsets count from, ``stopped_ms`` where its clock stopped last.
+
+    ``has_history`` tells that what was said before the start is stored, whole.
+    """
 
     scenario: str
     start_ms: int
     seed: int
     ports: Ports
     stopped_ms: int | None = None
+    has_history: bool = False
 
     def save(self, data: Path) -> None:
         """Writes it to ``DATA/demo.json``, whole or not at all."""

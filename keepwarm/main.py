@@ -1,5 +1,6 @@
 """The one command. Each of its commands is loaded only when it is asked for: ``keepwarm audit`` needs no web server."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ COMMANDS = {
     "dashboard": Entry("keepwarm.processes:dashboard", "the pages, the public board, the API"),
     "simulate": Entry("keepwarm.simulate:simulate", "the outside world alone: a scenario's stations, rooms and broker"),
     "status": Entry("keepwarm.status:status", "each process of SITE and the age of its last work"),
+    "accounts": Entry("keepwarm.accounts:accounts", "one-time links into a SITE's pages"),
     "check": Entry("keepwarm.check:check", "every mistake of a SITE's folder at once"),
     "audit": Entry("keepwarm.audit:audit", "the exact rate of compliance of a file of readings"),
 }
@@ -87,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains once more on its way out
         sys.exit(PIPE_CLOSED)
+    finally:
+        gc.freeze()  # the interpreter's last collection would go through a million objects of libraries: a second, for nothing
     sys.exit(answer if isinstance(answer, int) else 0)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from domain.site import Site
+from keepwarm.accounts import invitation
 from keepwarm.processes import listen, only_one, site_argument
 from keepwarm.supervise import Child, Supervisor, keepwarm_child, stop_on_signals
 
@@ -45,5 +46,11 @@ def run(folder: Path, *, port: int | None) -> None:
     ):
         supervisor = Supervisor(site.data / "logs", say)
         supervisor.start(*children_of(folder, listening.fileno()))
-        say(f"{site.name}: {page_address(site, listening.getsockname()[1])}  (logs: {site.data / 'logs'}; Ctrl-C ends it)")
-        supervisor.run(stop)
+        try:
+            page = page_address(site, listening.getsockname()[1])
+            say(f"{site.name}: {page}  (logs: {site.data / 'logs'}; Ctrl-C ends it)")
+            if first := invitation(folder, "admin", "admin", page, if_first=True):
+                say(f"nobody has a password here yet; sign in once, and set one, by: {first}")
+            supervisor.run(stop)
+        finally:
+            supervisor.stop()
