@@ -15,14 +15,17 @@ A case is a TOML file in ``cases/``::
 
     [readings]                             # from..to/step value: from, from + step, … up to but not including to
     "room/R1/indoor_temp_c" = "05:00..07:10/10m 17.9, 07:10 18.4"
-    "station/S1/secondary_flow_m3h" = "20:00..22:00/1m 80, 22:00 0 bad"      # a quality may follow
+    "station/S1/secondary_flow_m3h" = "20:00..22:00/1m 80, 22:00 0 bad"      # a quality may follow, then "@12:00:00.5", the receipt
+    "room/R2..R5/indoor_temp_c" = "05:00..07:10/10m 17.9"                    # four rooms alike; [rooms."R2..R5"] as well
 
     expect = [                             # all events, in order of time; key=value parts where they matter
       "06:00:00 alarm.pending room/R1",
       "22:15:00 outage.opened station/S1 started_at=22:00:00",
+      "07:00:00 alarm.raised room/R2..R5",                                   # four lines in one; rooms=R1..R5 lists five
     ]
 
-``exclusions`` and ``planned_stops`` are lists of ``"R1 08:00..+3 08:00 reason"``. ``ignore = ["alarm."]`` leaves out events by prefix.
+``exclusions`` and ``planned_stops`` are lists of ``"R1 08:00..+3 08:00 reason"``; an exclusion ``08:00..open`` has no end.
+``ignore = ["alarm."]`` leaves out events by prefix.
 """
 
 import re
@@ -44,15 +47,16 @@ CASES = Path(__file__).parent / "cases"
 _SPAN = re.compile(
     r"^(?P<start>\S+(?: \S+)?)\.\.(?P<stop>\S+(?: \d\S*:\S+)?)/(?P<step>\d+(?:\.\d+)?)(?P<unit>[sm]) (?P<value>\S+)(?: (?P<quality>\w+))?$"
 )
-_ONE = re.compile(r"^(?P<start>(?:[+-]\d+ )?\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (?P<value>\S+)(?: (?P<quality>\w+))?$")
+_ONE = re.compile(r"^(?P<start>(?:[+-]\d+ )?\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (?P<value>\S+)(?: (?P<quality>\w+))?(?: @(?P<received>\S+))?$")
+_SEVERAL = re.compile(r"(?P<word>[A-Za-z]+)(?P<first>\d+)\.\.(?P=word)(?P<last>\d+)")
 _TIMES = ("started_at", "started_earliest", "ended_at")
 
-CaseRow = tuple[str, int, float, int]
+CaseRow = tuple[str, int, float, int, int]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case, ready to run: a site, rows (point, UTC ms, value, quality) and the lines expected."""
+    """One case, ready to run: a site, rows (point, measured at, value, quality, received at) and the lines expected."""
 
     name: str
     title: str
@@ -66,8 +70,7 @@ class Case:
     def said(self, events: list[Event]) -> list[str]:
         """The events as lines, each with just the parts that the line expected for it names."""
         wanted: dict[str, list[list[str]]] = {}
-        for line in self.expect:
-            head, *parts = _head(line)
+        for head, *parts in self._lines():
             wanted.setdefault(head, []).append([part.partition("=")[0] for part in parts])
         lines = []
         for event in events:
@@ -81,7 +84,16 @@ class Case:
 
     def expected(self) -> list[str]:
         """The lines expected, in the same order."""
-        return sorted((" ".join(_head(line)) for line in self.expect), key=self._order)
+        return sorted((" ".join(line) for line in self._lines()), key=self._order)
+
+    def _lines(self) -> list[list[str]]:
+        """Every line expected as its head (instant, event, one subject) and its parts."""
+        lines: list[list[str]] = []
+        for line in self.expect:
+            head, *parts = _head(line)
+            listed = [_SEVERAL.sub(lambda found: ",".join(several(found[0])), part) for part in parts]
+            lines.extend([one, *listed] for one in several(head))
+        return lines
 
     def _order(self, line: str) -> tuple[int, str]:
         return self.instant(" ".join(line.split(" ")[: 2 if line[0] in "+-" else 1])), line
@@ -101,6 +113,16 @@ class Case:
         days = (local.date() - self.day).days
         clock = f"{local:%H:%M:%S}" + (f".{at % 1000:03d}" if at % 1000 else "")
         return clock if days == 0 else f"{days:+d} {clock}"
+
+
+def several(text: str) -> list[str]:
+    """``room/R2..R4`` as ``room/R2``, ``room/R3``, ``room/R4``; any other text as it is."""
+    found = _SEVERAL.search(text)
+    if found is None:
+        return [text]
+    width = len(found["first"])
+    numbers = range(int(found["first"]), int(found["last"]) + 1)
+    return [f"{text[: found.start()]}{found['word']}{number:0{width}d}{text[found.end() :]}" for number in numbers]
 
 
 def _head(line: str) -> list[str]:
@@ -125,8 +147,9 @@ def load_case(path: Path) -> Case:
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     day = date.fromisoformat(document["date"])
     rows: list[CaseRow] = []
-    for point, text in document.get("readings", {}).items():
-        rows.extend(_rows(day, point, text))
+    for points, text in document.get("readings", {}).items():
+        for point in several(points):
+            rows.extend(_rows(day, point, text))
     until = document.get("until")
     return Case(
         path.stem,
@@ -150,10 +173,11 @@ def _rows(day: date, point: str, text: str) -> list[CaseRow]:
         quality = int(Quality[(found["quality"] or "good").upper()])
         start = instant_ms(day, found["start"])
         if span is None:
-            rows.append((point, start, float(found["value"]), quality))
+            received_at = instant_ms(day, found["received"]) if found["received"] else start
+            rows.append((point, start, float(found["value"]), quality, received_at))
             continue
         step_ms = round(float(span["step"]) * (60_000 if span["unit"] == "m" else 1000))
-        rows.extend((point, at, float(span["value"]), quality) for at in range(start, instant_ms(day, span["stop"]), step_ms))
+        rows.extend((point, at, float(span["value"]), quality, at) for at in range(start, instant_ms(day, span["stop"]), step_ms))
     return rows
 
 
@@ -177,13 +201,22 @@ def _site(document: dict[str, Any], day: date) -> Site:
         CASES,
         hold_max_min=document.get("hold_max_min", 30.0),
         station_hold_min=document.get("station_hold_min", 5.0),
-        stations={key: Station(key, **row) for key, row in document.get("stations", {}).items()},
-        buildings={key: Building(key, **row) for key, row in document.get("buildings", {}).items()},
-        rooms={key: Room(key, **row) for key, row in document.get("rooms", {}).items()},
+        stations={key: Station(key, **row) for keys, row in document.get("stations", {}).items() for key in several(keys)},
+        buildings={key: Building(key, **row) for keys, row in document.get("buildings", {}).items() for key in several(keys)},
+        rooms={key: Room(key, **row) for keys, row in document.get("rooms", {}).items() for key in several(keys)},
         curves=curves,
-        exclusions=tuple(Exclusion(*_spanned(day, one)) for one in document.get("exclusions", ())),
+        exclusions=tuple(_exclusion(day, one) for one in document.get("exclusions", ())),
         planned_stops=tuple(PlannedStop(*_spanned(day, one)) for one in document.get("planned_stops", ())),
     )
+
+
+def _exclusion(day: date, text: str) -> Exclusion:
+    """``"R1 08:00..+3 08:00 reason"``, or ``"R1 08:00..open reason"`` until further notice."""
+    span, is_open, reason = text.partition("..open")
+    if not is_open:
+        return Exclusion(*_spanned(day, text))
+    room_id, start = span.split(" ", 1)
+    return Exclusion(room_id, instant_ms(day, start), None, reason.strip())
 
 
 def _spanned(day: date, text: str) -> tuple[str, int, int, str]:

@@ -53,15 +53,16 @@ class Feed:
 
     def run(
         self,
-        rows: Sequence[Row] | Sequence[tuple[str, int, float, int]],
+        rows: Sequence[Row] | Sequence[tuple[str, int, float, int, int]],
         until_ms: int,
         chance: random.Random,
         delay: Callable[[random.Random], int] | None = None,
     ) -> None:
         """Feeds the rows in order of arrival, judging at random instants and restarting at random passes."""
         arrivals: list[Arrival] = []
-        for name, at, value, *quality in rows:
-            arrivals.append((at + (delay(chance) if delay else 0), name, at, value, quality[0] if quality else 0))
+        for name, at, value, *more in rows:
+            quality, received_at = more or (0, at)
+            arrivals.append((received_at + (delay(chance) if delay else 0), name, at, value, quality))
         arrivals.sort(key=lambda arrival: arrival[0])
         self.names = {arrival[1] for arrival in arrivals}
         now_ms, done = arrivals[0][0] - MINUTE_MS, 0

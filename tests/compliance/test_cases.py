@@ -22,10 +22,11 @@ def replayed(case: Case) -> tuple[list[str], int]:
     names = sorted({row[0] for row in case.rows})
     index = {name: position for position, name in enumerate(names)}
     readings = Readings.of(
-        [index[name] for name, _, _, _ in case.rows],
-        [at for _, at, _, _ in case.rows],
-        np.array([value for _, _, value, _ in case.rows]),
-        quality=[quality for _, _, _, quality in case.rows],
+        [index[name] for name, *_ in case.rows],
+        [at for _, at, *_ in case.rows],
+        np.array([value for _, _, value, *_ in case.rows]),
+        quality=[quality for _, _, _, quality, _ in case.rows],
+        received_at=[received_at for *_, received_at in case.rows],
     )
     outcome = replay(case.site, names, readings, case.until_ms)
     return case.said(outcome.events), outcome.until_ms
@@ -49,7 +50,7 @@ def test_replay(path: Path) -> None:
 def test_live_loop_with_restarts(path: Path, feed: Callable[[Site], Feed]) -> None:
     case = load_case(path)
     until_ms = replayed(case)[1]
-    names = {name for name, _, _, _ in case.rows}
+    names = {name for name, *_ in case.rows}
     live = feed(with_subjects(case.site, names))
     live.run(case.rows, until_ms, random.Random(path.stem))
     assert case.said(live.events()) == case.expected()
