@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import uniform
-from threading import Condition
+from threading import Condition, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +30,8 @@ KEEPALIVE_S = 30
 WINDOW_V5 = 1000
 WINDOW_V311 = 20  # what brokers commonly send before they want acknowledgements
 INBOX = 20_000
+CLOSE_S = 0.3
+NEW = "not connected yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Listener:
         self.window = WINDOW_V5 if self._v5 else WINDOW_V311
         self.life = 0
         self.connected = False
-        self.trouble = "not connected yet"
+        self.trouble = NEW
         self._client = self._make(broker)
 
     def _make(self, broker: Broker) -> paho.Client:
@@ -127,10 +129,15 @@ class Listener:
             self._room.notify_all()
 
     def close(self) -> None:
-        """Ends the connection; the session stays with the broker. Blocks until the connection's thread has ended."""
+        """Ends the connection; the session stays with the broker. Blocks for a moment.
+
+        A thread that is just waiting to connect again sees the end only when it wakes: it is left to itself.
+        """
         self.deafen()
         self._client.disconnect()
-        self._client.loop_stop()
+        ending = Thread(target=self._client.loop_stop, daemon=True)
+        ending.start()
+        ending.join(CLOSE_S)
 
     # ── paho's thread ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -157,7 +164,8 @@ class Listener:
         self, _client: paho.Client, _user: Any, _flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         with self._room:
-            self.connected, self.trouble = False, f"disconnected: {reason}"
+            if self.connected:  # else a refusal has been named already
+                self.connected, self.trouble = False, f"disconnected: {reason}"
         self._heard()
 
     def _on_connect_fail(self, _client: paho.Client, _user: Any) -> None:

@@ -16,6 +16,7 @@ from collector.backoff import Backoff
 from collector.health import SourceHealth
 from collector.instants import TOLERANCE_MS
 from collector.intake import Intake
+from collector.scaling import Scaling
 from collector.schedule import Rota, Turn
 from collector.sources.opcua import UNSTAMPED, Answer, Login, NamespaceMissingError, Session, open_session
 from domain.clock import Clock
@@ -41,6 +42,7 @@ class Station:
         self.nodes: list[Any] | None = None
         self.points = np.empty(0, np.int32)
         self.exchange_ok = self.latency_ms = -1
+        self._scaling = Scaling.of([node.scale for node in profile.nodes], [node.add for node in profile.nodes])
         self._missing: frozenset[str] = frozenset()
         self._last = np.full(len(profile.nodes), UNSTAMPED, np.int64)
         self._since = np.zeros(len(profile.nodes), np.int64)
@@ -61,7 +63,7 @@ class Station:
         measured, clock_off, self._since = settle(answer.stamped_ms, received_ms, self._last, self._since, still_ms)
         self._last = answer.stamped_ms
         quality = np.where(clock_off & (answer.quality == Quality.GOOD), np.uint8(Quality.CLOCK), answer.quality)
-        return Readings(self.points, measured, np.full(len(measured), received_ms, np.int64), answer.value, quality)
+        return Readings(self.points, measured, np.full(len(measured), received_ms, np.int64), self._scaling.apply(answer.value), quality)
 
     def note_missing(self, answer: Answer) -> None:
         """Names nodes that the server does not have, once, and once again when they are back."""

@@ -12,7 +12,7 @@ from functools import partial
 from collector.health import SourceHealth
 from collector.intake import Intake
 from collector.payload import Content, Payload, UnreadableError, Value, parse
-from collector.sources.mqtt import Listener, Message, matches
+from collector.sources.mqtt import NEW, Listener, Message, matches
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
 from domain.errors import ConfigError, Mistake
@@ -46,7 +46,7 @@ class Sensors:
         self._started = False
         self._listener = self._listen()
         self._unacknowledged = 0
-        self._state: tuple[bool, str] | None = None
+        self._state = (False, NEW)
 
     def point_names(self) -> list[str]:
         """The names of the points that this source gives for certain: its own health."""
@@ -101,7 +101,7 @@ class Sensors:
         state = (listener.connected, listener.trouble)
         if state == self._state:
             return False
-        changed = self._state is None or state[0] != self._state[0]
+        changed = state[0] != self._state[0]
         self._state = state
         if listener.connected:
             self._health.good(self._clock.now_ms())

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from collector import collect
 from collector.collect import run_collect
 from domain.clock import Clock
 from domain.profile import ModbusProfile, Profile, Register
@@ -127,8 +128,12 @@ def make_site(tmp_path: Path) -> MakeSite:
 
 
 @pytest.fixture
-def collecting() -> Collecting:
-    """Runs ``collect`` on a site while the body runs: ``async with collecting(site) as collected``."""
+def collecting(monkeypatch: pytest.MonkeyPatch) -> Collecting:
+    """Runs ``collect`` on a site while the body runs: ``async with collecting(site) as collected``.
+
+    Its health is told every tenth of a second, so that tests need not wait for it.
+    """
+    monkeypatch.setattr(collect, "HEALTH_EVERY_S", 0.1)
 
     @asynccontextmanager
     async def run(site: Site, clock: Clock | None = None) -> AsyncIterator[Collected]:

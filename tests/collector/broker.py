@@ -1,0 +1,71 @@
+"""A real broker (mosquitto) on a free port, with accounts; and a publisher."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+USER, PASSWORD = "keepwarm", "secret-of-the-test"
+
+
+class Mosquitto:
+    """The broker's process; it keeps sessions over a restart."""
+
+    def __init__(self, program: Path, folder: Path, port: int) -> None:
+        self.port = port
+        self.url = f"mqtt://127.0.0.1:{port}"
+        self._command = [str(program), "-c", str(folder / "mosquitto.conf")]
+        self._process: subprocess.Popen[bytes] | None = None
+        passwords = folder / "passwords"
+        passwords.touch(0o600)
+        subprocess.run(["mosquitto_passwd", "-b", str(passwords), USER, PASSWORD], check=True, capture_output=True)
+        (folder / "store").mkdir()
+        (folder / "mosquitto.conf").write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nuser root\n"
+            f"persistence true\npersistence_location {folder}/store/\nset_tcp_nodelay true\n"
+        )
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError("mosquitto did not start")
+
+    def stop(self) -> None:
+        """Ends it; sessions and what waits in them go to its disk."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(5)
+            self._process = None
+
+
+class Publisher:
+    """Publishes with QoS 1 and waits until the broker has it."""
+
+    def __init__(self, client: paho.Client) -> None:
+        self._client = client
+
+    def send(self, topic: str, payload: str | bytes, *, retain: bool = False, qos: int = 1) -> None:
+        self._client.publish(topic, payload, qos, retain).wait_for_publish(5)
+
+
+@contextmanager
+def publisher(broker: Mosquitto) -> Iterator[Publisher]:
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="publisher")
+    client.username_pw_set(USER, PASSWORD)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    try:
+        yield Publisher(client)
+    finally:
+        client.disconnect()
+        client.loop_stop()

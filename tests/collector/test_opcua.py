@@ -1,0 +1,228 @@
+"""``collect`` on a real OPC UA server, from session to journal."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from asyncua import ua
+
+from collector.sources.pki import fingerprint
+from domain.profile import Node, OpcUaProfile
+from domain.reading import Quality
+from domain.site import Device, Site
+from tests.collector.conftest import Collecting, MakeSite
+from tests.collector.opcua_server import PASSWORD, USER, OpcUaTestServer
+
+URI = "urn:keepwarm:heat-station"
+PROFILE = OpcUaProfile(
+    "zlz",
+    "station",
+    URI,
+    (
+        Node("secondary_supply_temp_c", "s=HRZ.{station_id}.二次供水温度"),
+        Node("secondary_return_temp_c", "s=HRZ.{station_id}.二次回水温度"),
+        Node("secondary_supply_pressure_mpa", "s=HRZ.{station_id}.PT201", scale=0.001),
+        Node("pump1_running", "s=HRZ.{station_id}.1号循环泵运行"),
+    ),
+)
+NAMES = [node.node.replace("s=", "") for node in PROFILE.nodes]
+SUPPLY, RETURN, PRESSURE, PUMP = (f"station/S1/{node.quantity}" for node in PROFILE.nodes)
+
+
+def data(value: object, *, status: int = ua.StatusCodes.Good, at: datetime | None = None) -> ua.DataValue:
+    variant = ua.Variant(value) if value is not None else ua.Variant(None, ua.VariantType.Null)
+    return ua.DataValue(variant, ua.StatusCode(status), SourceTimestamp=at or datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpcUaTestServer]:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = OpcUaTestServer(tmp_path_factory.mktemp("opcua"), port)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(running: OpcUaTestServer) -> OpcUaTestServer:
+    running.namespaces(URI)
+    fill(running)
+    return running
+
+
+def fill(server: OpcUaTestServer, index: int = 2, station_id: str = "S1") -> None:
+    for name, value in zip(NAMES, (55.5, 41.25, 450.0, True), strict=True):
+        server.put(index, name.format(station_id=station_id), data(value))
+
+
+def site_of(make_site: MakeSite, server: OpcUaTestServer, *stations: str, **more: object) -> Site:
+    devices = [
+        Device(f"D-{station}", station, "opcua", server.url, "zlz", **{"interval_s": 0.3, "timeout_s": 2.0, **more})  # type: ignore[arg-type]
+        for station in stations or ("S1",)
+    ]
+    return make_site(devices=devices, profiles=[PROFILE])
+
+
+async def test_all_nodes_of_a_station_are_read_in_one_request(server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting) -> None:
+    async with collecting(site_of(make_site, server)) as collected:
+        await collected.until(lambda: len(collected.rows(SUPPLY)) >= 3)
+        await collected.until(lambda: collected.health("D-S1").get("state") == "good")
+        rows = collected.by_name()
+    assert [(rows[name][0].value, rows[name][0].quality) for name in (SUPPLY, RETURN, PRESSURE, PUMP)] == [
+        (55.5, 0),
+        (41.25, 0),
+        (0.45, 0),
+        (1.0, 0),
+    ]
+    assert {row.value for row in rows["source/D-S1/exchange_ok"]} == {1.0}
+    assert all(row.value > 0 for row in rows["source/D-S1/latency_ms"])
+
+
+async def test_a_source_time_near_receipt_is_the_readings_time(server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting) -> None:
+    stamp = datetime.now(UTC).replace(microsecond=123_000) - timedelta(minutes=4)
+    server.put(2, NAMES[0].format(station_id="S1"), data(50.0, at=stamp))
+    async with collecting(site_of(make_site, server)) as collected:
+        await collected.until(lambda: collected.rows(SUPPLY))
+        first = collected.rows(SUPPLY)[0]
+    assert first.measured_at == round(stamp.timestamp() * 1000)
+    assert first.received_at - first.measured_at > 239_000
+    assert first.quality == Quality.GOOD
+
+
+async def test_a_value_that_does_not_change_is_vouched_for_at_each_poll(
+    server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting
+) -> None:
+    server.put(2, NAMES[0].format(station_id="S1"), data(50.0, at=datetime.now(UTC) - timedelta(minutes=4)))
+    async with collecting(site_of(make_site, server)) as collected:
+        await collected.until(lambda: len(collected.rows(SUPPLY)) >= 7)
+        rows = collected.rows(SUPPLY)
+    assert rows[0].measured_at == rows[1].measured_at
+    assert rows[-1].measured_at == rows[-1].received_at
+    assert {row.quality for row in rows} == {Quality.GOOD}
+
+
+async def test_a_skewed_source_time_gives_way_to_receipt_and_is_marked(
+    server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting
+) -> None:
+    server.put(2, NAMES[0].format(station_id="S1"), data(50.0, at=datetime.now(UTC) + timedelta(hours=1)))
+    server.put(2, NAMES[1].format(station_id="S1"), data(50.0, at=datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)))
+    async with collecting(site_of(make_site, server)) as collected:
+        await collected.until(lambda: collected.rows(SUPPLY))
+        for name in (SUPPLY, RETURN):
+            first = collected.rows(name)[0]
+            assert first.measured_at == first.received_at
+            assert first.quality == Quality.CLOCK
+
+
+async def test_status_is_kept_with_the_value(server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting) -> None:
+    server.put(2, NAMES[0].format(station_id="S1"), data(50.0, status=ua.StatusCodes.BadSensorFailure))
+    server.put(2, NAMES[1].format(station_id="S1"), data(40.0, status=ua.StatusCodes.UncertainLastUsableValue))
+    server.put(2, NAMES[2].format(station_id="S1"), data(None, status=ua.StatusCodes.BadNoCommunication))
+    server.put(2, NAMES[3].format(station_id="S1"), data("running"))
+    async with collecting(site_of(make_site, server)) as collected:
+        await collected.until(lambda: collected.rows(PUMP))
+        found = {name: collected.rows(name)[0] for name in (SUPPLY, RETURN, PRESSURE, PUMP)}
+    assert found[RETURN].quality == Quality.SUSPECT
+    assert found[RETURN].value == 40.0
+    assert found[SUPPLY].quality == Quality.BAD
+    assert found[PRESSURE].quality == Quality.BAD
+    assert found[PUMP].quality == Quality.DECODE
+
+
+async def test_a_missing_node_harms_no_other_is_named_once_and_read_when_it_is_back(
+    server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = NAMES[1].format(station_id="S1")
+    server.delete(2, gone)
+    async with collecting(site_of(make_site, server)) as collected:
+        await collected.until(lambda: len(collected.rows(SUPPLY)) >= 3)
+        assert {row.quality for row in collected.rows(SUPPLY)} == {Quality.GOOD}
+        assert {row.quality for row in collected.rows(RETURN)} == {Quality.BAD}
+        await collected.until(lambda: collected.health("D-S1")["counts"].get("nodes missing") == 1)
+        server.put(2, gone, data(42.0))
+        await collected.until(lambda: Quality.GOOD in {row.quality for row in collected.rows(RETURN)})
+    printed = capsys.readouterr().out
+    assert printed.count("nodes missing") == 1
+    assert "二次回水温度" in printed
+    assert printed.count("nodes back") == 1
+
+
+async def test_one_station_without_its_namespace_leaves_the_other_alone(
+    server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting
+) -> None:
+    fill(server, station_id="S2")
+    site = site_of(make_site, server, "S1", "S2")
+    other = replace(PROFILE, name="other", namespace_uri="urn:elsewhere")
+    devices = {**site.devices, "D-S2": replace(site.devices["D-S2"], profile="other")}
+    site = replace(site, devices=devices, profiles={**site.profiles, "other": other})
+    async with collecting(site) as collected:
+        await collected.until(lambda: len(collected.rows(SUPPLY)) >= 3)
+        await collected.until(lambda: "urn:elsewhere" in collected.health("D-S2").get("reason", ""))
+        assert collected.health("D-S1")["state"] == "good"
+        server.namespaces(URI, "urn:elsewhere")
+        for name in NAMES:
+            server.put(3, name.format(station_id="S2"), data(30.0))
+        await collected.until(lambda: 30.0 in collected.values("station/S2/secondary_supply_temp_c"))
+
+
+async def test_a_restart_with_another_namespace_index_is_followed(
+    server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting
+) -> None:
+    async with collecting(site_of(make_site, server)) as collected:
+        await collected.until(lambda: collected.rows(SUPPLY))
+        server.stop()
+        try:
+            await collected.until(lambda: collected.health("D-S1")["state"] == "failing")
+            await collected.until(lambda: 0.0 in collected.values("source/D-S1/exchange_ok"))
+            server.namespaces("urn:new", URI)
+            fill(server, index=3)
+            server.put(3, NAMES[0].format(station_id="S1"), data(61.0))
+            server.put(2, NAMES[0].format(station_id="S1"), data(99.0))
+        finally:
+            server.start()
+        await collected.until(lambda: 61.0 in collected.values(SUPPLY))
+        assert 99.0 not in collected.values(SUPPLY)
+
+
+async def test_a_secured_server_is_read_once_its_certificate_is_trusted(
+    server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPCUA_PASSWORD", PASSWORD)
+    site = site_of(make_site, server, security="Basic256Sha256,SignAndEncrypt", user=USER, password="env:OPCUA_PASSWORD")
+    certificate = server.identity.certificate.read_bytes()
+    async with collecting(site) as collected:
+        await collected.until(lambda: "not trusted" in collected.health("D-S1").get("reason", ""))
+        assert fingerprint(certificate) in collected.health("D-S1")["reason"]
+        assert not collected.rows(SUPPLY)
+        (refused,) = (site.data / "pki" / "refused").iterdir()
+        (site.folder / "trusted").mkdir()
+        (site.folder / "trusted" / "server.der").write_bytes(refused.read_bytes())
+        await collected.until(lambda: collected.rows(SUPPLY))
+        assert collected.rows(SUPPLY)[0].value == 55.5
+    assert (site.data / "pki" / "own.pem").stat().st_mode & 0o077 == 0
+
+
+async def test_a_wrong_password_is_named_and_never_shown(
+    server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPCUA_PASSWORD", "wrong-password")
+    site = site_of(make_site, server, security="Basic256Sha256,SignAndEncrypt", user=USER, password="env:OPCUA_PASSWORD")
+    (site.folder / "trusted").mkdir()
+    (site.folder / "trusted" / "server.der").write_bytes(server.identity.certificate.read_bytes())
+    async with collecting(site) as collected:
+        await collected.until(lambda: collected.health("D-S1").get("state") == "failing")
+        assert "wrong-password" not in str(collected.health())
+        assert collected.health("D-S1")["reason"]
+
+
+async def test_a_server_that_is_not_there_is_named(make_site: MakeSite, collecting: Collecting, free_port: Callable[[], int]) -> None:
+    device = Device("D-S1", "S1", "opcua", f"opc.tcp://127.0.0.1:{free_port()}", "zlz", interval_s=0.2, timeout_s=1.0)
+    async with collecting(make_site(devices=[device], profiles=[PROFILE])) as collected:
+        await collected.until(lambda: collected.health("D-S1").get("state") == "failing")
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
