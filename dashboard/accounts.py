@@ -138,8 +138,6 @@ def set_password(engine: Engine, name: str, password: str, at_ms: int) -> None:
         connection.execute(insert(audit).values(at=at_ms, who=name, action="set_password", subject=f"account/{name}"))
 
 
-
-
 def open_session(engine: Engine, account: Account, now_ms: int) -> str:
     """Starts a session and gives its token, which is nowhere stored."""
     token = secrets.token_urlsafe(32)

@@ -47,7 +47,8 @@ def acknowledge_alarms(engine: Engine, who: Account, alarm_ids: Sequence[int], c
             values = {"state": following, "acknowledged_at": now_ms, "acknowledged_by": who.name, "comment": comment}
             if _change(connection, alarms, alarm_id, state, values):
                 _step(connection, alarm_transitions, "alarm_id", alarm_id, state, following, now_ms, who, comment)
-                _audit(connection, now_ms, who, "acknowledge", f"alarm/{alarm_id}", {"state": state}, {"state": following, "comment": comment})
+                after = {"state": following, "comment": comment}
+                _audit(connection, now_ms, who, "acknowledge", f"alarm/{alarm_id}", {"state": state}, after)
                 done += 1
     return done
 

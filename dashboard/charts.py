@@ -1,13 +1,20 @@
 """Trends as ECharts options: the site's local time on the axis, gaps as gaps, nothing animated."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from dashboard.facts.trend import Trend
 from dashboard.moments import Moments
+
+# Tones that stand on light and dark alike: heat out, heat back, what should be, the air outside.
+WARM: Final = "#d2553c"
+COOL: Final = "#3d86c6"
+GREY: Final = "#8795a3"
+AIR: Final = "#1b9aa0"
 
 Dash = Literal["solid", "dashed", "dotted"]
 
@@ -28,9 +35,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """A vertical axis: its unit, and the least span it shows, so that noise does not look like news."""
+    """A vertical axis and the least span it shows, so that noise does not look like news."""
 
-    unit: str
     least_span: float = 0.0
 
 
@@ -40,7 +46,7 @@ def trend_chart(lines: Sequence[Line], axes: Sequence[Axis], span: tuple[int, in
     return {
         "animation": False,
         "useUTC": True,
-        "grid": {"left": 8, "right": 8, "top": 34, "bottom": 4, "containLabel": True},
+        "grid": {"left": 8, "right": 8, "top": 30, "bottom": 4, "containLabel": True},
         "legend": {"top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
         "tooltip": {"trigger": "axis", "confine": True, "axisPointer": {"type": "line"}, "transitionDuration": 0},
         "xAxis": {
@@ -56,28 +62,19 @@ def trend_chart(lines: Sequence[Line], axes: Sequence[Axis], span: tuple[int, in
 
 
 def _axis(axis: Axis, trends: Sequence[Trend], place: int) -> dict[str, Any]:
-    option: dict[str, Any] = {
-        "type": "value",
-        "name": axis.unit,
-        "nameGap": 8,
-        "nameTextStyle": {"align": "right" if place else "left"},
-        "scale": True,
-        "splitLine": {"show": place == 0},
-        "axisLabel": {"hideOverlap": True},
-    }
+    option: dict[str, Any] = {"type": "value", "scale": True, "splitLine": {"show": place == 0}, "axisLabel": {"hideOverlap": True}}
     values = np.concatenate([trend.value for trend in trends]) if trends else np.empty(0)
     values = values[np.isfinite(values)]
-    if len(values) and axis.least_span:
-        low, high = float(values.min()), float(values.max())
-        missing = max(0.0, axis.least_span - (high - low)) / 2
-        option["min"] = round(low - missing - axis.least_span * 0.05, 3)
-        option["max"] = round(high + missing + axis.least_span * 0.05, 3)
+    if len(values) and float(np.ptp(values)) < axis.least_span:
+        middle, step = float(values.max() + values.min()) / 2, axis.least_span / 10
+        option["min"] = round(math.floor((middle - axis.least_span / 2) / step) * step, 6)
+        option["max"] = round(math.ceil((middle + axis.least_span / 2) / step) * step, 6)
     return option
 
 
 def _series(line: Line, moments: Moments) -> dict[str, Any]:
     at = moments.wall_ms(line.trend.at_ms).tolist()
-    value = [None if number != number else round(number, line.decimals + 1) for number in line.trend.value.tolist()]
+    value = [None if math.isnan(number) else round(number, line.decimals + 1) for number in line.trend.value.tolist()]
     option: dict[str, Any] = {
         "type": "line",
         "name": line.name,

@@ -1,6 +1,6 @@
 """Nothing is shown to strangers: pure ASGI, so that it sees websockets too.
 
-    request ──▶ headers on every answer ──▶ too large? ──▶ foreign origin? ──▶ open to all? ──▶ signed in? ──▶ the pages
+request ──▶ headers on every answer ──▶ too large? ──▶ foreign origin? ──▶ open to all? ──▶ signed in? ──▶ the pages
 """
 
 import asyncio

@@ -36,7 +36,8 @@ def templates(language: str) -> Environment:
         auto_reload=False,
     )
     say = speech(language)
-    environment.globals.update(WORDS, _=say, language=say.language, version=assets_version(), quantity_name=partial(_quantity_name, say), sign_name=partial(_sign_name, say))
+    names = {"quantity_name": partial(_quantity_name, say), "sign_name": partial(_sign_name, say), "sign_value": _sign_value}
+    environment.globals.update(WORDS, **names, _=say, language=say.language, version=assets_version())
     return environment
 
 
@@ -60,3 +61,13 @@ def _sign_name(say: Speech, sign: Mapping[str, object]) -> str:
         return str(sign["station"])
     name = str(sign.get("quantity", ""))
     return say("Link") if name == "comm" else _quantity_name(say, name)
+
+
+def _sign_value(sign: Mapping[str, object]) -> str:
+    """What a sign showed, with the decimals and the unit of its quantity."""
+    value = sign.get("value", "")
+    try:
+        what = quantity(str(sign.get("quantity", "")))
+        return f"{float(str(value)):.{what.decimals}f} {what.unit}".strip()
+    except (KeyError, ValueError):
+        return str(value)

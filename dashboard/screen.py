@@ -1,6 +1,6 @@
 """What one run of a page needs: the town, the reader, the language, the site's time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Final
@@ -13,6 +13,7 @@ from dashboard.forms import LANGUAGE_COOKIE
 from dashboard.markup import html
 from dashboard.moments import Moments
 from dashboard.pages import PAGES
+from dashboard.panel import panel
 from dashboard.roles import Account
 from dashboard.running import running
 from dashboard.text import DEFAULT_LANGUAGE, LANGUAGES, Speech, speech
@@ -66,6 +67,19 @@ def go(address: str) -> None:
         st.switch_page(f"views/{page.file}", query_params=dict(parse_qsl(query)))
 
 
+def choose(key: str, label: str, options: Sequence[str], written: Callable[[str], str]) -> str | None:
+    """A choice that stands in the page's address under ``key``; the first option where the address names none."""
+    asked = st.query_params.get(key)
+    if asked in options and st.session_state.get(key) != asked:
+        st.session_state[key] = asked  # the address was opened, or a link on this page
+
+    def keep() -> None:
+        st.query_params.clear()
+        st.query_params[key] = st.session_state[key]
+
+    return st.selectbox(label, options, format_func=written, key=key, on_change=keep, label_visibility="collapsed", width=420)
+
+
 def live(show: Callable[[], None], *, every_s: float = REFRESH_S) -> None:
     """Runs a part of a page now and again every so often; says so when a store can't be read, and goes on trying."""
 
@@ -83,4 +97,4 @@ def live(show: Callable[[], None], *, every_s: float = REFRESH_S) -> None:
 def show_troubles() -> None:
     """Says which store can't be read and since when."""
     now = screen()
-    st.html(now.html("troubles.html", troubles=now.town.troubles))
+    panel(now.html("troubles.html", troubles=now.town.troubles), key="troubles")

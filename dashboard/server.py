@@ -18,8 +18,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.board import Board
 from dashboard.accounts import signing_key
+from dashboard.board import Board
 from dashboard.facts.town import Town
 from dashboard.forms import page
 from dashboard.guard import Guard, is_streamlit
@@ -74,7 +74,7 @@ def run_dashboard(site: Site, clock: Clock, host: str, port: int, sock: socket.s
 
 def make_app(town: Town) -> FastAPI:
     """The whole dashboard as one ASGI app."""
-    pages = _streamlit_app(town)
+    pages = _streamlit_app()
     sessions = Sessions(town.records, signing_key(town.site.data / "dashboard.key"))
     running.begin(town, sessions)
 
@@ -134,7 +134,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _streamlit_app(town: Town) -> Any:
+def _streamlit_app() -> Any:
     from streamlit.web import bootstrap
 
     bootstrap.load_config_options(streamlit_options())

@@ -75,4 +75,3 @@ class Sessions:
     def _forget(self) -> None:
         with self._lock:
             self._found.clear()
-

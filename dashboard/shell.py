@@ -14,7 +14,9 @@ from dashboard.text import speech
 
 INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
 # An inline script would need a hole in the content policy; the agent API is off.
-_NOT_OURS = re.compile(r"<!--.*?-->|<script>.*?</script>|<link rel=\"(?:service-desc|shortcut icon)\".*?>|<noscript>.*?</noscript>", re.DOTALL)
+_NOT_OURS = re.compile(
+    r"<!--.*?-->|<script>.*?</script>|<noscript>.*?</noscript>|<link rel=\"(?:service-desc|shortcut icon)\".*?>", re.DOTALL
+)
 
 
 @lru_cache(maxsize=8)
@@ -30,7 +32,8 @@ def shell(language: str) -> str:
     )
     text = re.sub(r"<title>.*?</title>", "<title>守温 Keepwarm</title>", text)
     text = text.replace('<html lang="en">', f'<html lang="{"zh-CN" if language == "zh" else "en"}">')
-    text = text.replace("<body>", f"<body><noscript>{_('This page needs JavaScript.')}</noscript>", 1)
+    without = _("This page needs JavaScript.")
+    text = text.replace("<body>", f"<body><noscript>{without}</noscript>", 1)
     return text.replace("</head>", f"{head}</head>", 1)
 
 

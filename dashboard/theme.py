@@ -17,7 +17,7 @@ _LIGHT: Final = {
     "blueColor": "#1f6fb2",
     "violetColor": "#6f5bb0",
     "grayColor": "#5b6876",
-    "chartCategoricalColors": ["#c2452d", "#1f6fb2", "#6b7785", "#0b8a8f", "#b86200", "#6f5bb0"],
+    "chartCategoricalColors": ["#1f6fb2", "#b86200", "#0b8a8f", "#6f5bb0", "#c2452d", "#6b7785"],
 }
 _DARK: Final = {
     "primaryColor": "#3fb3bf",
@@ -32,7 +32,7 @@ _DARK: Final = {
     "blueColor": "#66b1ea",
     "violetColor": "#b3a3ee",
     "grayColor": "#98a5b3",
-    "chartCategoricalColors": ["#ff8468", "#66b1ea", "#98a5b3", "#45c4c4", "#f0a640", "#b3a3ee"],
+    "chartCategoricalColors": ["#66b1ea", "#f0a640", "#45c4c4", "#b3a3ee", "#ff8468", "#98a5b3"],
 }
 
 

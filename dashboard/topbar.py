@@ -10,6 +10,7 @@ from dashboard.markup import html
 from dashboard.panel import bar
 from dashboard.screen import LANGUAGE_KEY, Screen, language, live, screen
 from dashboard.text import LANGUAGES
+from dashboard.words import ROLE, name_of
 
 
 def topbar(now: Screen, pages: Mapping[str, Any]) -> None:
@@ -30,7 +31,6 @@ def topbar(now: Screen, pages: Mapping[str, Any]) -> None:
                 required=True,
                 label_visibility="collapsed",
             )
-            st.html(html("account_link.html", now.say.language, account=now.account), width="content")
 
 
 def _bar() -> None:
@@ -46,6 +46,8 @@ def _bar() -> None:
             "light": _("Light"),
             "dark": _("Dark"),
             "language": _.language,
+            "account": now.account.name,
+            "role": _(name_of(ROLE, now.account.role)),
         },
         key="bar",
     )

@@ -103,6 +103,18 @@ COMPLAINT_STATE: Final = {
     "reopened": Word(N_("Reopened"), "bell", "bad"),
 }
 
+# What leads to a state, as a person does it.
+COMPLAINT_STEP: Final = {
+    "accepted": N_("Accept"),
+    "dispatched": N_("Dispatch"),
+    "on_site": N_("Arrived on site"),
+    "resolved": N_("Resolve"),
+    "called_back": N_("Record the call-back"),
+    "closed": N_("Close"),
+    "rejected": N_("Reject"),
+    "reopened": N_("Reopen"),
+}
+
 COMPLAINT_KIND: Final = {
     "room": N_("Room"),
     "building": N_("Building"),

@@ -7,8 +7,8 @@ export default function ({ data, parentElement }) {
     box = document.createElement("div");
     box.className = "kw-bar";
     box.innerHTML =
-      '<span class="kw-late" role="status" hidden></span><span class="kw-speed"></span><time class="kw-clock"></time>' +
-      '<button type="button" class="kw-theme"></button>';
+      '<span class="kw-late" role="status" hidden></span><span class="kw-speed"></span><time class="kw-clock"><span class="kw-date"></span> <span></span></time>' +
+      '<a class="kw-account" href="/account"></a><button type="button" class="kw-theme"></button>';
     box.querySelector(".kw-theme").addEventListener("click", () => turn());
     parentElement.appendChild(box);
     box.timer = setInterval(() => tick(box), 500);
@@ -16,6 +16,9 @@ export default function ({ data, parentElement }) {
   box.data = data;
   box.since = performance.now();
   box.querySelector(".kw-speed").textContent = data.speed;
+  const account = box.querySelector(".kw-account");
+  account.textContent = data.account;
+  account.title = data.role;
   const theme = box.querySelector(".kw-theme");
   theme.textContent = isDark() ? "☀" : "☾";
   theme.title = isDark() ? data.light : data.dark;
@@ -33,7 +36,10 @@ function tick(box) {
   late.textContent = box.data.late.replace("{n}", Math.round(passed / 1000));
   document.documentElement.classList.toggle("kw-is-late", passed >= LATE_MS);
   const local = new Date(box.data.local_ms + passed * box.data.times);
-  box.querySelector(".kw-clock").textContent = local.toISOString().slice(0, 19).replace("T", " ");
+  const [date, time] = local.toISOString().slice(0, 19).split("T");
+  const [shownDate, shownTime] = box.querySelectorAll(".kw-clock span");
+  shownDate.textContent = date;
+  shownTime.textContent = time;
 }
 
 function isDark() {

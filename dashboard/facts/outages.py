@@ -115,4 +115,3 @@ def notice_steps(town: Town, notice_id: int) -> list[Transition]:
     steps = notice_transitions.c
     query = select(steps.from_state, steps.to_state, steps.at, steps.who, steps.why).where(steps.notice_id == notice_id).order_by(steps.id)
     return town.shared.of(("notice_steps", notice_id), lambda: [Transition(*row) for row in town.rows(query)])
-

@@ -18,7 +18,7 @@ from domain.reading import Readings
 from domain.site import Room, Site
 from store.history import open_history
 from store.history.protocol import History
-from store.journal import Journal, open_journal
+from store.journal import open_journal
 from store.live import Live, read_live
 from store.points import PointRegistry
 from store.readings import read_readings

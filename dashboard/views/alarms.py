@@ -11,19 +11,42 @@ from dashboard.text import N_
 from dashboard.words import ALARM_KIND
 
 ONLY = {"open": N_("Open"), "unacknowledged": N_("Unacknowledged"), "all": N_("All")}
-SUPPRESSED = {"outage": N_("covered by an outage"), "shelved": N_("shelved"), "sensor": N_("sensor suspect"), "planned_stop": N_("planned stop")}
+SUPPRESSED = {
+    "outage": N_("covered by an outage"),
+    "shelved": N_("shelved"),
+    "sensor": N_("sensor suspect"),
+    "planned_stop": N_("planned stop"),
+}
 
 
 def filters() -> None:
     now = screen()
     _, stations = now.say, now.town.site.stations
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filters"):
-        st.segmented_control(_("Show"), list(ONLY), format_func=lambda key: _(ONLY[key]), default="open", required=True, key="only", label_visibility="collapsed")
-        st.selectbox(
-            _("Kind"), ["", *ALARM_KIND], format_func=lambda kind: _(ALARM_KIND[kind]) if kind else _("All kinds"), key="kind", label_visibility="collapsed", width=220
+        st.segmented_control(
+            _("Show"),
+            list(ONLY),
+            format_func=lambda key: _(ONLY[key]),
+            default="open",
+            required=True,
+            key="only",
+            label_visibility="collapsed",
         )
         st.selectbox(
-            _("Station"), ["", *stations], format_func=lambda one: stations[one].name or one if one else _("All stations"), key="of_station", label_visibility="collapsed", width=260
+            _("Kind"),
+            ["", *ALARM_KIND],
+            format_func=lambda kind: _(ALARM_KIND[kind]) if kind else _("All kinds"),
+            key="kind",
+            label_visibility="collapsed",
+            width=220,
+        )
+        st.selectbox(
+            _("Station"),
+            ["", *stations],
+            format_func=lambda one: stations[one].name or one if one else _("All stations"),
+            key="of_station",
+            label_visibility="collapsed",
+            width=260,
         )
 
 
@@ -50,8 +73,10 @@ def row_of(now: Screen, alarm: AlarmRow) -> dict[str, object]:
 def acknowledge(now: Screen, picked: list[str]) -> None:
     _ = now.say
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        comment = st.text_input(_("Comment"), placeholder=_("Comment"), key="comment", label_visibility="collapsed", max_chars=500)
-        label = _.plural("Acknowledge {n} alarm", "Acknowledge {n} alarms", len(picked))
+        comment = st.text_input(
+            _("Comment"), placeholder=_("Comment"), key="comment", label_visibility="collapsed", max_chars=500, width=620
+        )
+        label = _.plural("Acknowledge {n} alarm", "Acknowledge {n} alarms", len(picked)) if picked else _("Tick alarms to acknowledge them")
         if not st.button(label, type="primary", disabled=not picked, key="acknowledge_button"):
             return
     try:

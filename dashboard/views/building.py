@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.charts import Axis, Line, trend_chart
+from dashboard.charts import GREY, WARM, Axis, Line, trend_chart
 from dashboard.facts.building import RoomTrend, room_grid, room_trend
 from dashboard.facts.rooms import room_states
 from dashboard.facts.stations import station_states
@@ -10,22 +10,15 @@ from dashboard.facts.subjects import building_name, room_label
 from dashboard.facts.town import Town
 from dashboard.facts.values import room_is_stale
 from dashboard.panel import panel
-from dashboard.screen import Screen, go, live, screen
+from dashboard.running import running
+from dashboard.screen import Screen, choose, go, live, screen
 
 CHART_S = 10.0
 
 
-def choose() -> str | None:
-    now = screen()
-    buildings = now.town.site.buildings
-
-    def written(building_id: str) -> str:
-        building = buildings[building_id]
-        return f"{building_name(building)}  {building.street}  {building_id}"
-
-    return st.selectbox(
-        now.say("Building"), list(buildings), format_func=written, key="building", bind="query-params", label_visibility="collapsed"
-    )
+def written(building_id: str) -> str:
+    building = running.town.site.buildings[building_id]
+    return " · ".join(part for part in (building_name(building), building.street, building_id) if part)
 
 
 def chosen_room(town: Town) -> str:
@@ -71,11 +64,14 @@ def trend() -> None:
 
 def chart(now: Screen, found: RoomTrend) -> dict[str, object]:
     _ = now.say
-    lines = [Line(_("Room"), found.value), Line(_("Limit"), found.limit, dash="dashed", step=True, width=1.4)]
-    return trend_chart(lines, [Axis("℃", 4.0)], (found.from_ms, found.to_ms), now.moments)
+    lines = [
+        Line(_("Room ℃"), found.value, color=WARM),
+        Line(_("Limit ℃"), found.limit, dash="dashed", step=True, width=1.4, color=GREY),
+    ]
+    return trend_chart(lines, [Axis(4.0)], (found.from_ms, found.to_ms), now.moments)
 
 
-if choose():
+if choose("building", screen().say("Building"), list(running.town.site.buildings), written):
     left, right = st.columns([3, 2], gap="small")
     with left:
         live(grid)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.actions import RefusedError, move_complaint
-from dashboard.charts import Axis, Line, trend_chart
+from dashboard.charts import GREY, Axis, Line, trend_chart
 from dashboard.facts.building import room_trend
 from dashboard.facts.complaints import (
     NEEDS_REASON,
@@ -23,7 +23,7 @@ from dashboard.facts.town import Town
 from dashboard.facts.values import room_is_stale
 from dashboard.panel import panel
 from dashboard.screen import Screen, go, live, screen
-from dashboard.words import COMPLAINT_STATE, look
+from dashboard.words import COMPLAINT_STEP, name_of
 
 CHART_ROOMS = 6
 CHART_S = 10.0
@@ -91,9 +91,8 @@ def steps(now: Screen, complaint: ComplaintRow) -> None:
     with st.container(horizontal=True, gap="small"):
         pressed = ""
         for state in following:
-            needs = state in NEEDS_REASON and not why.strip()
-            kind = "secondary" if state in NEEDS_REASON else "primary"
-            if st.button(_(look(COMPLAINT_STATE, state).message), key=f"to-{state}", type=kind, help=_("needs a reason") if needs else None):
+            label = _(name_of(COMPLAINT_STEP, state))
+            if st.button(label, key=f"to-{state}", type="secondary" if state in NEEDS_REASON else "primary"):
                 pressed = state
     if not pressed:
         return
@@ -123,8 +122,8 @@ def chart(now: Screen, room_ids: Sequence[str]) -> dict[str, object]:
     found = {room_id: room_trend(now.town, room_id) for room_id in room_ids}
     lines = [Line(room_label(now.town.site.rooms[room_id]), trend.value, width=1.3) for room_id, trend in found.items()]
     first = next(iter(found.values()))
-    lines.append(Line(now.say("Limit"), first.limit, dash="dashed", step=True, width=1.6))
-    return trend_chart(lines, [Axis("℃", 4.0)], (first.from_ms, first.to_ms), now.moments)
+    lines.append(Line(now.say("Limit ℃"), first.limit, dash="dashed", step=True, width=1.6, color=GREY))
+    return trend_chart(lines, [Axis(4.0)], (first.from_ms, first.to_ms), now.moments)
 
 
 left, right = st.columns([1, 1], gap="small")

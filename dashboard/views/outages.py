@@ -28,7 +28,10 @@ def rows_of(town: Town) -> list[dict[str, object]]:
 
 def table() -> None:
     now, outage_id = screen(), chosen()
-    values = lambda: {"rows": rows_of(now.town), "chosen": outage_id}  # noqa: E731
+
+    def values() -> dict[str, object]:
+        return {"rows": rows_of(now.town), "chosen": outage_id}
+
     go(panel(now.shared_html("outages.html", outage_id, values), key="outages").open)
 
 
@@ -39,18 +42,18 @@ def detail() -> None:
     found = next((row for row in rows if row.id == asked), rows[0] if rows else None)
     if found is None:
         return
-    values = lambda: {"outage": found, "subject": subject(now.town, found.subject), "due_at": notice_due_ms(now.town, found)}  # noqa: E731
-    go(panel(now.shared_html("outage.html", found.id, values), key="outage").open)
+    values = {"outage": found, "subject": subject(now.town, found.subject), "due_at": notice_due_ms(now.town, found)}
+    go(panel(now.shared_html("outage.html", found.id, lambda: values), key="outage").open)
 
 
 def notices() -> None:
     now = screen()
     for notice in notice_rows(now.town)[:NOTICES_SHOWN]:
-        key = f"notice-{notice.id}"
-        html = now.shared_html("notice.html", notice.id, lambda notice=notice: {"notice": notice, "subject": subject(now.town, notice.subject)})
-        go(panel(html, key=key).open)
-        if notice.state == "due" and now.account.may("confirm_notice"):
-            confirm(now, notice)
+        with st.container(key=f"notice-{notice.id}", gap=None):
+            values = {"notice": notice, "subject": subject(now.town, notice.subject)}
+            panel(now.html("notice.html", **values), key=f"notice-text-{notice.id}")
+            if notice.state == "due" and now.account.may("confirm_notice"):
+                confirm(now, notice)
 
 
 def confirm(now: Screen, notice: NoticeRow) -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard.charts import Axis, Line, trend_chart
+from dashboard.charts import AIR, COOL, GREY, WARM, Axis, Line, trend_chart
 from dashboard.facts.events import about
 from dashboard.facts.station import StationTrends, all_values, homes, schematic_values, station_trends
 from dashboard.facts.stations import station_states
@@ -12,24 +12,16 @@ from dashboard.facts.subjects import subject
 from dashboard.facts.trend import Trend
 from dashboard.facts.wall import Change
 from dashboard.panel import panel
-from dashboard.screen import Screen, go, live, screen
+from dashboard.running import running
+from dashboard.screen import Screen, choose, go, live, screen
 from domain.quantity import quantity
 
 HOURS: Final = {6: "6 h", 24: "24 h", 48: "48 h", 168: "7 d"}
 CHART_S: Final = 10.0
 
 
-def choose() -> str | None:
-    now = screen()
-    stations = now.town.site.stations
-    return st.selectbox(
-        now.say("Station"),
-        list(stations),
-        format_func=lambda station_id: f"{stations[station_id].name or station_id}  {station_id}",
-        key="station",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+def written(station_id: str) -> str:
+    return f"{running.town.site.stations[station_id].name or station_id} · {station_id}"
 
 
 def state() -> None:
@@ -64,25 +56,25 @@ def trends() -> None:
 def _charts(now: Screen, found: StationTrends) -> list[dict[str, object]]:
     _ = now.say
 
-    def line(name: str, axis: int = 0) -> Line:
+    def line(name: str, axis: int = 0, color: str | None = None) -> Line:
         what = quantity(name)
-        return Line(_.pick(what.zh, what.en), found.lines.get(name, Trend.empty()), axis, decimals=what.decimals)
+        where = _(" (right)") if axis else ""
+        label = f"{_.pick(what.zh, what.en)} {what.unit}{where}"
+        return Line(label, found.lines.get(name, Trend.empty()), axis, decimals=what.decimals, color=color)
 
     span = (found.from_ms, found.to_ms)
     temperatures = [
-        line("secondary_supply_temp_c"),
-        line("secondary_return_temp_c"),
-        Line(_("Curve target"), found.target, dash="dashed", width=1.4),
-        line("outdoor_temp_c", 1),
+        line("secondary_supply_temp_c", color=WARM),
+        Line(_("Curve target ℃"), found.target, dash="dashed", width=1.4, color=GREY),
+        line("secondary_return_temp_c", color=COOL),
+        line("outdoor_temp_c", 1, AIR),
     ]
     flows = [line("secondary_flow_m3h"), line("primary_flow_m3h"), line("makeup_flow_m3h", 1)]
-    pressures = [
-        line(f"{side}_{end}_pressure_mpa") for side in ("secondary", "primary") for end in ("supply", "return")
-    ]
+    pressures = [line(f"{side}_{end}_pressure_mpa") for side in ("secondary", "primary") for end in ("supply", "return")]
     return [
-        trend_chart(temperatures, [Axis("℃", 10.0), Axis("℃", 10.0)], span, now.moments),
-        trend_chart(flows, [Axis("m³/h", 5.0), Axis("m³/h", 1.0)], span, now.moments),
-        trend_chart(pressures, [Axis("MPa", 0.1)], span, now.moments),
+        trend_chart(temperatures, [Axis(10.0), Axis(10.0)], span, now.moments),
+        trend_chart(flows, [Axis(5.0), Axis(1.0)], span, now.moments),
+        trend_chart(pressures, [Axis(0.1)], span, now.moments),
     ]
 
 
@@ -98,10 +90,16 @@ def more() -> None:
     go(panel(now.shared_html("station_more.html", station_id, values), key="more").open)
 
 
-if choose():
+if choose("station", screen().say("Station"), list(running.town.site.stations), written):
     live(state)
     st.segmented_control(
-        screen().say("Span"), list(HOURS), format_func=HOURS.__getitem__, default=24, key="hours", required=True, label_visibility="collapsed"
+        screen().say("Span"),
+        list(HOURS),
+        format_func=HOURS.__getitem__,
+        default=24,
+        key="hours",
+        required=True,
+        label_visibility="collapsed",
     )
     live(trends, every_s=CHART_S)
     live(more)

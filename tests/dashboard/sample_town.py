@@ -251,7 +251,11 @@ def _write_alarms(connection, site: Site) -> None:
         if number % 6 == 3:
             row |= {"no_data_at": NOW_MS - 30 * MINUTE_MS}
         rows.append(row)
-    for kind, station_id, value, limit in (("curve_off", "S02", 49.8, 52.4), ("water_high", "S08", 1.6, 1.0), ("comm_lost", SILENT, None, None)):
+    for kind, station_id, value, limit in (
+        ("curve_off", "S02", 49.8, 52.4),
+        ("water_high", "S08", 1.6, 1.0),
+        ("comm_lost", SILENT, None, None),
+    ):
         rows.append(
             {
                 "kind": kind,
@@ -280,7 +284,10 @@ def _write_outages(connection) -> None:
             "started_earliest": started,
             "opened_at": started + 15 * MINUTE_MS,
             "cause": "pump_trip",
-            "evidence": [{"quantity": "pump1_running", "at": started, "value": 0.0}, {"quantity": "alarm_word", "at": started, "value": 256.0}],
+            "evidence": [
+                {"quantity": "pump1_running", "at": started, "value": 0.0},
+                {"quantity": "alarm_word", "at": started, "value": 256.0},
+            ],
             "stations": [station_id],
             **more,
         }
@@ -300,7 +307,14 @@ def _write_outages(connection) -> None:
     titles = {"title_zh": "停热通告：新华换热站", "title_en": "Heating interruption: Xinhua station"}
     texts = {"text_zh": text_zh, "text_en": text_en, **titles, "households": 261}
     rows = (
-        {"outage_id": 2, "subject": f"station/{OVERDUE}", "state": "due", "due_at": round(NOW_MS - 0.2 * HOUR_MS), "stations": [OVERDUE], **texts},
+        {
+            "outage_id": 2,
+            "subject": f"station/{OVERDUE}",
+            "state": "due",
+            "due_at": round(NOW_MS - 0.2 * HOUR_MS),
+            "stations": [OVERDUE],
+            **texts,
+        },
         {
             "outage_id": 3,
             "subject": "station/S11",
@@ -363,7 +377,9 @@ def _write_complaints(connection, site: Site) -> None:
         connection.execute(insert(tables.complaint_transitions).values(step))
         for k, room in enumerate(rooms):
             attached = {"complaint_id": number, "room_id": room.room_id, "raised_at": opened + k, "attached_at": opened + k * MINUTE_MS}
-            connection.execute(insert(tables.complaint_rooms).values({**attached, "evidence": {"last_c": 17.0, "min_c": 16.8, "policy": "default"}}))
+            connection.execute(
+                insert(tables.complaint_rooms).values({**attached, "evidence": {"last_c": 17.0, "min_c": 16.8, "policy": "default"}})
+            )
 
 
 def _write_events(connection) -> None:
