@@ -33,7 +33,8 @@ class RegisterBlock:
         """The block of a Modbus profile, at least 50 registers long."""
         document = _read(profile)
         rows = tuple(document["register"])
-        return cls(rows, max(50, 2 + max(row["offset"] for row in rows)), document["function"])
+        ends = [row["offset"] + (struct.calcsize(_PACKING[row["type"]]) // 2 if row["type"] in _PACKING else 1) for row in rows]
+        return cls(rows, max(50, *ends), document["function"])
 
     def encode(self, values: Mapping[str, float]) -> list[int]:
         """The registers that show these values, by quantity; big-endian. Raises KeyError where a quantity has no value."""

@@ -21,8 +21,8 @@ WALLS_H = 150.0
 WINDOWS_SHARE = 0.4  # of the losses that leave the air directly; the rest goes through the walls
 WATER_H = 0.4  # water and iron of each of the radiator's two cells
 RATED_OUTDOOR_C = -14.0
-MEAN_GAINS_K = 3.4
-HOME_C = 20.9
+MEAN_GAINS_K = 2.8
+HOME_C = 20.8
 OFFICE_C = 22.2
 STATION_SHIFT_K = (0.1, -0.1, 0.0, 0.4, 0.2, -0.2, 0.0, 0.1, 0.0, 0.1, -0.1, 0.2)  # no two are adjusted alike
 
@@ -58,11 +58,14 @@ class RoomHeat:
         self.outlet_c = self.outlet_c + water * (self.inlet_c - self.outlet_c) - outlet_k * (dt_h / WATER_H)
         self.inlet_c = inlet_c
         to_walls = COUPLING * (self.air_c - self.walls_c)
-        lost = WINDOWS_SHARE * (self.air_c - outdoor_c) + airing * (self.air_c - outdoor_c)
-        air_rate = (inlet_k + outlet_k + gains_k + sun_k * self._traits.sun - lost - to_walls) / (AIR_H * self._traits.inertia)
-        walls_rate = (to_walls - (1 - WINDOWS_SHARE) * (self.walls_c - outdoor_c)) / (WALLS_H * self._traits.inertia)
-        self.air_c = self.air_c + air_rate * dt_h
-        self.walls_c = self.walls_c + walls_rate * dt_h
+        lost = (WINDOWS_SHARE + airing) * (self.air_c - outdoor_c)
+        gained = inlet_k + outlet_k + gains_k
+        if sun_k:
+            gained += sun_k * self._traits.sun
+        pace_h = dt_h / self._traits.inertia
+        walls_k = to_walls - (1 - WINDOWS_SHARE) * (self.walls_c - outdoor_c)
+        self.air_c = self.air_c + (gained - lost - to_walls) * (pace_h / AIR_H)
+        self.walls_c = self.walls_c + walls_k * (pace_h / WALLS_H)
 
     def heat_k(self) -> Columns:
         """What each radiator gives now, in kelvin."""

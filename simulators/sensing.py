@@ -26,11 +26,11 @@ PRIMARY_TEMP_LOW, SECONDARY_TEMP_HIGH, LEVEL_HIGH, LEVEL_LOW, PUMP1_FAULT, POWER
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def noise(seed: int, channel: int, at_s: Instants, places: Places) -> Columns:
-    """Numbers of mean 0 and standard deviation 1 for instants and places (broadcast), the same for the same arguments."""
+def noise(seed: int, channels: Places, at_s: Instants, places: Places) -> Columns:
+    """Numbers of mean 0 and standard deviation 1 for channels, instants and places (broadcast), the same for the same arguments."""
     with np.errstate(over="ignore"):
         mixed = at_s.astype(np.uint64) * np.uint64(0xD1342543DE82EF95) + places.astype(np.uint64) * _GOLDEN
-        mixed += np.uint64(seed * 1_000_003 + channel) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = mixed + (np.uint64(seed * 1_000_003) + channels.astype(np.uint64)) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
@@ -61,8 +61,11 @@ class StationInstruments:
         at_s = at_ms // 1000
         of = {name: state[:, row] for row, name in enumerate(STATE)}
 
+        wobbles = noise(self._seed, np.arange(13)[:, None, None], at_s[:, None], self._places)
+
         def wobble(channel: int, size: float) -> Columns:
-            return size * noise(self._seed, channel, at_s[:, None], self._places)
+            wobbled: Columns = size * wobbles[channel]
+            return wobbled
 
         share = of["secondary_flow_m3h"] / self._design_m3h
         flowing = of["secondary_flow_m3h"] > 0.005 * self._design_m3h
@@ -164,12 +167,12 @@ class RoomSensors:
         """What these rooms report at these instants, where the air is ``air_c``; dead sensors report nothing."""
         alive = ~dead
         rooms, measured_at, air_c, stuck = rooms[alive], measured_at[alive], air_c[alive], stuck[alive]
-        at_s = measured_at // 1000
-        temp_c = _to(0.1, air_c + self._bias_k[rooms] + 0.04 * noise(self._seed, 21, at_s, rooms))
+        wobble = noise(self._seed, np.arange(21, 24)[:, None], measured_at // 1000, rooms)
+        temp_c = _to(0.1, air_c + self._bias_k[rooms] + 0.04 * wobble[0])
         temp_c = np.where(stuck, self._last_c[rooms], temp_c)
         self._last_c[rooms] = temp_c
-        humidity = np.rint(self._humidity[rooms] - 1.2 * (air_c - 21.0) + 0.8 * noise(self._seed, 22, at_s, rooms))
-        rssi = np.rint(self._rssi[rooms] + 2.5 * noise(self._seed, 23, at_s, rooms))
+        humidity = np.rint(self._humidity[rooms] - 1.2 * (air_c - 21.0) + 0.8 * wobble[1])
+        rssi = np.rint(self._rssi[rooms] + 2.5 * wobble[2])
         return RoomReadings(rooms, measured_at, np.column_stack((temp_c, humidity, self._battery[rooms], rssi)))
 
 

@@ -37,6 +37,7 @@ __all__ = ["DEMO_START_MS", "pick_ports", "run_simulate"]
 
 DEMO_START_MS = 1_768_332_600_000  # 2026-01-14 03:30 +08:00, in a cold snap: the demo's story is the same each time
 HEALTH_EVERY_S = 1.0
+SENT_LATE_MS = 240_000  # what sensors reported just before the broker was up is sent then, still in time to count
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ async def run_simulate(
     story = load_scenario(scenario, town)
     start_ms = clock.epoch_ms if start_ms is None else start_ms
     world = await asyncio.to_thread(World, town, story, start_ms)
-    await asyncio.to_thread(world.advance_to, clock.now_ms())
+    await asyncio.to_thread(world.advance_to, clock.now_ms() - SENT_LATE_MS)
     present, counts = Present(world), Counts()
     gateways = secrets.token_urlsafe(16)
     async with AsyncExitStack() as running:

@@ -88,12 +88,12 @@ class StationPlant:
 
     def state(self, effects: Effects) -> Columns:
         """What instruments can see now: one row per name of ``STATE``, one column per station."""
-        return np.stack((
+        return np.array((
             self.supply_c, self.return_c, self.primary_supply_c, self.primary_return_c, self.primary_flow_m3h, self.secondary_flow_m3h,
             self.heat_kw, np.where(effects.valve_shut, 0.0, self.valve_pct), self.pump_hz, self.return_pressure_mpa, self.makeup_m3h,
             self.tank_level_m, self.energy_gj, self.primary_volume_m3, self.secondary_volume_m3, self.makeup_volume_m3,
             self.supply_target_c, self.source_drive[self._branch], effects.pump_tripped, effects.power_lost,
-        ))  # fmt: skip
+        ), np.float64)  # fmt: skip
 
     def step(self, dt_s: float, outdoor_c: float, from_rooms_c: Columns, effects: Effects) -> None:
         """Moves on by ``dt_s`` seconds (at most 60); ``from_rooms_c`` is the water the buildings send back."""

@@ -78,18 +78,22 @@ class Airings:
         """How much the open windows add to each room's losses at an instant, as a multiple of the losses of the shut room."""
         added = np.zeros(self.rooms)
         for hour in (at_ms // HOUR_MS - 1, at_ms // HOUR_MS):
-            starts_ms, stops_ms, strength = _airings_of_hour(self.seed, self.rooms, hour)
-            added = np.where((starts_ms <= at_ms) & (at_ms < stops_ms), strength, added)
+            rooms, starts_ms, stops_ms, strength = _airings_of_hour(self.seed, self.rooms, hour)
+            if len(rooms):
+                now = (starts_ms <= at_ms) & (at_ms < stops_ms)
+                added[rooms[now]] = strength[now]
         return added
 
 
+_Hour = tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+
+
 @lru_cache(maxsize=16)
-def _airings_of_hour(seed: int, rooms: int, hour: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Start and stop (UTC ms; never, where they are equal) and strength of each room's airing that begins in this hour."""
+def _airings_of_hour(seed: int, rooms: int, hour: int) -> _Hour:
+    """The rooms aired from some minute of this hour on, and each airing's start, stop (UTC ms) and strength."""
     random = np.random.default_rng([seed, 202, hour])
     of_day = int(local_hour(hour * HOUR_MS))
     share = 0.10 if of_day in {7, 8, 9} else 0.05 if 10 <= of_day < 21 else 0.0
-    opened = random.random(rooms) < share
-    starts_ms = hour * HOUR_MS + random.integers(0, HOUR_MS, rooms)
-    lasts_ms = np.where(opened, random.integers(5 * 60_000, 14 * 60_000, rooms), 0)
-    return starts_ms, starts_ms + lasts_ms, random.uniform(0.6, 2.2, rooms)
+    opened = np.flatnonzero(random.random(rooms) < share)
+    starts_ms = hour * HOUR_MS + random.integers(0, HOUR_MS, len(opened))
+    return opened, starts_ms, starts_ms + random.integers(5 * 60_000, 14 * 60_000, len(opened)), random.uniform(0.6, 2.2, len(opened))
