@@ -19,7 +19,7 @@ from types import FrameType
 
 from domain.errors import ConfigError, Mistake
 
-STOP_S = 3.5  # from SIGTERM to SIGKILL; everything has ended within 5 s of Ctrl-C
+STOP_S = 3.0  # from SIGTERM to SIGKILL; everything has ended within 5 s of Ctrl-C
 LOOK_S = 0.2
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before a child is started again, the longer the oftener it died
 SOUND_S = 60.0  # a child that ran this long begins again with the first pause
