@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from compliance.adherence import Turn
 from compliance.complaint import ComplaintChange
 from compliance.notice import Duty, Mark, duty_marks
 from compliance.outage import Outage, SourceOutage
@@ -119,3 +120,8 @@ def complaint_event(change: ComplaintChange) -> Event:
     if change.reason:
         body["reason"] = change.reason
     return Event(change.at, "complaint.opened" if change.opened else "complaint.attached", change.subject, body)
+
+
+def turn_event(turn: Turn, station_id: str) -> Event:
+    """A station off its curve or back on it, or losing water."""
+    return Event(turn.at, turn.event, f"station/{station_id}", {"reason": turn.reason} if turn.reason else {})

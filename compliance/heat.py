@@ -9,7 +9,7 @@ never holds; (b) needs supply, return, outdoor temperature and a filed curve in 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -56,8 +56,8 @@ class StationRules:
 
 
 @dataclass(frozen=True)
-class HeatRuns:
-    """Heat as runs: ``state[k]`` (a Heat) from ``at[k]`` to ``at[k + 1]``, the last one to ``until``."""
+class Runs:
+    """A state as runs: ``state[k]`` (a Heat, say) from ``at[k]`` to ``at[k + 1]``, the last one to ``until``."""
 
     at: I64
     state: NDArray[np.int8]
@@ -75,32 +75,34 @@ def needed(quantity: str) -> bool:
 _DECIDING = frozenset({"secondary_flow_m3h", "secondary_supply_temp_c", "secondary_return_temp_c", "outdoor_temp_c"})
 
 
-def heat_runs(
-    series: Mapping[str, PointSeries], rules: StationRules, seasons: Sequence[tuple[int, int]], from_ms: int, to_ms: int
-) -> HeatRuns:
+def heat_runs(series: Mapping[str, PointSeries], rules: StationRules, seasons: Sequence[tuple[int, int]], from_ms: int, to_ms: int) -> Runs:
     """The heat state over [from_ms, to_ms).
 
     ``series`` holds every measured quantity of the station by name (a quantity without readings yet still counts as measured);
     ``seasons`` the spans in season.
     """
-    grid = _grid(series, rules, seasons, from_ms, to_ms)
-    standing = {name: _standing(one, grid, rules.hold_ms) for name, one in series.items() if needed(name)}
+    deciding = {name: one for name, one in series.items() if needed(name)}
+    grid = boundaries(deciding.values(), rules, seasons, from_ms, to_ms)
+    standing = {name: standing_values(one, grid, rules.hold_ms) for name, one in deciding.items()}
     circulation_lost = _circulation_lost(standing, rules)
     no_heat = _no_heat(standing, rules, grid, before_filing=FALSE if circulation_lost is not None else OPEN)
     state = _state(circulation_lost, no_heat, len(grid))
-    state[~_inside(grid, seasons)] = Heat.UNJUDGED
+    state[~inside(grid, seasons)] = Heat.UNJUDGED
+    return as_runs(grid, state, to_ms)
+
+
+def as_runs(grid: I64, state: NDArray[np.int8], until: int) -> Runs:
+    """States at the instants of a grid, equal neighbours joined."""
     first = np.ones(len(grid), np.bool_)
     first[1:] = state[1:] != state[:-1]
-    return HeatRuns(grid[first], state[first], to_ms)
+    return Runs(grid[first], state[first], until)
 
 
-def _grid(series: Mapping[str, PointSeries], rules: StationRules, seasons: Sequence[tuple[int, int]], from_ms: int, to_ms: int) -> I64:
-    """Every instant of [from_ms, to_ms) at which a standing value may change."""
+def boundaries(series: Iterable[PointSeries], rules: StationRules, seasons: Sequence[tuple[int, int]], from_ms: int, to_ms: int) -> I64:
+    """Every instant of [from_ms, to_ms) at which a standing value, a curve in force or the season may change."""
     edges = [np.array([from_ms], np.int64), np.array(seasons, np.int64).reshape(-1)]
     edges.append(np.array([curve.effective_from_ms for curve in rules.curves], np.int64))
-    for name, one in series.items():
-        if not needed(name):
-            continue
+    for one in series:
         low = np.searchsorted(one.at, from_ms - rules.hold_ms)
         at = one.at[low : np.searchsorted(one.at, to_ms)]
         edges.extend([at, at + rules.hold_ms])
@@ -108,7 +110,7 @@ def _grid(series: Mapping[str, PointSeries], rules: StationRules, seasons: Seque
     return grid[(grid >= from_ms) & (grid < to_ms)]
 
 
-def _standing(one: PointSeries, grid: I64, hold_ms: int) -> F64:
+def standing_values(one: PointSeries, grid: I64, hold_ms: int) -> F64:
     """The value standing at each instant, NaN where none stands."""
     if not len(one.at):
         return np.full(len(grid), np.nan)
@@ -118,11 +120,12 @@ def _standing(one: PointSeries, grid: I64, hold_ms: int) -> F64:
     return np.where(stands, one.value[found], np.nan)
 
 
-def _inside(grid: I64, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
-    inside = np.zeros(len(grid), np.bool_)
+def inside(grid: I64, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Whether each instant lies in one of the spans [from, to)."""
+    within = np.zeros(len(grid), np.bool_)
     for start, stop in spans:
-        inside |= (grid >= start) & (grid < stop)
-    return inside
+        within |= (grid >= start) & (grid < stop)
+    return within
 
 
 def _below(value: F64, limit: F64 | float) -> Ternary:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from compliance.cause import Cause, outage_cause
-from compliance.events import Event, own_marks, subject_of
+from compliance.events import Event, own_marks, subject_of, turn_event
 from compliance.notice_text import notice_texts
 from compliance.outage import Outage, SourceOutage, source_outages
+from compliance.recording.alarm_rows import station_alarm
 from compliance.recording.event_rows import record_event
 from compliance.recording.outage_rows import (
     Recorded,
@@ -37,6 +38,7 @@ class IncidentPass:
         self.stations = stations
         self.recorded: list[Recorded] = []
         self._comm: dict[str, str] = {}
+        self._turns: set[tuple[str, str, int]] = set()
         self._planned_done = False
 
     def run(self, connection: Connection, now_ms: int) -> None:
@@ -55,6 +57,7 @@ class IncidentPass:
         for one in recorded:
             self._duties(connection, one, sources, now_ms)
         self._comm_changes(connection, now_ms)
+        self._keeping(connection, now_ms)
         if not self._planned_done:
             self._planned_notices(connection, now_ms)
 
@@ -117,6 +120,18 @@ class IncidentPass:
                 self._comm[station_id] = state
                 at = since_ms if since_ms is not None and since_ms > 0 else now_ms
                 record_event(connection, Event(at, f"comm.{state}", f"station/{station_id}"))
+
+    def _keeping(self, connection: Connection, now_ms: int) -> None:
+        """Stations that left their curve or lose water (R9): each turn once."""
+        for station_id, state in self.stations.stations.items():
+            for turn in state.turns:
+                key = (station_id, turn.event, turn.at)
+                if turn.at > now_ms or key in self._turns:
+                    continue
+                self._turns.add(key)
+                event = turn_event(turn, station_id)
+                if record_event(connection, event):
+                    station_alarm(connection, event)
 
     def _planned_notices(self, connection: Connection, now_ms: int) -> None:
         """A planned stop of 8 h or more owes a notice when it is registered; less than 48 h ahead it is a late one (R5)."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from compliance.heat import Heat, HeatRuns
+from compliance.heat import Heat, Runs
 from domain.site import PlannedStop
 
 OPEN_AFTER_MS = 15 * 60_000
@@ -88,7 +88,7 @@ class StopTimer:
     supplies: list[Span] = field(default_factory=list)
 
 
-def station_outages(station_id: str, runs: HeatRuns, planned: Sequence[PlannedStop], timer: StopTimer | None = None) -> list[Outage]:
+def station_outages(station_id: str, runs: Runs, planned: Sequence[PlannedStop], timer: StopTimer | None = None) -> list[Outage]:
     """The outages of one station over its heat runs, in order; the last may be open.
 
     ``timer`` carries the rule's state from before the runs and is advanced; the outage open before them is listed again.
@@ -105,7 +105,7 @@ def station_outages(station_id: str, runs: HeatRuns, planned: Sequence[PlannedSt
     return found
 
 
-def _segments(runs: HeatRuns, planned: Sequence[Span]) -> Iterator[tuple[int, int, Heat, bool]]:
+def _segments(runs: Runs, planned: Sequence[Span]) -> Iterator[tuple[int, int, Heat, bool]]:
     """The runs, cut where a planned stop begins or ends."""
     edges = sorted({edge for span in planned for edge in span})
     ends = [*runs.at[1:].tolist(), runs.until]

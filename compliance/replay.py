@@ -11,9 +11,10 @@ from itertools import groupby
 
 import numpy as np
 
+from compliance.adherence import KeepingTimer, curve_runs, curve_turns, water_runs, water_turns
 from compliance.complaint import ComplaintBook, Estate, RaisedRoom
-from compliance.events import Event, ExcludedAt, alarm_events, complaint_event, outage_events, own_marks
-from compliance.heat import HeatRuns, PointSeries, StationRules, heat_runs
+from compliance.events import Event, ExcludedAt, alarm_events, complaint_event, outage_events, own_marks, turn_event
+from compliance.heat import PointSeries, Runs, StationRules, heat_runs
 from compliance.notice import Duty
 from compliance.outage import Outage, SourceOutage, source_outages, station_outages
 from compliance.room_alarm import RoomEvent, fold_alarms, fresh_states
@@ -47,7 +48,7 @@ class Outcome:
     until_ms: int
     outages: list[Outage] = field(default_factory=list)
     sources: list[SourceOutage] = field(default_factory=list)
-    heat: dict[str, HeatRuns] = field(default_factory=dict)
+    heat: dict[str, Runs] = field(default_factory=dict)
 
 
 def duty_at(policy: Policy, site: Site, at: int) -> Duty:
@@ -155,6 +156,9 @@ def _outages(site: Site, columns: Columns, until_ms: int, outcome: Outcome) -> N
         rules = StationRules(station.design_flow_m3h, site.curves.get(station_id, ()), round(site.station_hold_min * 60_000))
         runs = heat_runs(series, rules, seasons, columns.from_ms, until_ms + 1)
         outcome.heat[station_id] = runs
+        turns = curve_turns(curve_runs(series, rules, runs), KeepingTimer())
+        turns += water_turns(water_runs(series, rules, seasons, columns.from_ms, until_ms + 1), KeepingTimer())
+        outcome.events.extend(turn_event(turn, station_id) for turn in turns if turn.at <= until_ms)
         outcome.outages.extend(one for one in station_outages(station_id, runs, site.planned_stops) if one.opened_at <= until_ms)
     outcome.sources = source_outages(outcome.outages, site.sources)
     both: list[Outage | SourceOutage] = [*outcome.outages, *outcome.sources]

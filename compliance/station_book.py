@@ -6,13 +6,15 @@ new readings ─▶ heat runs from the earliest new instant on ─▶ outages si
 """
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from compliance.heat import Heat, HeatRuns, PointSeries, StationRules, curve_target_c, heat_runs
+from compliance.adherence import KeepingTimer, Turn, curve_runs, curve_turns, water_runs, water_turns
+from compliance.heat import Heat, PointSeries, Runs, StationRules, curve_target_c, heat_runs
 from compliance.kernel import F64, I64
 from compliance.outage import Outage, StopTimer, station_outages
 from compliance.verdict import FOREVER_MS
@@ -59,18 +61,58 @@ class Tail:
 
 
 @dataclass
+class RunTail:
+    """The runs of one state since the checkpoint, the end of which is judged again as readings come in."""
+
+    at: list[int] = field(default_factory=list)
+    state: list[int] = field(default_factory=list)
+
+    def replace_from(self, from_ms: int, runs: Runs) -> None:
+        """Forgets what began at or after ``from_ms`` and puts the runs judged anew in its place."""
+        keep = bisect_left(self.at, from_ms)
+        del self.at[keep:], self.state[keep:]
+        for at, state in zip(runs.at.tolist(), runs.state.tolist(), strict=True):
+            if not self.state or self.state[-1] != state:
+                self.at.append(at)
+                self.state.append(state)
+
+    def until(self, until_ms: int) -> Runs:
+        """The runs up to ``until_ms``."""
+        keep = bisect_left(self.at, until_ms)
+        return Runs(np.array(self.at[:keep], np.int64), np.array(self.state[:keep], np.int8), until_ms)
+
+    def settle(self, before_ms: int) -> None:
+        """Drops what lies before ``before_ms``."""
+        keep = bisect_right(self.at, before_ms) - 1
+        if keep >= 0:
+            self.at = [before_ms, *self.at[keep + 1 :]]
+            self.state = self.state[keep:]
+
+
+@dataclass
+class Timers:
+    """The state of every rule over a station's runs at one instant."""
+
+    stop: StopTimer = field(default_factory=StopTimer)
+    curve: KeepingTimer = field(default_factory=KeepingTimer)
+    water: KeepingTimer = field(default_factory=KeepingTimer)
+
+
+@dataclass
 class StationState:
-    """One station: its points' tails by quantity, its heat runs since the checkpoint, the outages in them."""
+    """One station: its points' tails by quantity, its runs since the checkpoint, and what the rules make of them."""
 
     station_id: str
     rules: StationRules
+    checkpoint_at: int
+    judged_to: int
     tails: dict[str, Tail] = field(default_factory=dict)
-    run_at: list[int] = field(default_factory=list)
-    run_state: list[int] = field(default_factory=list)
-    checkpoint_at: int = 0
-    timer: StopTimer = field(default_factory=StopTimer)
+    heat_runs: RunTail = field(default_factory=RunTail)
+    curve_runs: RunTail = field(default_factory=RunTail)
+    water_runs: RunTail = field(default_factory=RunTail)
+    timers: Timers = field(default_factory=Timers)
     outages: list[Outage] = field(default_factory=list)
-    judged_to: int = 0
+    turns: list[Turn] = field(default_factory=list)
     kept_from: int = 0  # from here on the tails are complete
     due: int = 0
     suspect_at: int = -1
@@ -79,13 +121,11 @@ class StationState:
     def advance(self, seasons: Sequence[tuple[int, int]], planned: Sequence[PlannedStop], from_ms: int, now_ms: int) -> None:
         """Judges again from the instant of the earliest new reading to ``now_ms`` inclusive."""
         from_ms = max(self.checkpoint_at, min(from_ms, self.judged_to))
-        runs = heat_runs({name: tail.series for name, tail in self.tails.items()}, self.rules, seasons, from_ms, now_ms + 1)
-        keep = next((index for index in range(len(self.run_at) - 1, -1, -1) if self.run_at[index] < from_ms), -1) + 1
-        del self.run_at[keep:], self.run_state[keep:]
-        for at, state in zip(runs.at.tolist(), runs.state.tolist(), strict=True):
-            if not self.run_state or self.run_state[-1] != state:
-                self.run_at.append(at)
-                self.run_state.append(state)
+        series = {name: tail.series for name, tail in self.tails.items()}
+        heat = heat_runs(series, self.rules, seasons, from_ms, now_ms + 1)
+        self.heat_runs.replace_from(from_ms, heat)
+        self.curve_runs.replace_from(from_ms, curve_runs(series, self.rules, heat))
+        self.water_runs.replace_from(from_ms, water_runs(series, self.rules, seasons, from_ms, now_ms + 1))
         self.judged_to = now_ms + 1
         self.due = self._due(now_ms)
         if self.checkpoint_at < now_ms - 2 * RUNS_MS:
@@ -94,8 +134,12 @@ class StationState:
             self.kept_from = now_ms - WINDOW_MS
             for tail in self.tails.values():
                 tail.drop_before(self.kept_from)
-        runs = HeatRuns(np.array(self.run_at, np.int64), np.array(self.run_state, np.int8), self.judged_to)
-        self.outages = station_outages(self.station_id, runs, planned, deepcopy(self.timer))
+        self.outages, self.turns = self._fold(planned, deepcopy(self.timers), self.judged_to)
+
+    def _fold(self, planned: Sequence[PlannedStop], timers: Timers, until_ms: int) -> tuple[list[Outage], list[Turn]]:
+        outages = station_outages(self.station_id, self.heat_runs.until(until_ms), planned, timers.stop)
+        turns = curve_turns(self.curve_runs.until(until_ms), timers.curve) + water_turns(self.water_runs.until(until_ms), timers.water)
+        return outages, turns
 
     def _due(self, now_ms: int) -> int:
         """When a stand ends next."""
@@ -104,18 +148,17 @@ class StationState:
         return min(ends, default=FOREVER_MS)
 
     def _settle(self, planned: Sequence[PlannedStop], before_ms: int) -> None:
-        """Folds the runs before ``before_ms`` into the timer."""
-        keep = next((index for index in range(len(self.run_at) - 1, -1, -1) if self.run_at[index] <= before_ms), 0)
-        old = HeatRuns(np.array(self.run_at[: keep + 1], np.int64), np.array(self.run_state[: keep + 1], np.int8), before_ms)
-        station_outages(self.station_id, old, planned, self.timer)
-        self.run_at = [before_ms, *self.run_at[keep + 1 :]]
-        self.run_state = self.run_state[keep:]
+        """Folds the runs before ``before_ms`` into the timers."""
+        self._fold(planned, self.timers, before_ms)
+        for runs in (self.heat_runs, self.curve_runs, self.water_runs):
+            runs.settle(before_ms)
         self.checkpoint_at = before_ms
 
     @property
     def heat(self) -> tuple[Heat, int]:
         """The heat state now and since when (UTC ms)."""
-        return (Heat(self.run_state[-1]), self.run_at[-1]) if self.run_state else (Heat.UNKNOWN, self.checkpoint_at)
+        runs = self.heat_runs
+        return (Heat(runs.state[-1]), runs.at[-1]) if runs.state else (Heat.UNKNOWN, self.checkpoint_at)
 
     def standing(self, quantity: str, now_ms: int) -> float:
         """The value standing now, NaN when none does."""
@@ -133,26 +176,35 @@ class StationState:
 
 @dataclass
 class CommState:
-    """The line to one device: when an exchange last succeeded, and how the last polls went."""
+    """The line to one device: when an exchange last succeeded, and how the last polls went.
 
-    interval_ms: int
+    Only polls made count: a collector that is late or stopped says nothing about the line.
+    """
+
     last_ok_at: int = -1
     first_poll_at: int = -1
-    last_polls: tuple[bool, ...] = ()
+    failed: int = 0  # polls on end without an exchange
+    third_failed_at: int = -1
 
     def take(self, at: I64, ok: F64) -> None:
         """Takes polls in order of arrival."""
-        succeeded = at[ok > 0]
-        self.last_ok_at = max(self.last_ok_at, int(succeeded.max(initial=-1)))
-        if self.first_poll_at < 0 and len(at):
-            self.first_poll_at = int(at.min())
-        self.last_polls = (*self.last_polls, *(bool(one) for one in ok > 0))[-COMM_POLLS:]
+        for instant, succeeded in zip(at.tolist(), (ok > 0).tolist(), strict=True):
+            if self.first_poll_at < 0:
+                self.first_poll_at = instant
+            if succeeded:
+                self.last_ok_at, self.failed = instant, 0
+            else:
+                self.failed += 1
+                if self.failed == COMM_POLLS:
+                    self.third_failed_at = instant
 
     def lost_since(self, now_ms: int) -> int | None:
         """Since when the line is lost, None while it is up or was never tried: no successful exchange for 3 polls, at least 60 s (R4)."""
+        if self.failed < COMM_POLLS:
+            return None
         since_ms = self.last_ok_at if self.last_ok_at >= 0 else self.first_poll_at
-        lost_at = since_ms + max(COMM_POLLS * self.interval_ms, COMM_AT_LEAST_MS)
-        return lost_at if 0 <= since_ms and lost_at <= now_ms else None
+        lost_at = max(self.third_failed_at, since_ms + COMM_AT_LEAST_MS)
+        return lost_at if lost_at <= now_ms else None
 
 
 class StationBook:
@@ -162,14 +214,14 @@ class StationBook:
         self.site = site
         self.hold_ms = round(site.station_hold_min * 60_000)
         self.stations = {station.station_id: self._fresh(station, start_ms) for station in site.stations.values()}
-        self.comm: dict[str, CommState] = {device.device_id: CommState(round(device.interval_s * 1000)) for device in site.devices.values()}
+        self.comm: dict[str, CommState] = {device_id: CommState() for device_id in site.devices}
         self.seasons: list[tuple[int, int]] = []
         self.covered_to = 0
         self.too_late = 0
 
     def _fresh(self, station: Station, start_ms: int) -> StationState:
         rules = StationRules(station.design_flow_m3h, self.site.curves.get(station.station_id, ()), self.hold_ms)
-        return StationState(station.station_id, rules, checkpoint_at=start_ms, judged_to=start_ms, timer=StopTimer())
+        return StationState(station.station_id, rules, checkpoint_at=start_ms, judged_to=start_ms)
 
     def measure(self, station_id: str, quantity: str) -> None:
         """Notes that a device of the station has this quantity, with or without readings (R4)."""
@@ -231,7 +283,7 @@ class StationBook:
         lost = [since for line in lines if (since := line.lost_since(now_ms)) is not None]
         if lost:
             return "lost", min(lost)
-        return ("degraded", None) if any(not all(line.last_polls) for line in lines) else ("ok", None)
+        return ("degraded", None) if any(line.failed for line in lines) else ("ok", None)
 
     def data_of(self, station_id: str, now_ms: int) -> str:
         """``good``, ``suspect`` or ``bad``: the worst quality among readings that stand or would stand now."""
@@ -249,10 +301,9 @@ class StationBook:
         stations = {
             state.station_id: {
                 "tails": {name: [tail.at.tolist(), tail.received.tolist(), tail.value.tolist()] for name, tail in state.tails.items()},
-                "run_at": state.run_at,
-                "run_state": state.run_state,
+                "runs": [asdict(runs) for runs in (state.heat_runs, state.curve_runs, state.water_runs)],
                 "checkpoint_at": state.checkpoint_at,
-                "timer": asdict(state.timer),
+                "timers": asdict(state.timers),
                 "judged_to": state.judged_to,
                 "kept_from": state.kept_from,
             }
@@ -269,17 +320,17 @@ class StationBook:
                 continue
             for name, (at, received, value) in one["tails"].items():
                 state.tails.setdefault(name, Tail()).add(np.array(at, np.int64), np.array(received, np.int64), np.array(value, np.float64))
-            state.run_at, state.run_state = one["run_at"], one["run_state"]
             state.checkpoint_at, state.judged_to, state.kept_from = one["checkpoint_at"], one["judged_to"], one["kept_from"]
-            state.timer = _timer(one["timer"])
+            state.heat_runs, state.curve_runs, state.water_runs = (RunTail(**runs) for runs in one["runs"])
+            timers = one["timers"]
+            state.timers = Timers(_stop_timer(timers["stop"]), KeepingTimer(**timers["curve"]), KeepingTimer(**timers["water"]))
         for name, line in kept["comm"].items():
             if name in self.comm:
-                self.comm[name].last_ok_at, self.comm[name].first_poll_at = line["last_ok_at"], line["first_poll_at"]
-                self.comm[name].last_polls = tuple(line["last_polls"])
+                self.comm[name] = CommState(**line)
         self.covered_to = 0
 
 
-def _timer(kept: dict[str, object]) -> StopTimer:
+def _stop_timer(kept: dict[str, object]) -> StopTimer:
     timer = StopTimer(**{name: value for name, value in kept.items() if name not in ("current", "supplies")})  # type: ignore[arg-type]
     current = kept["current"]
     if isinstance(current, dict):

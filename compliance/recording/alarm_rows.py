@@ -13,9 +13,9 @@ KIND = "room_low"
 ALARMS = tables.alarms
 
 
-def _open_alarm(connection: Connection, subject: str) -> Row[tuple[object, ...]] | None:
+def _open_alarm(connection: Connection, subject: str, kind: str = KIND) -> Row[tuple[object, ...]] | None:
     columns = ALARMS.c
-    statement = select(ALARMS).where(columns.kind == KIND, columns.subject == subject, columns.cleared_at.is_(None))
+    statement = select(ALARMS).where(columns.kind == kind, columns.subject == subject, columns.cleared_at.is_(None))
     return connection.execute(statement.order_by(columns.raised_at.desc()).limit(1)).first()
 
 
@@ -52,9 +52,9 @@ def mark_no_data(connection: Connection, event: Event) -> None:
     connection.execute(update(ALARMS).where(open_here).values(no_data_at=event.at))
 
 
-def clear_alarm(connection: Connection, subject: str, at: int, reason: str) -> None:
-    """Clears the room's open alarm: normal when it was acknowledged, else returned but not yet acknowledged."""
-    standing = _open_alarm(connection, subject)
+def clear_alarm(connection: Connection, subject: str, at: int, reason: str, kind: str = KIND) -> None:
+    """Clears the subject's open alarm: normal when it was acknowledged, else returned but not yet acknowledged."""
+    standing = _open_alarm(connection, subject, kind)
     if standing is None:
         return
     state = "normal" if standing.state == "acknowledged" else "returned_unacknowledged"
@@ -95,3 +95,22 @@ def counted_since(connection: Connection, from_ms: int, before_ms: int) -> list[
         columns.kind == KIND, columns.raised_at >= from_ms, columns.raised_at < before_ms, columns.suppressed_by.is_(None)
     )
     return [(int(row.raised_at), row.subject.removeprefix("room/")) for row in connection.execute(statement.order_by(columns.raised_at))]
+
+
+# What raises and what clears an alarm of a station (R9).
+STATION_ALARMS = {"curve.off": "curve_off", "water.high": "water_high", "water.escalated": "water_escalated"}
+STATION_CLEARS = {"curve.on": ("curve_off",), "water.normal": ("water_high", "water_escalated")}
+
+
+def station_alarm(connection: Connection, event: Event) -> None:
+    """Raises or clears the alarm that a station's event stands for."""
+    for kind in STATION_CLEARS.get(event.event, ()):
+        clear_alarm(connection, event.subject, event.at, event.body.get("reason") or "recovered", kind)
+    kind = STATION_ALARMS.get(event.event, "")
+    if not kind or _open_alarm(connection, event.subject, kind) is not None:
+        return
+    station_id = event.subject.removeprefix("station/")
+    row = {"kind": kind, "subject": event.subject, "station_id": station_id, "pending_at": event.at, "raised_at": event.at}
+    key = connection.execute(ALARMS.insert().values(**row, state="unacknowledged")).inserted_primary_key
+    assert key is not None
+    add_transition(connection, "alarm", int(key[0]), ("normal", "unacknowledged"), event.at)
