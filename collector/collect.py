@@ -17,7 +17,7 @@ from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
 from domain.site import Site
 from store.health import write_health
-from store.journal import Journal
+from store.journal import open_journal
 from store.points import PointRegistry
 
 HEALTH_EVERY_S = 1.0
@@ -33,7 +33,7 @@ async def run_collect(site: Site, clock: Clock, stop: asyncio.Event) -> None:
     Raises ConfigError for a site that can't be collected and StoreError when the stores can't be opened. Network errors never end it.
     """
     registry = await asyncio.to_thread(PointRegistry, site.data / "points.db")
-    journal = await asyncio.to_thread(Journal, site.data / "journal.db", site.stores.journal_days, site.stores.journal_bytes)
+    journal = await asyncio.to_thread(open_journal, site)
     try:
         await _collect(site, clock, stop, Intake(registry, journal))
     finally:

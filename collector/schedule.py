@@ -20,9 +20,15 @@ SHORTEST_WAIT_S = 0.25
 class Turn:
     """The polls of one device: at ``due``, then every ``interval_s``; a poll never begins before the last one has ended."""
 
-    def __init__(self, first_due: float, interval_s: float) -> None:
-        self.due = first_due
+    def __init__(self, phase_s: float, interval_s: float) -> None:
+        """``phase_s``: how long after the start the first poll is due."""
+        self._phase_s = phase_s
+        self.due = phase_s
         self.interval_s = interval_s
+
+    def start(self, now: float) -> None:
+        """Counts from ``now`` on."""
+        self.due = now + self._phase_s
 
     def begin(self, now: float) -> int:
         """Takes the turn that is due at ``now`` and sets the next; returns how many turns were overrun since the last (skipped)."""
@@ -35,12 +41,12 @@ class Rota(Generic[T]):
     """Who is next: devices that one task polls one after the other, each at its own turns."""
 
     def __init__(self, members: Iterable[tuple[Turn, T]]) -> None:
-        """``due`` of each turn counts from now on."""
+        """Starts each turn now."""
         self._order = count()
         now = asyncio.get_running_loop().time()
         self._turns: list[tuple[float, int, Turn, T]] = []
         for turn, member in members:
-            turn.due += now
+            turn.start(now)
             heapq.heappush(self._turns, (turn.due, next(self._order), turn, member))
 
     async def next(self) -> tuple[T, int]:

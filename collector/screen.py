@@ -8,7 +8,7 @@ Steps that need more than the value itself (stuck, rate, supply below return, co
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,12 @@ class Step(NamedTuple):
 
 
 def _not_a_number(value: NDArray[np.float64], _limits: Limits) -> Mask:
-    return cast("Mask", ~np.isfinite(value))
+    return ~np.isfinite(value)
 
 
 def _sentinel(value: NDArray[np.float64], limits: Limits) -> Mask:
-    return np.isin(value, SENTINELS) & (limits[:, 4] == 1)
+    codes: Mask = limits[:, 4] == 1
+    return np.isin(value, SENTINELS) & codes
 
 
 def _cannot_be(value: NDArray[np.float64], limits: Limits) -> Mask:

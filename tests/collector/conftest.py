@@ -88,7 +88,7 @@ class Collected:
             return detail
         return next((record for record in detail.get("sources", []) if record["name"] == name), {})
 
-    async def until(self, condition: Callable[[], object], deadline_s: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], deadline_s: float = 30.0) -> None:
         """Waits until the condition holds."""
         end = time.monotonic() + deadline_s
         while not condition():

@@ -11,6 +11,7 @@ from asyncua import ua
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.server import Server
 from asyncua.server.user_managers import UserManager
+from asyncua.ua.uaerrors import UaError
 
 from collector.sources.pki import Identity, own_identity
 
@@ -75,7 +76,7 @@ class OpcUaTestServer:
 
     def put(self, index: int, name: str, value: ua.DataValue) -> None:
         """Gives a node (made when missing) this value, with its status and times as they are."""
-        node_id = ua.NodeId(name, index)
+        node_id = ua.NodeId(ua.String(name), ua.Int16(index))
 
         raw = value.Value.Value if value.Value is not None else None
 
@@ -83,7 +84,7 @@ class OpcUaTestServer:
             node = self._server.get_node(node_id)
             try:
                 held = await node.read_value()
-            except ua.UaError:
+            except UaError:
                 held = None
             if held is None or (raw is not None and type(held) is not type(raw)):
                 # The server takes values of the first one's type only.
@@ -95,6 +96,6 @@ class OpcUaTestServer:
 
     def delete(self, index: int, name: str) -> None:
         async def remove() -> None:
-            await self._server.delete_nodes([self._server.get_node(ua.NodeId(name, index))])
+            await self._server.delete_nodes([self._server.get_node(ua.NodeId(ua.String(name), ua.Int16(index)))])
 
         self.do(remove())

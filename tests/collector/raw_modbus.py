@@ -2,9 +2,10 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from pymodbus.framer import FramerRTU
 
@@ -20,7 +21,7 @@ class Asked:
     count: int
 
 
-Answer = Callable[[Asked, "Wire"], Awaitable[None]]
+Answer = Callable[[Asked, "Wire"], Coroutine[Any, Any, None]]
 
 
 @dataclass

@@ -4,7 +4,7 @@ import asyncio
 import os
 import struct
 import tty
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -20,7 +20,7 @@ from collector.sources.modbus import (
 )
 from domain.errors import SourceError
 from domain.profile import ModbusProfile, Register
-from tests.collector.raw_modbus import Asked, RawModbus, Wire, exception, registers
+from tests.collector.raw_modbus import Answer, Asked, RawModbus, Wire, exception, registers
 
 REQUEST = requests_of(ModbusProfile("p", "p", (Register("tank_level_m", 0, "u16"), Register("outdoor_temp_c", 1, "i16"))))[0]
 PROTOCOLS = ("modbus_tcp", "modbus_rtu_tcp")
@@ -99,7 +99,7 @@ async def lying_about_its_length(asked: Asked, wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("answer", [other_unit, other_function, too_short, too_long, lying_about_its_length])
-async def test_a_reply_to_another_question_is_refused(rtu: bool, answer: Callable[[Asked, Wire], Awaitable[None]]) -> None:
+async def test_a_reply_to_another_question_is_refused(rtu: bool, answer: Answer) -> None:
     async with RawModbus(answer, rtu).running() as server:
         line = await line_to(server)
         with pytest.raises(WrongReplyError):
@@ -138,7 +138,10 @@ async def test_a_late_reply_is_never_taken_for_the_next(rtu: bool) -> None:
 
 
 async def test_a_cancelled_request_leaves_nothing_behind(rtu: bool) -> None:
+    arrived = asyncio.Event()
+
     async def slow(asked: Asked, wire: Wire) -> None:
+        arrived.set()
         await asyncio.sleep(0.1)
         await wire.reply(asked, registers(asked, len(server.asked)))
 
@@ -146,8 +149,7 @@ async def test_a_cancelled_request_leaves_nothing_behind(rtu: bool) -> None:
     async with server.running():
         line = await line_to(server)
         task = asyncio.create_task(line.read(1, REQUEST, 0, 1.0))
-        while not server.asked:
-            await asyncio.sleep(0.005)
+        await asyncio.wait_for(arrived.wait(), 1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -221,7 +223,13 @@ async def test_an_address_beyond_the_last_register_can_not_be_asked_for() -> Non
 
 @pytest.mark.parametrize(
     ("address", "parts"),
-    [("gw:1502", ("gw", 1502)), ("gw", ("gw", 502)), ("10.0.0.1", ("10.0.0.1", 502)), ("[::1]:1502", ("::1", 1502)), ("[::1]", ("::1", 502))],
+    [
+        ("gw:1502", ("gw", 1502)),
+        ("gw", ("gw", 502)),
+        ("10.0.0.1", ("10.0.0.1", 502)),
+        ("[::1]:1502", ("::1", 1502)),
+        ("[::1]", ("::1", 502)),
+    ],
 )
 def test_addresses(address: str, parts: tuple[str, int]) -> None:
     assert split_address(address) == parts

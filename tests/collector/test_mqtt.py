@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -86,13 +87,13 @@ async def subscribed(collected: Collected) -> None:
     await asyncio.sleep(0.1)  # SUBACK follows CONNACK; there is nothing else to see of it
 
 
-async def test_six_payload_formats_become_readings_of_rooms(
-    site: Site, protocol: str, publish: Publisher, collecting: Collecting
-) -> None:
+async def test_six_payload_formats_become_readings_of_rooms(site: Site, protocol: str, publish: Publisher, collecting: Collecting) -> None:
     async with collecting(speaking(site, protocol)) as collected:
         await subscribed(collected)
         publish.send("application/1/device/24e124136b000001/event/up", json.dumps({"time": now(), "object": {"temperature": "20.5"}}))
-        publish.send("v3/app@t/devices/room-1/up", json.dumps({"received_at": now(), "uplink_message": {"decoded_payload": {"temperature": 19.5}}}))
+        publish.send(
+            "v3/app@t/devices/room-1/up", json.dumps({"received_at": now(), "uplink_message": {"decoded_payload": {"temperature": 19.5}}})
+        )
         publish.send("zigbee2mqtt/S01/B03/502", zigbee(21.5))
         publish.send("tele/flur/SENSOR", json.dumps({"Time": "2026-01-01T00:00:00", "AM2301": {"Temperature": 18.5}, "TempUnit": "C"}))
         points = [{"point_id": "E0901.temperature", "value": 17.5, "quality": "good", "timestamp": time.time_ns() // 1_000_000}]
@@ -113,7 +114,16 @@ async def test_six_payload_formats_become_readings_of_rooms(
 async def test_what_can_not_be_read_harms_nothing_and_is_counted(site: Site, publish: Publisher, collecting: Collecting) -> None:
     async with collecting(site) as collected:
         await subscribed(collected)
-        for payload in (b"{", b"\xff\xff", b"", b"x" * 1_048_577, b"[]", b'{"temperature": "warm"}', b'{"temperature": NaN}', b'{"humidity": 40}'):
+        for payload in (
+            b"{",
+            b"\xff\xff",
+            b"",
+            b"x" * 1_048_577,
+            b"[]",
+            b'{"temperature": "warm"}',
+            b'{"temperature": NaN}',
+            b'{"humidity": 40}',
+        ):
             publish.send("zigbee2mqtt/S01/B03/502", payload)
         publish.send("zigbee2mqtt/S01/B03/502", '{"temperature": 20.5, "名": "客厅"}'.encode("gb18030"))
         publish.send("zigbee2mqtt/S01/B03/502", zigbee(21.0))
@@ -177,9 +187,7 @@ async def test_what_was_sent_while_nobody_listened_comes_after(
         assert collected.values(TEMP.format("R2")) == list(range(15, 25))
 
 
-async def test_a_broker_that_restarts_is_listened_to_again(
-    site: Site, protocol: str, broker: Mosquitto, collecting: Collecting
-) -> None:
+async def test_a_broker_that_restarts_is_listened_to_again(site: Site, protocol: str, broker: Mosquitto, collecting: Collecting) -> None:
     async with collecting(speaking(site, protocol)) as collected:
         await subscribed(collected)
         with publisher(broker) as publish:
@@ -210,20 +218,23 @@ CHILD = """
 import asyncio, pickle, sys
 from collector import collect, intake
 from domain.clock import Clock
-intake.GATHER_S = intake.HURRY_S = 3600.0 if sys.argv[2] == "never" else 0.05
+intake.GATHER_S = intake.HURRY_S = 3600.0
 site = pickle.load(open(sys.argv[1], "rb"))
 asyncio.run(collect.run_collect(site, Clock(), asyncio.Event()))
 """
 
 
+def collect_and_never_commit(site: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", CHILD, str(site)]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "."}, stdout=subprocess.DEVNULL)
+
+
 async def test_killed_between_receipt_and_commit_everything_comes_again_and_counts_once(
     site: Site, protocol: str, publish: Publisher, collecting: Collecting, tmp_path: Path
 ) -> None:
-    import pickle
-
     site = speaking(site, protocol)
     (tmp_path / "site.pickle").write_bytes(pickle.dumps(site))
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path / "site.pickle"), "never"], env={**os.environ, "PYTHONPATH": "."}, stdout=subprocess.DEVNULL)
+    child = collect_and_never_commit(tmp_path / "site.pickle")
     try:
         outside = Collected(site, Clock())
         await subscribed(outside)

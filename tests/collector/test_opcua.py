@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from asyncua import ua
+from asyncua.ua.status_codes import StatusCodes
 
 from collector.sources.pki import fingerprint
 from domain.profile import Node, OpcUaProfile
@@ -31,9 +32,9 @@ NAMES = [node.node.replace("s=", "") for node in PROFILE.nodes]
 SUPPLY, RETURN, PRESSURE, PUMP = (f"station/S1/{node.quantity}" for node in PROFILE.nodes)
 
 
-def data(value: object, *, status: int = ua.StatusCodes.Good, at: datetime | None = None) -> ua.DataValue:
+def data(value: object, *, status: int = StatusCodes.Good, at: datetime | None = None) -> ua.DataValue:
     variant = ua.Variant(value) if value is not None else ua.Variant(None, ua.VariantType.Null)
-    return ua.DataValue(variant, ua.StatusCode(status), SourceTimestamp=at or datetime.now(UTC))
+    return ua.DataValue(variant, ua.StatusCode(ua.UInt32(status)), SourceTimestamp=at or datetime.now(UTC))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,9 @@ async def test_all_nodes_of_a_station_are_read_in_one_request(server: OpcUaTestS
     assert all(row.value > 0 for row in rows["source/D-S1/latency_ms"])
 
 
-async def test_a_source_time_near_receipt_is_the_readings_time(server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting) -> None:
+async def test_a_source_time_near_receipt_is_the_readings_time(
+    server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting
+) -> None:
     stamp = datetime.now(UTC).replace(microsecond=123_000) - timedelta(minutes=4)
     server.put(2, NAMES[0].format(station_id="S1"), data(50.0, at=stamp))
     async with collecting(site_of(make_site, server)) as collected:
@@ -120,9 +123,9 @@ async def test_a_skewed_source_time_gives_way_to_receipt_and_is_marked(
 
 
 async def test_status_is_kept_with_the_value(server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting) -> None:
-    server.put(2, NAMES[0].format(station_id="S1"), data(50.0, status=ua.StatusCodes.BadSensorFailure))
-    server.put(2, NAMES[1].format(station_id="S1"), data(40.0, status=ua.StatusCodes.UncertainLastUsableValue))
-    server.put(2, NAMES[2].format(station_id="S1"), data(None, status=ua.StatusCodes.BadNoCommunication))
+    server.put(2, NAMES[0].format(station_id="S1"), data(50.0, status=StatusCodes.BadSensorFailure))
+    server.put(2, NAMES[1].format(station_id="S1"), data(40.0, status=StatusCodes.UncertainLastUsableValue))
+    server.put(2, NAMES[2].format(station_id="S1"), data(None, status=StatusCodes.BadNoCommunication))
     server.put(2, NAMES[3].format(station_id="S1"), data("running"))
     async with collecting(site_of(make_site, server)) as collected:
         await collected.until(lambda: collected.rows(PUMP))

@@ -46,7 +46,10 @@ def test_chirpstack_without_a_codec_says_only_how_it_was_heard() -> None:
 
 
 def test_the_things_stack_leaves_out_what_is_zero() -> None:
-    document = {"received_at": "2026-12-01T00:00:00.123456789Z", "uplink_message": {"decoded_payload": {"temperature": 19.5, "battery": 80}}}
+    document = {
+        "received_at": "2026-12-01T00:00:00.123456789Z",
+        "uplink_message": {"decoded_payload": {"temperature": 19.5, "battery": 80}},
+    }
     assert values(shipped("the_things_stack").read("v3/app@tenant/devices/room-1/up", document, AT)) == {
         ("room-1", "indoor_temp_c"): (19.5, 123, 0),
         ("room-1", "indoor_humidity_pct"): (0.0, 123, 0),
@@ -153,7 +156,14 @@ def test_the_device_time_counts_if_it_can_be_true(stamp: str | None, measured: i
 
 @pytest.mark.parametrize(
     ("raw", "quality"),
-    [(None, Quality.NOT_A_NUMBER), ("", Quality.NOT_A_NUMBER), ("warm", Quality.DECODE), (True, Quality.DECODE), ([20], Quality.DECODE), ("1_0", Quality.DECODE)],
+    [
+        (None, Quality.NOT_A_NUMBER),
+        ("", Quality.NOT_A_NUMBER),
+        ("warm", Quality.DECODE),
+        (True, Quality.DECODE),
+        ([20], Quality.DECODE),
+        ("1_0", Quality.DECODE),
+    ],
 )
 def test_what_is_no_number_is_marked_with_the_reason(raw: object, quality: Quality) -> None:
     content = shipped("zigbee2mqtt").read("zigbee2mqtt/a", {"temperature": raw}, AT)
@@ -175,11 +185,9 @@ def test_payloads_are_read_in_the_charsets_of_the_field_and_with_bare_nan() -> N
     assert document["v"] != document["v"]
 
 
-@pytest.mark.parametrize(
-    "payload", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b"<xml/>", json.dumps(["x" * 1_100_000]).encode()]
-)
+@pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b"<xml/>", json.dumps(["x" * 1_100_000]).encode()])
 def test_what_can_not_be_read_has_a_reason(payload: bytes) -> None:
-    with pytest.raises(UnreadableError, match="not JSON|over 1 MiB"):
+    with pytest.raises(UnreadableError, match=r"not JSON|over 1 MiB"):
         parse(payload)
 
 

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from random import Random
 
 from hypothesis import given
@@ -12,10 +13,10 @@ def test_polls_are_spread_over_the_interval_and_within_each_gateway() -> None:
     at = phases([10.0] * 100)
     assert all(0 <= phase < 10 for phase in at)
     ordered = sorted(at)
-    gaps = [later - earlier for earlier, later in zip(ordered, ordered[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(ordered)]
     assert max(gaps) < 0.25  # 0.1 would be perfect
     behind_one_gateway = sorted(at[40:44])
-    assert min(later - earlier for earlier, later in zip(behind_one_gateway, behind_one_gateway[1:], strict=False)) > 1.0
+    assert min(later - earlier for earlier, later in pairwise(behind_one_gateway)) > 1.0
 
 
 def test_a_turn_on_time_overruns_nothing() -> None:

@@ -1,0 +1,135 @@
+"""The process as a whole: it starts, tells its health, survives faults of its own, and stops."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import uvloop
+
+from collector import collect
+from collector.collect import run_collect
+from collector.sources.gateway import Gateway
+from domain.clock import Clock
+from domain.errors import ConfigError
+from domain.profile import MqttProfile
+from domain.site import Broker, Device, Subscription
+from tests.collector.conftest import Collected, Collecting, MakeSite
+from tests.collector.raw_modbus import Asked, RawModbus, Wire, registers
+
+SUPPLY = "station/S1/secondary_supply_temp_c"
+
+
+async def sound(asked: Asked, wire: Wire) -> None:
+    await wire.reply(asked, registers(asked, 500, 400))
+
+
+async def silent(asked: Asked, wire: Wire) -> None:
+    pass
+
+
+def device(address: str, **more: object) -> Device:
+    return replace(Device("D1", "S1", "modbus_tcp", address, "two", interval_s=0.2, timeout_s=2.0), **more)  # type: ignore[arg-type]
+
+
+async def test_a_site_without_devices_is_collected_too(make_site: MakeSite, collecting: Collecting) -> None:
+    async with collecting(make_site()) as collected:
+        await collected.until(lambda: collected.health().get("sources") == [])
+
+
+@pytest.mark.parametrize("answer", [sound, silent])
+async def test_it_stops_within_two_seconds(answer: Callable[..., object], make_site: MakeSite) -> None:
+    async with RawModbus(answer).running() as server:  # type: ignore[arg-type]
+        site = make_site(devices=[device(server.address)])
+        stop = asyncio.Event()
+        task = asyncio.create_task(run_collect(site, Clock(), stop))
+        collected = Collected(site, Clock())
+        await collected.until(lambda: server.asked)
+        began = time.monotonic()
+        stop.set()
+        await task
+        assert time.monotonic() - began < 2
+        left = {task.get_name() for task in asyncio.all_tasks()} - {asyncio.current_task().get_name()}  # type: ignore[union-attr]
+    assert not {name for name in left if name in ("intake", "health", "stop") or name.startswith("modbus")}
+    if answer is sound:
+        assert collected.rows(SUPPLY)
+
+
+async def test_health_tells_counts_and_every_source(make_site: MakeSite, collecting: Collecting) -> None:
+    async with RawModbus(sound).running() as server:
+        site = make_site(devices=[device(server.address)])
+        async with collecting(site) as collected:
+            await collected.until(lambda: collected.health().get("readings_committed", 0) > 5)
+            detail = collected.health()
+    assert detail["sources_good"] == 1
+    assert detail["commits"] >= 1
+    assert detail["trouble"] == ""
+    assert detail["unknown_sensors"] == {"count": 0, "beyond": 0, "newest": []}
+    (record,) = detail["sources"]
+    assert (record["name"], record["protocol"], record["address"]) == ("D1", "modbus_tcp", server.address)
+    assert record["last_good_ms"] == pytest.approx(time.time() * 1000, abs=10_000)
+
+
+async def test_a_fault_of_our_own_in_one_source_ends_no_other(
+    make_site: MakeSite, collecting: Collecting, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    healthy = Gateway._serve
+    faults = 0
+
+    async def faulty(self: Gateway, unit: object) -> None:
+        nonlocal faults
+        if unit.device.device_id == "D2" and faults < 2:  # type: ignore[attr-defined]
+            faults += 1
+            raise ZeroDivisionError("a fault of our own")
+        await healthy(self, unit)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Gateway, "_serve", faulty)
+    monkeypatch.setattr(collect, "Backoff", lambda *_: collect_backoff())
+    async with RawModbus(sound).running() as one, RawModbus(sound).running() as other:
+        site = make_site(devices=[device(one.address), device(other.address, device_id="D2", station_id="S2")])
+        async with collecting(site) as collected:
+            await collected.until(lambda: collected.rows("station/S2/secondary_supply_temp_c"))
+            assert len(collected.rows(SUPPLY)) >= 1
+    assert faults == 2
+    assert capsys.readouterr().out.count("] source failed") == 2
+
+
+def collect_backoff() -> object:
+    from collector.backoff import Backoff
+
+    return Backoff(0.05, 0.1)
+
+
+async def test_a_fault_of_our_own_in_the_intake_ends_the_process(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(*_: object) -> None:
+        raise ZeroDivisionError("a fault of our own")
+
+    monkeypatch.setattr("collector.intake.Intake._store", faulty)
+    async with RawModbus(sound).running() as server:
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(run_collect(make_site(devices=[device(server.address)]), Clock(), asyncio.Event()), 10)
+
+
+async def test_a_site_that_can_not_be_collected_stops_the_start(make_site: MakeSite) -> None:
+    wrong = device("127.0.0.1:1", profile="no such")
+    with pytest.raises(ConfigError, match="no such"):
+        await run_collect(make_site(devices=[wrong]), Clock(), asyncio.Event())
+    broker = Broker("b", "mqtt://127.0.0.1:1", "id", "user", "env:NOT_SET_ANYWHERE")
+    with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
+        await run_collect(make_site(brokers=[broker]), Clock(), asyncio.Event())
+    sparkplug = MqttProfile("spb", "spb", "sparkplug_b", "spBv1.0/#", "topic:4")
+    speaking = replace(broker, password="", subscriptions=(Subscription("spBv1.0/#", "spb"),))
+    with pytest.raises(ConfigError, match="sparkplug_b"):
+        await run_collect(make_site(brokers=[speaking], profiles=[sparkplug]), Clock(), asyncio.Event())
+
+
+def test_it_runs_on_uvloop(make_site: MakeSite, collecting: Collecting) -> None:
+    async def body() -> None:
+        async with RawModbus(sound).running() as tcp, RawModbus(sound, rtu=True).running() as rtu:
+            devices = [device(tcp.address), device(rtu.address, device_id="D2", station_id="S2", protocol="modbus_rtu_tcp")]
+            async with collecting(make_site(devices=devices)) as collected:
+                await collected.until(lambda: collected.rows(SUPPLY) and collected.rows("station/S2/secondary_supply_temp_c"))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(body())
