@@ -75,7 +75,7 @@ def audit(
         raise click.UsageError("a workbook is no text for the terminal: name a file with --out")
     if out is not None:
         check_writable(out)
-    from_ms, to_ms = _instant("--from", start, zone), _instant("--to", end, zone)
+    from_ms, to_ms = instant_of("--from", start, zone), instant_of("--to", end, zone)
     if from_ms is not None and to_ms is not None and from_ms >= to_ms:
         raise click.BadParameter(f"{end!r} is not after --from {start!r}", param_hint="--to")
     policy = load_policy(policy_file)
@@ -97,7 +97,8 @@ def audit(
         click.echo(f"keepwarm audit: note: {mistake}", err=True)
 
 
-def _instant(option: str, text: str | None, zone: ZoneInfo) -> int | None:
+def instant_of(option: str, text: str | None, zone: ZoneInfo) -> int | None:
+    """UTC ms of an option's time, local in the zone where it has no offset. Raises ConfigError for anything else."""
     if text is None:
         return None
     try:

@@ -33,6 +33,7 @@ COMMANDS = {
     "status": Entry("keepwarm.status:status", "each process of SITE and the age of its last work"),
     "accounts": Entry("keepwarm.accounts:accounts", "one-time links into a SITE's pages"),
     "check": Entry("keepwarm.check:check", "every mistake of a SITE's folder at once"),
+    "replay": Entry("keepwarm.replay:replay", "every rule over files of readings: what would have fired"),
     "audit": Entry("keepwarm.audit:audit", "the exact rate of compliance of a file of readings"),
 }
 
