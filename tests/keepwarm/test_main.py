@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,22 +15,37 @@ from keepwarm import main as command
 ROOT = Path(__file__).parents[2]
 
 
-def keepwarm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "keepwarm", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Answer:
+    code: object
+    out: str
+    err: str
 
 
-def test_help_lists_every_command_in_order() -> None:
+@pytest.fixture
+def keepwarm(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Runs a command line in this process."""
+
+    def run(*arguments: str) -> Answer:
+        with pytest.raises(SystemExit) as ended:
+            command.main(arguments)
+        return Answer(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def test_help_lists_every_command_in_order(keepwarm: Callable[..., Answer]) -> None:
     shown = keepwarm("--help")
-    assert shown.returncode == 0
-    listed = [line.split()[0] for line in shown.stdout.partition("Commands:")[2].splitlines() if line.startswith("  ") and line[2] != " "]
+    assert shown.code == 0
+    listed = [line.split()[0] for line in shown.out.partition("Commands:")[2].splitlines() if line.startswith("  ") and line[2] != " "]
     assert listed == list(command.COMMANDS)
 
 
 @pytest.mark.parametrize("name", command.COMMANDS)
-def test_every_command_explains_itself(name: str) -> None:
+def test_every_command_explains_itself(name: str, keepwarm: Callable[..., Answer]) -> None:
     shown = keepwarm(name, "--help")
-    assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.startswith(f"Usage: keepwarm {name}")
+    assert shown.code == 0, shown.err
+    assert shown.out.startswith(f"Usage: keepwarm {name}")
 
 
 @pytest.mark.parametrize(
@@ -39,15 +56,15 @@ def test_every_command_explains_itself(name: str) -> None:
         (["run", "SITE", "--prot", "1"], "No such option '--prot'"),
         (["run", "SITE", "--port", "99999"], "99999 is not in the range"),
         (["status", "no/such/site"], "no/such/site"),
-        (["watch", "no/such/site"], "no/such/site"),
+        (["collect", "no/such/site"], "no/such/site"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(arguments: list[str], says: str) -> None:
+def test_wrong_use_is_one_line_and_exit_code_2(arguments: list[str], says: str, keepwarm: Callable[..., Answer]) -> None:
     answer = keepwarm(*arguments)
-    assert answer.returncode == 2
-    assert says in answer.stderr
-    assert len(answer.stderr.splitlines()) == 1
-    assert answer.stdout == ""
+    assert answer.code == 2
+    assert says in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert answer.out == ""
 
 
 def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> object:
