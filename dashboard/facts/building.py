@@ -57,6 +57,17 @@ def _room_grid(town: Town, building_id: str) -> Grid:
     return Grid(order, floors, _counts(states))
 
 
+def worst_room(town: Town, building_id: str) -> str:
+    """The room that needs somebody most: the one furthest below its limit, else the coldest one known; empty without rooms."""
+    cells = [cell for _, row in room_grid(town, building_id).floors for cell in row if cell is not None]
+
+    def need(cell: Cell) -> tuple[bool, float]:
+        value, limit = cell.state.value_c, cell.state.limit_c
+        return cell.stale or value is None, (99.0 if value is None else value) - (0.0 if limit is None else limit)
+
+    return min(cells, key=need).room.room_id if cells else ""
+
+
 def _counts(states: Mapping[str, RoomState]) -> Counts:
     verdicts = [state.verdict for state in states.values()]
     return Counts(*(verdicts.count(name) for name in ("compliant", "breach", "unknown", "unjudged")))

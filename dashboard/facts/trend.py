@@ -28,7 +28,7 @@ class Trend:
         return cls(np.empty(0, np.int64), np.empty(0, np.float64))
 
 
-def trends(town: Town, names: Sequence[str], from_ms: int, to_ms: int, hold_ms: int) -> list[Trend]:
+def trends(town: Town, names: Sequence[str], from_ms: int, to_ms: int, hold_ms: int, *, stretches: int = STRETCHES) -> list[Trend]:
     """One line for each point over [from_ms, to_ms), of usable readings; it breaks where none stands for ``hold_ms`` (R2).
 
     Raises StoreError when the history can't be read.
@@ -38,7 +38,8 @@ def trends(town: Town, names: Sequence[str], from_ms: int, to_ms: int, hold_ms: 
     found = []
     for point in ids:
         left, right = np.searchsorted(usable.point, [point, point + 1]) if point >= 0 else (0, 0)
-        found.append(thinned(usable.measured_at[left:right], usable.value[left:right], from_ms, to_ms, hold_ms))
+        mine = slice(left, right)
+        found.append(thinned(usable.measured_at[mine], usable.value[mine], from_ms, to_ms, hold_ms, stretches=stretches))
     return found
 
 

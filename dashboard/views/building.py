@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.charts import GREY, WARM, Axis, Line, trend_chart
-from dashboard.facts.building import RoomTrend, room_grid, room_trend
+from dashboard.facts.building import RoomTrend, room_grid, room_trend, worst_room
 from dashboard.facts.rooms import room_states
 from dashboard.facts.stations import station_states
 from dashboard.facts.subjects import building_name, room_label
@@ -14,6 +14,7 @@ from dashboard.running import running
 from dashboard.screen import Screen, choose, go, live, screen
 
 CHART_S = 10.0
+FEW_COLUMNS = 5
 
 
 def written(building_id: str) -> str:
@@ -22,8 +23,9 @@ def written(building_id: str) -> str:
 
 
 def chosen_room(town: Town) -> str:
+    building_id = st.session_state["building"]
     room = town.site.rooms.get(st.query_params.get("room", ""))
-    return room.room_id if room is not None and room.building_id == st.session_state["building"] else ""
+    return room.room_id if room is not None and room.building_id == building_id else worst_room(town, building_id)
 
 
 def grid() -> None:
@@ -42,7 +44,6 @@ def room() -> None:
     now = screen()
     room_id = chosen_room(now.town)
     if not room_id:
-        st.caption(now.say("Choose a room to see its trend."))
         return
     site_room = now.town.site.rooms[room_id]
 
@@ -72,7 +73,8 @@ def chart(now: Screen, found: RoomTrend) -> dict[str, object]:
 
 
 if choose("building", screen().say("Building"), list(running.town.site.buildings), written):
-    left, right = st.columns([3, 2], gap="small")
+    wide = len(room_grid(running.town, st.session_state["building"]).columns) > FEW_COLUMNS
+    left, right = st.columns([3, 2] if wide else [2, 3], gap="small")
     with left:
         live(grid)
     with right:

@@ -1,11 +1,12 @@
 """总览: what the dispatch room watches."""
 
-from dashboard.facts.stations import station_states, worst_first
+from dashboard.facts.stations import sparks, station_states, worst_first
 from dashboard.facts.wall import changes, headline
 from dashboard.panel import panel
 from dashboard.screen import go, live, screen
 
 SHOWN_STATIONS = 60
+ROOMY_STATIONS = 16  # so few have room for larger figures and their last hours
 
 
 def wall() -> None:
@@ -18,6 +19,8 @@ def wall() -> None:
             "top": headline(town, now.moments),
             "stations": states[:SHOWN_STATIONS],
             "stations_all": len(states),
+            "sparks": sparks(town) if len(states) <= ROOMY_STATIONS else {},
+            "roomy": len(states) <= ROOMY_STATIONS,
             "changes": changes(town),
         }
 
