@@ -52,9 +52,12 @@ class Publisher:
 
     async def delivered(self, within_s: float) -> bool:
         """Waits until the broker has taken everything sent; whether it has in that time."""
-        until = time.monotonic() + within_s
+        return await asyncio.to_thread(self._wait, time.monotonic() + within_s)
+
+    def _wait(self, until: float) -> bool:
         for info in self._unacknowledged:
-            await asyncio.to_thread(info.wait_for_publish, max(0.001, until - time.monotonic()))
+            if not info.is_published() and (left_s := until - time.monotonic()) > 0:
+                info.wait_for_publish(left_s)
         return all(info.is_published() for info in self._unacknowledged)
 
 

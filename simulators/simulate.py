@@ -58,6 +58,7 @@ async def run_simulate(
     stop: asyncio.Event,
     *,
     start_ms: int | None = None,
+    history_h: float = 48.0,
     seed: int = 1,
     data: Path | None = None,
     ready: asyncio.Event | None = None,
@@ -67,15 +68,16 @@ async def run_simulate(
     """Runs the town of a site folder until ``stop``; sets ``ready`` when every server listens.
 
     ``start_ms`` (UTC ms) is what the scenario's offsets count from, by default where the clock began; a later start of this
-    function finds the same story gone on. ``published`` is told of every reading sent over MQTT. Passwords come from the
-    environment, under the names in the site folder. Raises ConfigError for an unknown scenario, a taken port, a missing password.
+    function finds the same story gone on. ``history_h`` is how much history was made before: its world goes on here.
+    ``published`` is told of every reading sent over MQTT. Passwords come from the environment, under the names in the site
+    folder. Raises ConfigError for an unknown scenario, a taken port, a missing password.
     """
     passwords = _passwords(environment)
     town = build_town(seed)
     story = load_scenario(scenario, town)
     start_ms = clock.epoch_ms if start_ms is None else start_ms
-    world = await asyncio.to_thread(World, town, story, start_ms)
-    await asyncio.to_thread(world.advance_to, clock.now_ms() - SENT_LATE_MS)
+    world = await asyncio.to_thread(World, town, story, start_ms, history_h)
+    await asyncio.to_thread(world.advance_to, max(start_ms, clock.now_ms() - SENT_LATE_MS))
     present, counts = Present(world), Counts()
     gateways = secrets.token_urlsafe(16)
     async with AsyncExitStack() as running:

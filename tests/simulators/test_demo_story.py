@@ -70,7 +70,7 @@ def test_a_building_steps_below_the_limit_at_six(story: Story, town: Town) -> No
 def test_hardly_another_room_is_ever_cold(story: Story, town: Town) -> None:
     below: dict[str, int] = {}
     for room in town.rooms:
-        at, value_c = story.of(f"room/{room.room_id}/indoor_temp_c")
+        _, value_c = story.of(f"room/{room.room_id}/indoor_temp_c")
         limit_c = 16.0 if room.premises == "bungalow" else 18.0
         if (value_c < limit_c).any():
             below[str(room.building_id)] = below.get(str(room.building_id), 0) + 1

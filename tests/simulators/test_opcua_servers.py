@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
-from asyncua import Client, ua
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.common.subscription import DataChangeEvent
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from asyncua.ua.uaerrors import BadMessageNotAvailable, BadUserAccessDenied, UaError
 
@@ -68,22 +70,35 @@ async def read(client: Client, item: str) -> ua.DataValue:
     return await client.get_node(f"ns={index};s=HRZ.{item}").read_data_value(raise_on_bad_status=False)
 
 
+async def value(client: Client, item: str) -> object:
+    variant = (await read(client, item)).Value
+    assert variant is not None
+    return variant.Value
+
+
+async def status(client: Client, item: str) -> str:
+    code = (await read(client, item)).StatusCode
+    assert code is not None
+    return code.name
+
+
 async def test_two_stations_share_the_open_server(running: Running) -> None:
     running.answered.clear()
     async with Client(opcua_url(running.ports.opcua[0])) as client:
         supply = await read(client, "S10.二次供水温度")
-        pump = await read(client, "S11.1号循环泵运行")
-        pressure = await read(client, "S11.PT201")
+        pump = await value(client, "S11.1号循环泵运行")
+        pressure = await value(client, "S11.PT201")
+    assert supply.Value is not None
     assert supply.Value.Value == pytest.approx(running.present.values(9)["secondary_supply_temp_c"])
-    assert pump.Value.Value is True
-    assert pressure.Value.Value == pytest.approx(1000 * running.present.values(10)["secondary_supply_pressure_mpa"])
+    assert pump is True
+    assert pressure == pytest.approx(1000 * running.present.values(10)["secondary_supply_pressure_mpa"])
     assert supply.SourceTimestamp == datetime.fromtimestamp(running.present.at_ms / 1000, UTC)  # the town's time, not life's
     assert running.answered == {"S10": 1, "S11": 2}
 
 
 async def test_the_secured_server_lets_in_its_user_only(running: Running) -> None:
     async with secured(running, LOGIN.user, LOGIN.password) as client:
-        assert (await read(client, "S12.FT201")).Value.Value == pytest.approx(running.present.values(11)["secondary_flow_m3h"] / 3600)
+        assert await value(client, "S12.FT201") == pytest.approx(running.present.values(11)["secondary_flow_m3h"] / 3600)
     with pytest.raises(BadUserAccessDenied):
         async with secured(running, LOGIN.user, "a guess"):
             pass
@@ -109,13 +124,13 @@ async def test_a_lost_line_is_a_bad_status_until_it_is_back(running: Running) ->
     running.present._effects = replace(effects, silent=silent)
     async with Client(opcua_url(running.ports.opcua[0])) as client:
         await running.stations.show()
-        assert (await read(client, "S10.二次供水温度")).StatusCode.name == "BadNoCommunication"
-        assert (await read(client, "S11.二次供水温度")).StatusCode.is_good()
+        assert await status(client, "S10.二次供水温度") == "BadNoCommunication"
+        assert await status(client, "S11.二次供水温度") == "Good"
         running.present._effects = effects
         await running.stations.show()
-        back = await read(client, "S10.二次供水温度")
-    assert back.StatusCode.is_good()
-    assert back.Value.Value == pytest.approx(running.present.values(9)["secondary_supply_temp_c"])
+        assert await status(client, "S10.二次供水温度") == "Good"
+        back = await value(client, "S10.二次供水温度")
+    assert back == pytest.approx(running.present.values(9)["secondary_supply_temp_c"])
 
 
 async def test_a_subscription_sees_the_next_values(running: Running) -> None:
@@ -127,6 +142,8 @@ async def test_a_subscription_sees_the_next_values(running: Running) -> None:
             running.present.step()
             await running.stations.show()
             second = await subscription.next_event(5)
+    assert isinstance(first, DataChangeEvent)
+    assert isinstance(second, DataChangeEvent)
     assert first.value != second.value == pytest.approx(running.present.values(10)["secondary_flow_m3h"] / 3600)
 
 
@@ -134,6 +151,7 @@ async def test_republish_of_an_unknown_sequence_is_refused(running: Running) -> 
     """Else a reconnecting client asks for ever."""
     async with Client(opcua_url(running.ports.opcua[0])) as client:
         subscription = await client.create_subscription(100)
+        assert subscription.subscription_id is not None
         with pytest.raises(BadMessageNotAvailable):
             await asyncio.wait_for(client.uaclient.session.republish(subscription.subscription_id, 4711), 5)
         await subscription.delete()

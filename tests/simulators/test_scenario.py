@@ -42,30 +42,29 @@ def test_a_file_that_is_no_toml_is_named(town: Town, tmp_path: Path) -> None:
         load_scenario("broken", town, tmp_path)
 
 
+def event(**keys: object) -> str:
+    lines = {"at": '"00:20"', "what": '"pump_trip"', "target": '"S04"'} | {key: str(value) for key, value in keys.items()}
+    return "[[event]]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items() if value)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[event]]\nat = "0:20"\nwhat = "pump_trip"\ntarget = "S99"', "mine.toml: event[0].target: 'S99': no such place; a station (S04)"),
-        ('[[event]]\nat = "00:20"\nwhat = "pump_strip"\ntarget = "S04"', "mine.toml: event[0].what: 'pump_strip': one of pump_trip, "),
-        ('[[event]]\nat = "20 min"\nwhat = "pump_trip"\ntarget = "S04"', "mine.toml: event[0].at: '20 min': an offset from the start"),
-        ('[[event]]\nwhat = "pump_trip"\ntarget = "S04"', "mine.toml: event[0].at: an offset from the start"),
-        ('[[event]]\nat = "00:61"\nwhat = "pump_trip"\ntarget = "S04"', "mine.toml: event[0].at: '00:61': an offset"),
-        (
-            '[[event]]\nat = "00:20"\nuntil = "00:10"\nwhat = "pump_trip"\ntarget = "S04"',
-            "mine.toml: event[0].until: '00:10': an offset after the event's at, 00:20",
-        ),
-        ('[[event]]\nat = "00:20"\nwhat = "pump_trip"\ntarget = "S04"\nhow = 3', "mine.toml: event[0].how: '3': no such key; an event has at, "),
-        (
-            '[[event]]\nat = "00:20"\nwhat = "leak"\ntarget = "S04"\nlevel = 7',
-            "mine.toml: event[0].level: '7': water lost as a share of the design flow, from 0 to 1",
-        ),
-        ('[[event]]\nat = "00:20"\nwhat = "pump_trip"\ntarget = "S04"\nlevel = 1', "mine.toml: event[0].level: '1': pump_trip has no level"),
-        ('[[event]]\nat = "00:20"\nwhat = "open_window"\ntarget = "S04"', "mine.toml: event[0].target: 'S04': no such place; a room ("),
-        ('[[event]]\nat = "00:20"\nwhat = "source_loss"\ntarget = "HS1/north"', "no such place; a branch of the heat source (HS1/east"),
-        ('speed = 3', "mine.toml: speed: '3': no such key; a scenario has title_zh, "),
-        ('event = 3', "mine.toml: event: '3': [[event]] tables"),
+        (event(target='"S99"'), "mine.toml: event[0].target: 'S99': no such place; a station (S04)"),
+        (event(what='"pump_strip"'), "mine.toml: event[0].what: 'pump_strip': one of pump_trip, "),
+        (event(at='"20 min"'), "mine.toml: event[0].at: '20 min': an offset from the start"),
+        (event(at=""), "mine.toml: event[0].at: an offset from the start"),
+        (event(at='"00:61"'), "mine.toml: event[0].at: '00:61': an offset"),
+        (event(until='"00:10"'), "mine.toml: event[0].until: '00:10': an offset after the event's at, 00:20"),
+        (event(how=3), "mine.toml: event[0].how: '3': no such key; an event has at, "),
+        (event(what='"leak"', level=7), "mine.toml: event[0].level: '7': water lost as a share of the design flow, from 0 to 1"),
+        (event(level=1), "mine.toml: event[0].level: '1': pump_trip has no level"),
+        (event(what='"open_window"'), "mine.toml: event[0].target: 'S04': no such place; a room ("),
+        (event(what='"source_loss"', target='"HS1/north"'), "no such place; a branch of the heat source (HS1/east"),
+        ("speed = 3", "mine.toml: speed: '3': no such key; a scenario has title_zh, "),
+        ("event = 3", "mine.toml: event: '3': [[event]] tables"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_named_with_file_key_value_and_remedy(town: Town, text: str, message: str) -> None:
     found = mistakes_of(town, text)
     assert len(found) == 1
