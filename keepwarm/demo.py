@@ -32,7 +32,7 @@ from keepwarm.processes import listen, only_one
 from keepwarm.progress import Tell, progress_line
 from keepwarm.run import children_of, page_address, say
 from keepwarm.supervise import LOOK_S, Supervisor, keepwarm_child, stop_on_signals
-from simulators.simulate import DEMO_START_MS
+from simulators.scenario import DEMO_START_MS
 
 PORT = 8600
 PORTS_TRIED = 50

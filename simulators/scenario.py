@@ -14,6 +14,7 @@ from domain.errors import ConfigError, Mistake
 from simulators.effects import Field, Span
 from simulators.town import BRANCHES, SOURCE_ID, Town
 
+DEMO_START_MS = 1_768_332_600_000  # 2026-01-14 03:30 +08:00, in a cold snap: the demo's story is the same each time
 SCENARIOS = Path(__file__).parent / "scenarios"
 UPS_MS = 12 * 60_000  # how long a controller speaks after a power loss
 REBOOT_MS = 60_000

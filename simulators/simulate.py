@@ -28,14 +28,13 @@ from simulators.payloads import announcements, messages
 from simulators.ports import Ports, pick_ports
 from simulators.present import Present
 from simulators.publisher import Publisher, PublishLog, SentCounts, mqtt_publisher
-from simulators.scenario import Event, load_scenario
+from simulators.scenario import DEMO_START_MS, Event, load_scenario
 from simulators.site_files import MQTT_PASSWORD, MQTT_USER, OPCUA_PASSWORD, OPCUA_USER
 from simulators.town import build_town
 from simulators.world import World
 
 __all__ = ["DEMO_START_MS", "pick_ports", "run_simulate"]
 
-DEMO_START_MS = 1_768_332_600_000  # 2026-01-14 03:30 +08:00, in a cold snap: the demo's story is the same each time
 HEALTH_EVERY_S = 1.0
 SENT_LATE_MS = 240_000  # what sensors reported just before the broker was up is sent then, still in time to count
 
