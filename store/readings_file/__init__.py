@@ -6,16 +6,14 @@ file ─▶ header ─▶ columns by Arrow ─▶ Readings        every file tha
 
 import zlib
 from collections.abc import Sequence
-from gzip import GzipFile
 from pathlib import Path
-from typing import IO, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from domain.errors import ConfigError, Mistake
 from domain.reading import Readings
-from store.readings_file.csv_file import read_csv
+from store.readings_file.csv_file import Source, read_csv
 from store.readings_file.parquet_file import read_parquet
 
 __all__ = ["read_readings"]
@@ -47,9 +45,7 @@ def _read_file(path: Path, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
         raise ConfigError(Mistake(shown, fault or f"can't be read: {(error.strerror or str(error)).lower()}")) from error
     if start == b"PAR1":
         return read_parquet(path, shown, zone)
-    if not start.startswith(b"\x1f\x8b"):
-        return read_csv(lambda: path.open("rb"), shown, zone)
     try:
-        return read_csv(lambda: cast("IO[bytes]", GzipFile(path)), shown, zone)
+        return read_csv(Source(path, gzipped=start.startswith(b"\x1f\x8b")), shown, zone)
     except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(Mistake(shown, f"a damaged gzip file: {str(error).lower()}")) from error
+        raise ConfigError(Mistake(shown, f"can't be read to its end: {str(error).lower()}")) from error

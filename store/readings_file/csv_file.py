@@ -2,8 +2,10 @@
 
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO, NamedTuple
+from collections.abc import Iterable, Iterator
+from gzip import GzipFile
+from pathlib import Path
+from typing import IO, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -22,7 +24,27 @@ _SAMPLE_BYTES = 1 << 16
 _BLOCK_BYTES = 8 << 20
 
 
-Opener = Callable[[], IO[bytes]]
+class Source(NamedTuple):
+    """Where the bytes of a file come from: from disk, through gzip, or (``content``) from memory."""
+
+    path: Path
+    gzipped: bool = False
+    content: bytes | None = None
+
+    def open(self) -> IO[bytes]:
+        """The bytes from the start."""
+        if self.content is not None:
+            return io.BytesIO(self.content)
+        return cast("IO[bytes]", GzipFile(self.path)) if self.gzipped else self.path.open("rb")
+
+    def open_for_arrow(self) -> pa.NativeFile:
+        """The bytes from the start, by Arrow's own means.
+
+        2026-11: pyarrow 26 reading a Python file in threads aborts the process at exit, about once in fifty runs.
+        """
+        if self.content is not None:
+            return pa.BufferReader(self.content)
+        return pa.input_stream(str(self.path), compression="gzip" if self.gzipped else None)
 
 
 class _Header(NamedTuple):
@@ -33,35 +55,35 @@ class _Header(NamedTuple):
     samples: dict[str, str]
 
 
-def read_csv(opener: Opener, shown: str, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
-    """Names and readings of one file; ``opener`` gives its bytes from the start, ``shown`` is its name in messages.
+def read_csv(source: Source, shown: str, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
+    """Names and readings of one file; ``shown`` is its name in messages.
 
     Raises ConfigError for the first mistake, OSError, EOFError or zlib.error where the bytes themselves can't be had.
     """
-    with opener() as stream:
+    with source.open() as stream:
         sample = stream.read(_SAMPLE_BYTES)
     if sample.startswith(MARKED):
-        return _read_text(opener, shown, zone)
+        return _read_text(source, shown, zone)
     header = _header(sample.decode("utf-8-sig", "replace"), shown)
     try:
-        return from_columns(_csv_table(opener, header), zone)
+        return from_columns(_csv_table(source, header), zone)
     except (OddError, *ARROW_ERRORS):
-        if not _is_utf_8(opener):
-            return _read_text(opener, shown, zone)
-        with io.TextIOWrapper(opener(), "utf-8-sig", newline="") as lines:
+        if not _is_utf_8(source):
+            return _read_text(source, shown, zone)
+        with io.TextIOWrapper(source.open(), "utf-8-sig", newline="") as lines:
             return from_rows(_csv_rows(lines, header, shown), shown, zone)
 
 
-def _read_text(opener: Opener, shown: str, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
+def _read_text(source: Source, shown: str, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
     """A file in another encoding, as if it had been saved in UTF-8."""
-    with opener() as stream:
+    with source.open() as stream:
         content = decode(stream.read(), shown).encode()
-    return read_csv(lambda: io.BytesIO(content), shown, zone)
+    return read_csv(source._replace(content=content), shown, zone)
 
 
-def _is_utf_8(opener: Opener) -> bool:
+def _is_utf_8(source: Source) -> bool:
     try:
-        with io.TextIOWrapper(opener(), "utf-8", newline="") as lines:
+        with io.TextIOWrapper(source.open(), "utf-8", newline="") as lines:
             while lines.read(1 << 20):
                 pass
     except UnicodeDecodeError:
@@ -88,10 +110,10 @@ def _header(sample: str, shown: str) -> _Header:
     return _Header(columns, delimiter, samples)
 
 
-def _csv_table(opener: Opener, header: _Header) -> pa.Table:
+def _csv_table(source: Source, header: _Header) -> pa.Table:
     types = {"point": pa.dictionary(pa.int32(), pa.string()), "quality": pa.dictionary(pa.int32(), pa.string()), "value": pa.float64()}
     types |= {name: _time_type(header.samples.get(name, "")) for name in ("measured_at", "received_at")}
-    with opener() as stream:
+    with source.open_for_arrow() as stream:
         return pacsv.read_csv(
             stream,
             read_options=pacsv.ReadOptions(column_names=header.columns, skip_rows=1, block_size=_BLOCK_BYTES),

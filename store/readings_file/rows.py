@@ -14,6 +14,8 @@ from store.site_folder.instants import LATEST_MS, NaiveTimeError, bounded_ms, pa
 
 QUALITIES = {"": Quality.GOOD, "uncertain": Quality.SUSPECT} | {quality.name.lower(): quality for quality in Quality}
 
+_MILLISECONDS = re.compile(r"\d{12,13}")
+REASONS = [quality.name.lower() for quality in Quality if quality.name not in ("GOOD", "SUSPECT", "BAD")]
 _NO_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _TIME = "a time with offset, such as 2026-11-15T06:00:00+08:00, or epoch seconds"
 
@@ -80,7 +82,7 @@ class _Row(NamedTuple):
         except NaiveTimeError:
             self.fail(column, f"{_TIME}; for times without offset say whose they are with --assume-timezone")
         except ValueError:
-            self.fail(column, _TIME)
+            self.fail(column, "epoch time in seconds; this looks like milliseconds" if _MILLISECONDS.fullmatch(text) else _TIME)
 
     def value(self) -> float:
         text = self.cells["value"]
@@ -93,5 +95,5 @@ class _Row(NamedTuple):
     def quality(self) -> Quality:
         word = self.cells.get("quality", "").lower()
         if word not in QUALITIES:
-            self.fail("quality", f"one of {', '.join(name for name in QUALITIES if name)}, or empty for good")
+            self.fail("quality", f"good, suspect, bad or a reason ({', '.join(REASONS)}); empty is good")
         return QUALITIES[word]

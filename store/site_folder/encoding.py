@@ -11,7 +11,9 @@ _MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM
 MARKED = tuple(mark for mark, encoding in _MARKS if encoding != UTF_8)  # how a file in UTF-16 or UTF-32 begins
 # Two bytes of GBK; in written Chinese nearly all are of its older part GB 2312, which begins with A1A1.
 _PAIR = re.compile(rb"[\x00-\x7f]|([\x81-\xfe][\x40-\xfe])")
-_LIKELY_SHARE = 0.8
+_LIKELY_SHARE, _POSSIBLE_SHARE = 0.8, 0.5
+_KANA = re.compile("[\u3041-\u30fa]")
+_RUN_OF_HIGH = re.compile(rb"[\x80-\xff]{2}")
 
 
 def read_bytes(path: Path, shown: str) -> bytes:
@@ -44,7 +46,7 @@ def decode(content: bytes, shown: str) -> str:
         text = content.decode(UTF_8)
     except UnicodeDecodeError as error:
         if _is_gbk(content):
-            return content.decode("gbk")
+            return content.decode("gb18030")  # which GBK is a part of
         raise ConfigError(_mistake(content, shown, error.start, f"is neither UTF-8 nor GBK{_looks_like(content)}")) from error
     if "\x00" in text:
         raise ConfigError(_mistake(content, shown, content.index(0), f"is no text{_looks_like(content)}"))
@@ -57,18 +59,46 @@ def _mistake(content: bytes, shown: str, position: int, fault: str) -> Mistake:
 
 def _is_gbk(content: bytes) -> bool:
     """Whether these bytes are Chinese in GBK: Latin and Japanese letters often decode as GBK too, but to rare characters."""
+    share = _common_share(content, 0xA1, 0xF7, 0xA1)
+    return _decodes(content, "gb18030") is not None and share >= (_LIKELY_SHARE if _is_big5(content) else _POSSIBLE_SHARE)
+
+
+def _is_big5(content: bytes) -> bool:
+    return _decodes(content, "big5") is not None and _common_share(content, 0xA4, 0xC6, 0x40) >= _LIKELY_SHARE
+
+
+def _decodes(content: bytes, encoding: str) -> str | None:
     try:
-        content.decode("gbk")
+        return content.decode(encoding)
     except UnicodeDecodeError:
-        return False
+        return None
+
+
+def _common_share(content: bytes, first: int, last: int, trail: int) -> float:
+    """The share of two-byte characters whose first byte is in [first, last] and whose second is at least ``trail``."""
     pairs = [pair for pair in _PAIR.findall(content) if pair]
-    common = sum(1 for pair in pairs if 0xA1 <= pair[0] <= 0xF7 and pair[1] >= 0xA1)
-    return common >= _LIKELY_SHARE * len(pairs)
+    common = sum(1 for pair in pairs if first <= pair[0] <= last and pair[1] >= trail)
+    return common / len(pairs) if pairs else 1.0
 
 
 def _looks_like(content: bytes) -> str:
     """What the encoding seems to be, to be put behind the fault; empty when nobody can tell."""
+    japanese = _decodes(content, "shift_jis")
+    if b"\x00" in content:
+        name = "UTF-16 without its mark" if content.count(0) > len(content) // 8 else ""
+    elif japanese is not None and _KANA.search(japanese):
+        name = "Shift JIS"
+    elif _is_big5(content):
+        name = "Big5"
+    elif not _RUN_OF_HIGH.search(content):
+        name = "Windows-1252"
+    else:
+        name = _guessed(content)
+    return f" (it looks like {name})" if name else ""
+
+
+def _guessed(content: bytes) -> str:
     from charset_normalizer import from_bytes
 
     best = from_bytes(content[:100_000]).best()
-    return "" if best is None or best.encoding in ("ascii", "utf_8") else f" (it looks like {best.encoding})"
+    return "" if best is None else best.encoding
