@@ -12,9 +12,13 @@ _SECONDS_BELOW = 100_000_000_000  # as a number of seconds this is the year 5138
 TimeFormat = Literal["iso", "iso_local", "epoch_s", "epoch_ms"]
 
 
-def plausible(stamped_ms: int, received_ms: int) -> bool:
-    """Whether a device's time may stand for the reading's."""
-    return -TOLERANCE_MS <= stamped_ms - received_ms <= TOLERANCE_MS
+def plausible(stamped_ms: int, received_ms: int, away_since_ms: int | None = None) -> bool:
+    """Whether a device's time may stand for the reading's.
+
+    ``away_since_ms``: the message comes out of what a broker kept for us since then; so long ago it may have been measured.
+    """
+    earliest_ms = received_ms if away_since_ms is None else min(away_since_ms, received_ms)
+    return earliest_ms - TOLERANCE_MS <= stamped_ms <= received_ms + TOLERANCE_MS
 
 
 def plausible_history(stamped_ms: int, received_ms: int) -> bool:

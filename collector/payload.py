@@ -116,18 +116,18 @@ class Payload:
         self._temp_unit = path_of(profile.temp_unit)
         self._tail = _literal_tail(profile.topic)
 
-    def read(self, topic: str, document: object, received_ms: int) -> Content:
-        """The values in one message received at ``received_ms`` (the clock's)."""
+    def read(self, topic: str, document: object, received_ms: int, away_since_ms: int | None = None) -> Content:
+        """The values in one message received at ``received_ms`` (the clock's); ``away_since_ms``: see ``instants.plausible``."""
         content = Content()
         if self.profile.point_id:
-            self._read_points(document, received_ms, content)
+            self._read_points(document, received_ms, away_since_ms, content)
             return content
         sensor = self._sensor_of(topic, document)
         if sensor is None:
             content.faults.append("no sensor id")
             return content
         fahrenheit = str(find(document, self._temp_unit)).upper() in ("F", "°F", "FAHRENHEIT") if self._temp_unit else False
-        measured_at, mark = self._instant(find(document, self._time), received_ms)
+        measured_at, mark = self._instant(find(document, self._time), received_ms, away_since_ms)
         self._read_frame(document, [(one, one.path) for one in self._readers], sensor, (measured_at, mark), content, fahrenheit=fahrenheit)
         if self._history:
             self._read_history(document, sensor, received_ms, content)
@@ -149,12 +149,12 @@ class Payload:
         end = len(levels) - len(self._tail)
         return "/".join(levels[first:end]) or None if levels[end:] == self._tail else None
 
-    def _instant(self, stamp: object, received_ms: int) -> tuple[int, int]:
+    def _instant(self, stamp: object, received_ms: int, away_since_ms: int | None) -> tuple[int, int]:
         """The reading's time and mark; a device that gives none has that of receipt, unmarked."""
         if not self._time or stamp is _ABSENT or stamp is None:
             return received_ms, Quality.GOOD
         stamped_ms = parse_instant(stamp, self.profile.time_format, self._zone)
-        if stamped_ms is None or not plausible(stamped_ms, received_ms):
+        if stamped_ms is None or not plausible(stamped_ms, received_ms, away_since_ms):
             return received_ms, Quality.CLOCK
         return stamped_ms, Quality.GOOD
 
@@ -204,7 +204,7 @@ class Payload:
                 continue
             self._read_frame(frame, readers, sensor, (stamped_ms, Quality.GOOD), content)
 
-    def _read_points(self, document: object, received_ms: int, content: Content) -> None:
+    def _read_points(self, document: object, received_ms: int, away_since_ms: int | None, content: Content) -> None:
         items = find(document, self._points)
         for item in items if isinstance(items, list) else [items]:
             point_id = find(item, self._point_id)
@@ -214,7 +214,8 @@ class Payload:
                 continue
             sensor, reader = self._point_of(str(point_id).strip())
             stamp = find(item, self._time)
-            measured_at, mark = self._instant(find(document, self._time) if stamp is _ABSENT else stamp, received_ms)
+            stamp = find(document, self._time) if stamp is _ABSENT else stamp
+            measured_at, mark = self._instant(stamp, received_ms, away_since_ms)
             value, quality = _read_number(reader, raw) if reader is not None else _number(raw, truth=True)
             said = _said_quality(find(item, self._point_quality) if self._point_quality else _ABSENT)
             name = reader.field.quantity if reader is not None else ""

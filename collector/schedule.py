@@ -89,7 +89,9 @@ class Patience:
             return self.cap_s
         if self.silences:
             return min(self.cap_s, max(self._first_s, 8 * self._usual_s) * 2.0 ** min(self.silences, 16))
-        return min(max(self.cap_s, self._first_s), max(self._first_s, 8 * self._usual_s))
+        if not self._usual_s:
+            return self.cap_s
+        return min(self.cap_s, max(self._first_s, 8 * self._usual_s))
 
     def answered(self, latency_s: float) -> None:
         """Takes note of a reply: the usual latency rises at once and falls slowly."""

@@ -7,6 +7,7 @@ wait for the next turn ──▶ leave alone? ──▶ connect ──▶ read e
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +150,7 @@ class Gateway:
 
     async def _ask(self, unit: Unit, line: Line, read: Read) -> None:
         """Reads one request. An exception of the device is an answer too: its points are marked."""
-        began, bytes_before = asyncio.get_running_loop().time(), line.bytes
+        began, bytes_before = monotonic(), line.bytes
         try:
             payload = await self._exchange(unit, line, read.request)
         except ExceptionReplyError as reply:
@@ -157,8 +158,7 @@ class Gateway:
             self._note_exception(unit, read, reply, at_ms)
             if reply.code in GATEWAY_CODES and len(self._units) > 1:
                 # The gateway waited for the silent target: leave that alone as if it had been silent to us.
-                now = asyncio.get_running_loop().time()
-                unit.alone_until = now + 8 * (now - began)
+                unit.alone_until = asyncio.get_running_loop().time() + 8 * (monotonic() - began)
         else:
             at_ms = self._note_answer(unit, began)
             self._intake.put_block(Block(read.request, read.points, payload, at_ms))
@@ -180,7 +180,7 @@ class Gateway:
 
     def _note_answer(self, unit: Unit, began: float) -> int:
         """Takes note of an exchange that took until now; returns the clock's instant."""
-        took_s = asyncio.get_running_loop().time() - began
+        took_s = monotonic() - began
         at_ms = self._clock.now_ms()
         unit.patience.answered(took_s)
         self._backoff.succeeded()

@@ -51,7 +51,8 @@ class Message:
 class Listener:
     """The connection to one broker. ``heard`` is called in another thread when messages or a change of state wait to be taken.
 
-    ``connected`` and ``trouble`` tell the state; ``window`` how many messages the broker sends before it wants acknowledgements.
+    ``connected`` and ``trouble`` tell the state; ``life`` counts the connections, ``resumed`` says whether the broker had kept our
+    session; ``window`` how many messages the broker sends before it wants acknowledgements.
     """
 
     def __init__(self, broker: Broker, topics: Mapping[str, bool], clock: Clock, heard: Callable[[], None]) -> None:
@@ -68,6 +69,7 @@ class Listener:
         self._v5 = broker.protocol == "5"
         self.window = WINDOW_V5 if self._v5 else WINDOW_V311
         self.life = 0
+        self.resumed = False
         self.connected = False
         self.trouble = NEW
         self._client = self._make(broker)
@@ -142,7 +144,7 @@ class Listener:
     # ── paho's thread ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_connect(
-        self, client: paho.Client, _user: Any, _flags: paho.ConnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, client: paho.Client, _user: Any, flags: paho.ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if reason.is_failure:
             self.trouble = f"refused: {reason}"
@@ -150,6 +152,7 @@ class Listener:
             return
         with self._room:
             self.life += 1
+            self.resumed = flags.session_present
             self.connected, self.trouble = True, ""
         # Also into a session that is still there: the site may have new filters since.
         for topic, retained in self._topics.items():

@@ -159,7 +159,7 @@ def _list(found: ua.DataValue) -> list[str]:
 
 async def _secure(client: Client, login: Login, site_folder: Path, data: Path) -> None:
     now = datetime.now(UTC)
-    identity = own_identity(data, now)
+    identity = await asyncio.to_thread(own_identity, data, now)  # making a key takes a second
     client.application_uri = identity.application_uri
     mode, policy = ua.MessageSecurityMode.SignAndEncrypt, SecurityPolicyBasic256Sha256
     endpoint = Client.find_endpoint(await client.connect_and_get_server_endpoints(), mode, policy.URI)

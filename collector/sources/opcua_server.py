@@ -6,6 +6,7 @@ wait for the next turn ──▶ server down? ──▶ session (namespaces by U
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,8 @@ class Station:
         if self._missing - missing:
             log.info("nodes back on the server", source=self.device.device_id, nodes=sorted(self._missing - missing))
         self._missing = missing
-        self.health.counts["nodes missing"] = len(missing)
+        if missing or "nodes missing" in self.health.counts:
+            self.health.counts["nodes missing"] = len(missing)
 
 
 def settle(
@@ -145,12 +147,12 @@ class OpcUaServer:
             session = await self._connected()
             if station.nodes is None:
                 station.nodes = await session.nodes(station.profile, station.device.station_id)
-            began = loop.time()
+            began = monotonic()
             answer = await session.read(station.nodes)
         except SourceError as error:
             await self._failed(station, error)
         else:
-            self._answered(station, answer, (loop.time() - began) * 1000)
+            self._answered(station, answer, (monotonic() - began) * 1000)
 
     async def _connected(self) -> Session:
         if self._session is None:

@@ -8,8 +8,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from time import monotonic
 
+from collector.catching_up import CatchingUp
 from collector.health import SourceHealth
+from collector.instants import plausible
 from collector.intake import Intake
 from collector.payload import Content, Payload, UnreadableError, Value, parse
 from collector.sources.mqtt import NEW, Listener, Message, matches
@@ -20,10 +23,12 @@ from domain.profile import MqttProfile
 from domain.quantity import parse_point
 from domain.reading import Readings
 from domain.site import Broker, Site
+from store.health import read_health
 
 AT_ONCE = 2000
 REMEMBERED = 50_000
 NOTE_EVERY_S = 60.0
+TICK_S = 1.0
 
 Row = tuple[str, int, int, float, int]  # point's name, measured_at, received_at, value, quality
 
@@ -46,6 +51,8 @@ class Sensors:
         self._started = False
         self._listener = self._listen()
         self._unacknowledged = 0
+        self._life = 0
+        self._catching_up = CatchingUp(_last_connected_ms(site, broker))
         self._state = (False, NEW)
 
     def point_names(self) -> list[str]:
@@ -75,7 +82,7 @@ class Sensors:
             if messages:
                 await self._take_in(listener, messages)
                 continue
-            await self._wait(max(0.05, note_at - now))
+            await self._wait(max(0.05, min(note_at - now, TICK_S)))
 
     async def close(self) -> None:
         """Leaves the broker; the session stays there."""
@@ -97,7 +104,17 @@ class Sensors:
             return
         self._heard.clear()
 
+    def _note_life(self, life: int) -> None:
+        if life != self._life:
+            self._life = life
+            self._catching_up.connected(resumed=self._listener.resumed, wall_ms=monotonic() * 1000)
+
     def _note_state(self, listener: Listener) -> bool:
+        """Takes note of the connection as it is now; returns whether it has come or gone."""
+        if listener.connected:
+            self._note_life(listener.life)
+            self._catching_up.alive(self._clock.now_ms(), monotonic() * 1000)
+            self._health.last_good_ms = self._catching_up.last_connected_ms
         state = (listener.connected, listener.trouble)
         if state == self._state:
             return False
@@ -142,13 +159,15 @@ class Sensors:
             health.counts["repeated"] += 1
             return []
         try:
-            profile, content = _best(payloads, message, parse(message.payload))
+            self._note_life(message.life)
+            profile, content = _best(payloads, message, parse(message.payload), self._catching_up.away_since_ms)
         except UnreadableError as error:
             health.counts[str(error)] += 1
             return []
         for fault in content.faults:
             health.counts[fault] += 1
-        health.last_good_ms = message.received_ms
+        if self._catching_up.away_since_ms is not None:
+            self._catching_up.saw(of_now=all(plausible(value.measured_at, message.received_ms) for value in content.values))
         return [row for value in content.values if (row := self._row(value, profile, message)) is not None]
 
     def _payloads_of(self, topic: str) -> tuple[Payload, ...]:
@@ -186,11 +205,22 @@ class Sensors:
         return name, value.measured_at, message.received_ms, value.value, value.quality
 
 
-def _best(payloads: Sequence[Payload], message: Message, document: object) -> tuple[str, Content]:
+def _last_connected_ms(site: Site, broker: Broker) -> int | None:
+    """When the process before this one last had this broker, by its last word."""
+    for word in read_health(site.data):
+        if word.component == "collect":
+            for record in word.detail.get("sources", ()):
+                if record.get("name") == broker.name and record.get("protocol") == "mqtt":
+                    last_good_ms: int | None = record.get("last_good_ms")
+                    return last_good_ms
+    return None
+
+
+def _best(payloads: Sequence[Payload], message: Message, document: object, away_since_ms: int | None) -> tuple[str, Content]:
     """What the profile that finds most in the message makes of it, of those that share its topic."""
     if not payloads:
         raise UnreadableError("no subscription for the topic")
-    readings = [(payload.profile.name, payload.read(message.topic, document, message.received_ms)) for payload in payloads]
+    readings = [(payload.profile.name, payload.read(message.topic, document, message.received_ms, away_since_ms)) for payload in payloads]
     return max(readings, key=lambda found: len(found[1].values))
 
 

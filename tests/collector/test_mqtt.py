@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from collector.collect import run_collect
-from domain.clock import Clock
+from domain.clock import Clock, iso
 from domain.profile import MqttProfile
 from domain.reading import Quality
 from domain.site import Broker, Room, Site, Subscription
@@ -187,6 +187,26 @@ async def test_what_was_sent_while_nobody_listened_comes_after(
         assert collected.values(TEMP.format("R2")) == list(range(15, 25))
 
 
+async def test_what_the_broker_kept_for_hours_has_its_own_time_and_what_lies_about_it_has_not(
+    site: Site, protocol: str, publish: Publisher, collecting: Collecting
+) -> None:
+    """The clock runs 1800 times as fast as life: a second away is half an hour."""
+    site, clock = speaking(site, protocol), Clock.starting_at(1_796_083_200_000, 1800)
+    async with collecting(site, clock) as collected:
+        await subscribed(collected)
+        away_ms = clock.now_ms()
+    sent_ms = clock.now_ms() + 60_000
+    publish.send("zigbee2mqtt/S01/B03/502", zigbee(20.0, iso(sent_ms)))
+    publish.send("zigbee2mqtt/S01/B03/502", zigbee(21.0, iso(away_ms - 86_400_000)))
+    await asyncio.sleep(1.0)
+    async with collecting(site, clock) as collected:
+        await collected.until(lambda: len(collected.rows(TEMP.format("R2"))) == 2)
+        kept, lying = collected.rows(TEMP.format("R2"))
+    assert (kept.measured_at, kept.quality) == (sent_ms, Quality.GOOD)
+    assert kept.received_at - kept.measured_at > 600_000
+    assert (lying.measured_at, lying.quality) == (lying.received_at, Quality.CLOCK)
+
+
 async def test_a_broker_that_restarts_is_listened_to_again(site: Site, protocol: str, broker: Mosquitto, collecting: Collecting) -> None:
     async with collecting(speaking(site, protocol)) as collected:
         await subscribed(collected)
@@ -217,7 +237,7 @@ async def test_a_wrong_password_is_named(site: Site, collecting: Collecting, mon
 CHILD = """
 import asyncio, pickle, sys
 from collector import collect, intake
-from domain.clock import Clock
+from domain.clock import Clock, iso
 intake.GATHER_S = intake.HURRY_S = 3600.0
 site = pickle.load(open(sys.argv[1], "rb"))
 asyncio.run(collect.run_collect(site, Clock(), asyncio.Event()))
