@@ -56,6 +56,7 @@ from store.points import PointRegistry
 from store.records import open_records, tables
 
 CONSUMER = "watch"
+LAYOUT = 1  # of the snapshot; one of another layout is not taken up: the journal is judged again, and nothing is decided twice
 PAUSE_S = 0.2
 SNAPSHOT_S = 60.0
 DAYS_S = 10.0
@@ -85,13 +86,14 @@ class Watch:
         self.counts = {"readings": 0, "raised": 0, "too_late": 0, "passes": 0}
         self.days: set[date] = set()
         kept = self._kept()
-        if "watch.state" in kept:
-            state = json.loads(kept["watch.state"])
+        state = json.loads(kept.get("watch.state", b"{}"))
+        if state.get("layout") == LAYOUT:
             self.cursor, self.judged_at, self.start_ms = state["cursor"], state["judged_at"], state["start_ms"]
         else:
             first = journal.read(0, 1)[1]
             self.start_ms = min(now_ms, int(first.measured_at.min())) if len(first) else now_ms
             self.judged_at = self.start_ms
+            kept = {}
         self.rooms = self._room_book()
         self.stations = StationBook(site, self.start_ms)
         for device in site.devices.values():
@@ -207,7 +209,7 @@ class Watch:
 
     def snapshot(self) -> None:
         """Keeps the folded states and their place in the journal, all in one transaction."""
-        state = json.dumps({"cursor": self.cursor, "judged_at": self.judged_at, "start_ms": self.start_ms}).encode()
+        state = json.dumps({"layout": LAYOUT, "cursor": self.cursor, "judged_at": self.judged_at, "start_ms": self.start_ms}).encode()
         parts = {"watch.state": state, "watch.rooms": self.rooms.dump(), "watch.stations": self.stations.dump()}
         with self.records.begin() as connection:
             connection.execute(delete(tables.kept).where(tables.kept.c.name.in_(parts)))
