@@ -1,6 +1,6 @@
 """A small town written with the real stores: what collect and watch would have left behind on a cold January afternoon.
 
-``python -m tests.dashboard.sample_town FOLDER`` writes it and serves its dashboard.
+``python -m tests.dashboard.sample_town FOLDER PORT SPEED`` writes it and serves its dashboard.
 """
 
 import sys
@@ -10,8 +10,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import Engine, insert
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, insert
 
+from dashboard.accounts import make_invitation, wall_ms
+from dashboard.server import run_dashboard
 from domain.clock import Clock
 from domain.curve import FiledCurve
 from domain.reading import Quality, Readings
@@ -113,7 +116,7 @@ def write_town(folder: Path, *, evil: bool = False, speed: float = 1.0) -> Sampl
     return SampleTown(site, clock)
 
 
-def outdoor_c(at_ms: np.ndarray) -> np.ndarray:
+def outdoor_c(at_ms: NDArray[np.int64]) -> NDArray[np.float64]:
     """A cold January: −12 ℃ on average, warmest after noon."""
     hour = (at_ms / HOUR_MS + 8) % 24
     return -12.0 + 4.0 * np.cos((hour - 14.0) / 24 * 2 * np.pi)
@@ -228,7 +231,7 @@ def _write_records(records: Engine, site: Site) -> None:
         connection.execute(insert(tables.room_days), _room_days(site))
 
 
-def _write_alarms(connection, site: Site) -> None:
+def _write_alarms(connection: Connection, site: Site) -> None:
     cold = [room for room in site.rooms.values() if room.building_id == COLD_BUILDING]
     rows = []
     for number, room in enumerate(cold):
@@ -272,7 +275,7 @@ def _write_alarms(connection, site: Site) -> None:
         connection.execute(insert(tables.alarms).values(row))
 
 
-def _write_outages(connection) -> None:
+def _write_outages(connection: Connection) -> None:
     def outage(station_id: str, started_h: float, **more: object) -> dict[str, object]:
         started = round(NOW_MS - started_h * HOUR_MS)
         return {
@@ -349,7 +352,7 @@ def _write_outages(connection) -> None:
         connection.execute(insert(tables.notice_transitions).values(step))
 
 
-def _write_complaints(connection, site: Site) -> None:
+def _write_complaints(connection: Connection, site: Site) -> None:
     cold = [room for room in site.rooms.values() if room.building_id == COLD_BUILDING]
     warm = next(iter(site.rooms.values()))
     rows = (
@@ -382,7 +385,7 @@ def _write_complaints(connection, site: Site) -> None:
             )
 
 
-def _write_events(connection) -> None:
+def _write_events(connection: Connection) -> None:
     rows = (
         (2, "notice.due", f"station/{OVERDUE}", {"stations": [OVERDUE]}),
         (4, "alarm.raised", f"room/{COLD_BUILDING}-101", {"value_c": 16.6, "limit_c": 18.0}),
@@ -413,10 +416,10 @@ def _room_days(site: Site) -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
-    from dashboard.accounts import make_invitation, wall_ms
-    from dashboard.server import run_dashboard
-
-    town = write_town(Path(sys.argv[1]), speed=float(sys.argv[3]) if len(sys.argv) > 3 else 1.0)
+    # python -m tests.dashboard.sample_town FOLDER PORT SPEED: writes the town if need be, prints port and one-time link, serves.
+    folder, port, speed = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    town = write_town(folder, speed=speed)
     made = open_records(town.site.data / "records.db")
-    print(make_invitation(made, "visitor", "admin", wall_ms()), flush=True)
-    run_dashboard(town.site, town.clock, "127.0.0.1", int(sys.argv[2]))
+    print(make_invitation(made, "visitor", "admin", wall_ms()), flush=True)  # noqa: T201 - for the person who started it
+    made.dispose()
+    run_dashboard(town.site, town.clock, "127.0.0.1", port)

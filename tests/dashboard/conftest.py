@@ -1,0 +1,140 @@
+"""One sample town and one server for all tests of a session; every reader signs in with a link or an account of its own."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from dashboard.accounts import add_account, make_invitation, wall_ms
+from dashboard.facts.town import Town
+from store.records import open_records
+from tests.dashboard.sample_town import SampleTown, write_town
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "a long enough one"
+_NUMBER = count()
+
+
+@dataclass
+class Server:
+    """A running dashboard: its address, its town, and the records it works on."""
+
+    process: subprocess.Popen[str]
+    port: int
+    town: SampleTown
+    records: Engine
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stranger(self) -> httpx.Client:
+        """A client that nobody knows."""
+        return httpx.Client(base_url=self.address, timeout=30.0, follow_redirects=False)
+
+    def link(self, name: str, role: str) -> str:
+        """The token of a one-time link."""
+        return make_invitation(self.records, name, role, wall_ms())
+
+    @contextmanager
+    def client(self, role: str = "admin") -> Iterator[httpx.Client]:
+        """A client signed in by a link; a fresh account and session each time."""
+        with self.stranger() as client:
+            token = self.link(f"{role}-{next(_NUMBER)}", role)
+            answer = client.post("/enter", data={"token": token, "form": form_token(client, "/enter")})
+            assert answer.status_code == 303, answer.text
+            yield client
+
+
+def form_token(client: httpx.Client, path: str) -> str:
+    """The hidden token of the form on one of our own pages."""
+    text = client.get(path).text
+    return text.split('name="form" value="', 1)[1].split('"', 1)[0]
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 20.0) -> Any:
+    """Waits until a condition holds and gives its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+    return value
+
+
+def start(folder: Path) -> tuple[subprocess.Popen[str], int]:
+    """Starts a server of the town in this folder and waits until it answers."""
+    command = [sys.executable, "-m", "tests.dashboard.serve", str(folder)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    port = int(process.stdout.readline())
+    until(lambda: process.poll() is not None or _answers(port), seconds=60)
+    assert process.poll() is None
+    return process, port
+
+
+def stop(process: subprocess.Popen[str]) -> float:
+    """Tells a server to end; gives the seconds it took."""
+    began = time.monotonic()
+    process.terminate()
+    process.wait(15)
+    assert process.stdout is not None
+    process.stdout.close()
+    return time.monotonic() - began
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2.0).status_code in {200, 503}
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleTown:
+    """The sample town on disk, with HTML in two names."""
+    folder = tmp_path_factory.mktemp("town")
+    town = write_town(folder, evil=True)
+    town.clock.save(folder / "clock.json")
+    return town
+
+
+@pytest.fixture(scope="session")
+def server(sample: SampleTown) -> Iterator[Server]:
+    """The dashboard of the sample town as a process."""
+    process, port = start(sample.site.folder)
+    records = open_records(sample.site.data / "records.db")
+    yield Server(process, port, sample, records)
+    records.dispose()
+    stop(process)
+
+
+@pytest.fixture
+def town(sample: SampleTown) -> Iterator[Town]:
+    """The town as the pages see it."""
+    opened = Town(sample.site, sample.clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Engine]:
+    """Empty records."""
+    engine = open_records(tmp_path / "records.db")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def dispatcher(server: Server) -> str:
+    """The name of a dispatcher with the password ``PASSWORD``."""
+    add_account(server.records, "王调度", "dispatcher", PASSWORD, wall_ms())
+    return "王调度"
