@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from domain.clock import Clock
 from simulators.effects import Effects
 from simulators.sensing import RoomReadings, RoomSensors, StationInstruments
 from simulators.world import World
@@ -50,13 +49,6 @@ class Present:
         return self._sensors.read(
             rooms, measured_at, self.world.rooms.air_c[rooms], effects.sensor_dead[rooms], effects.sensor_stuck[rooms]
         )
-
-    def catch_up(self, clock: Clock) -> list[RoomReadings]:
-        """Moves on to what the clock shows; gives the room sensors' reports of each step."""
-        reports = []
-        while self.next_ms() <= clock.now_ms():
-            reports.append(self.step())
-        return reports
 
     def _measure(self) -> None:
         world = self.world
