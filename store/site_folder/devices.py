@@ -20,6 +20,7 @@ PROTOCOLS = ("modbus_tcp", "modbus_rtu_tcp", "modbus_rtu", "opcua")
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})", re.ASCII)
 _SERIAL = re.compile(r"(?:/\S+|COM\d+):(\d{3,7}):([78])([NEO])([12])", re.ASCII)
 _OPC = re.compile(r"opc\.tcp://(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(\d{1,5}))?(?:/\S*)?")
+_SECURITIES = ({""}, {"none"}, {"basic256sha256", "signandencrypt"})
 ADDRESS_FORMS = {
     "modbus_tcp": "host:port, such as 10.20.1.7:502",
     "modbus_rtu_tcp": "host:port, such as 10.20.1.7:4001",
@@ -87,6 +88,8 @@ def _login(cells: Cells, protocol: str | None) -> tuple[str, str, str]:
     for column in ("security", "user", "password"):
         if cells.text(column) and protocol is not None and protocol != "opcua":
             cells.wrong(column, f"{protocol} has none; leave it empty")
+    if protocol == "opcua" and set(re.split(r"[,_/ ]+", cells.text("security").lower())) not in _SECURITIES:
+        cells.wrong("security", "Basic256Sha256,SignAndEncrypt, or empty for none")
     password = cells.text("password")
     if password and not is_secret_name(password):
         cells.table.wrong(cells.row.line, "password", None, NAME_FORM)

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from domain.errors import ConfigError, Mistake
@@ -9,8 +10,11 @@ from domain.errors import ConfigError, Mistake
 UTF_8 = "UTF-8"
 _MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 MARKED = tuple(mark for mark, encoding in _MARKS if encoding != UTF_8)  # how a file in UTF-16 or UTF-32 begins
-# Two bytes of GBK; in written Chinese nearly all are of its older part GB 2312, which begins with A1A1.
+# Two bytes of a Chinese encoding. In GBK nearly all that is written is of its older part GB 2312, characters or punctuation; what
+# Big5 has in their place is kana, Greek and unassigned there.
 _PAIR = re.compile(rb"[\x00-\x7f]|([\x81-\xfe][\x40-\xfe])")
+_GB2312_LEADS = frozenset((*range(0xA1, 0xA4), *range(0xB0, 0xF8)))
+_BIG5_LEADS = frozenset(range(0xA4, 0xC7))
 _LIKELY_SHARE, _POSSIBLE_SHARE = 0.8, 0.5
 _KANA = re.compile("[\u3041-\u30fa]")
 _RUN_OF_HIGH = re.compile(rb"[\x80-\xff]{2}")
@@ -59,12 +63,12 @@ def _mistake(content: bytes, shown: str, position: int, fault: str) -> Mistake:
 
 def _is_gbk(content: bytes) -> bool:
     """Whether these bytes are Chinese in GBK: Latin and Japanese letters often decode as GBK too, but to rare characters."""
-    share = _common_share(content, 0xA1, 0xF7, 0xA1)
+    share = _common_share(content, _GB2312_LEADS, 0xA1)
     return _decodes(content, "gb18030") is not None and share >= (_LIKELY_SHARE if _is_big5(content) else _POSSIBLE_SHARE)
 
 
 def _is_big5(content: bytes) -> bool:
-    return _decodes(content, "big5") is not None and _common_share(content, 0xA4, 0xC6, 0x40) >= _LIKELY_SHARE
+    return _decodes(content, "big5") is not None and _common_share(content, _BIG5_LEADS, 0x40) >= _LIKELY_SHARE
 
 
 def _decodes(content: bytes, encoding: str) -> str | None:
@@ -74,10 +78,10 @@ def _decodes(content: bytes, encoding: str) -> str | None:
         return None
 
 
-def _common_share(content: bytes, first: int, last: int, trail: int) -> float:
-    """The share of two-byte characters whose first byte is in [first, last] and whose second is at least ``trail``."""
+def _common_share(content: bytes, leads: Collection[int], trail: int) -> float:
+    """The share of two-byte characters whose first byte is one of ``leads`` and whose second is at least ``trail``."""
     pairs = [pair for pair in _PAIR.findall(content) if pair]
-    common = sum(1 for pair in pairs if first <= pair[0] <= last and pair[1] >= trail)
+    common = sum(1 for pair in pairs if pair[0] in leads and pair[1] >= trail)
     return common / len(pairs) if pairs else 1.0
 
 

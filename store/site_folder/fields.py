@@ -45,7 +45,7 @@ class TomlTables:
         """Notes each key that is not known."""
         for key in document:
             if key not in known:
-                self.wrong(f"{where}{key}", None, f"unknown key; {nearest(key, [word for word in known if word not in document])}")
+                self.wrong(f"{where}{key}", None, f"unknown key; {nearest(key, [word for word in known if word not in document] or known)}")
 
     def values(self, kind: type, document: Mapping[str, Any], where: str = "", leave: Collection[str] = ()) -> dict[str, Any] | None:
         """The arguments of a dataclass from the table's keys of the same names; fields in ``leave`` are read by others.
@@ -101,7 +101,7 @@ class TomlTables:
 def described(hint: Any) -> str:
     """What a value of this type is, in words."""
     if get_origin(hint) is Literal:
-        return f"one of {', '.join(str(word) for word in get_args(hint))}"
+        return "one of " + ", ".join(f'"{word}"' for word in get_args(hint))
     if get_origin(hint) in (Union, types.UnionType):
         return described(next(part for part in get_args(hint) if part is not type(None)))
     if get_origin(hint) is tuple:

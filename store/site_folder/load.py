@@ -56,7 +56,7 @@ def load_site(folder: Path) -> Site:
     """
     site, mistakes = _read(folder)
     if mistakes or site is None:
-        raise ConfigError(*mistakes)
+        raise ConfigError(*_in_order(mistakes))
     return site
 
 
@@ -65,7 +65,13 @@ def check_site(folder: Path) -> list[Mistake]:
 
     Raises ConfigError when there is nothing to check: no such folder, no site.toml in it, or one that can't be opened.
     """
-    return _read(folder)[1]
+    return _in_order(_read(folder)[1])
+
+
+def _in_order(mistakes: list[Mistake]) -> list[Mistake]:
+    """File by file, each from its first line to its last."""
+    files = list(dict.fromkeys(mistake.file for mistake in mistakes))
+    return sorted(mistakes, key=lambda mistake: (files.index(mistake.file), mistake.line or 0))
 
 
 def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:

@@ -5,14 +5,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from domain.errors import ConfigError
 from domain.policy import Policy
 from domain.profile import MqttProfile, Profile
-from domain.site import Broker, Site, StoreSettings, Subscription
+from domain.site import Broker, JournalKeep, Site, StoreSettings, Subscription
 from store.site_folder.fields import TomlTables
 from store.site_folder.policies import DEFAULT, load_policy
 from store.site_folder.profiles import topic_fault
@@ -22,8 +22,8 @@ from store.site_folder.suggestion import nearest
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 _TOP = ("name", "timezone", "policy", "hold_max_min", "station_hold_min", "room_interval_s", "hotline", "records_url", "data")
 _TABLES = ("journal", "history", "dashboard", "notices", "mqtt")
-_JOURNAL = ("days", "bytes")
-_HISTORY = ("kind", "url", "token", "org", "bucket", "database")
+_JOURNAL = ("days", "bytes", "keep", "warn_h")
+_HISTORY = ("kind", "days", "url", "read_url", "ca_file", "timeout_s", "token", "org", "bucket", "database")
 _HISTORIES = ("parquet", "influxdb", "victoriametrics")
 _RECORDS = re.compile(r"(sqlite|postgresql)(\+\w+)?://.*")
 _FILES = ("ca_file", "certificate", "private_key")
@@ -133,19 +133,51 @@ def _stores(tables: TomlTables, document: Mapping[str, Any], folder: Path) -> St
     tables.unknown(history, _HISTORY, "history.")
     default = StoreSettings()
     kind = tables.choice(history, "kind", _HISTORIES, default.history, "history.")
-    url = tables.text(history, "url", "", "history.")
-    if kind != "parquet" and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+    url, read_url = tables.text(history, "url", "", "history."), tables.text(history, "read_url", "", "history.")
+    if kind != "parquet" and not _is_http_url(url):
         tables.wrong("history.url", url or None, f"the address of {kind}, such as http://127.0.0.1:8086")
+    if read_url and not _is_http_url(read_url):
+        tables.wrong("history.read_url", read_url, f"the address at which {kind} answers queries; leave it out where that is the url")
+    keep = tables.choice(journal, "keep", get_args(JournalKeep), default.journal_keep, "journal.")
     return StoreSettings(
         journal_days=tables.number(journal, "days", 0, inf, default.journal_days, "journal."),
         journal_bytes=int(tables.number(journal, "bytes", 0, inf, default.journal_bytes, "journal.")),
+        journal_keep=cast("JournalKeep", keep),
+        journal_warn_h=tables.number(journal, "warn_h", 0, inf, default.journal_warn_h, "journal."),
         history=kind,
+        history_days=_history_days(tables, history),
         history_url=url,
+        history_read_url=read_url,
+        history_ca_file=_ca_file(tables, history, folder),
+        history_timeout_s=tables.number(history, "timeout_s", 0, 3600, default.history_timeout_s, "history."),
         history_token=_secret(tables, history, "token", "history.", folder),
         history_org=tables.text(history, "org", "", "history."),
         history_bucket=tables.text(history, "bucket", default.history_bucket, "history."),
         history_database=tables.text(history, "database", default.history_database, "history."),
     )
+
+
+def _history_days(tables: TomlTables, history: Mapping[str, Any]) -> float:
+    """For how many days readings stay; 0, which ``number`` would not take, is for ever."""
+    found = history.get("days")
+    if found == 0 and not isinstance(found, bool):
+        return 0.0
+    return tables.number(history, "days", 0, inf, StoreSettings.history_days, "history.") if "days" in history else 0.0
+
+
+def _ca_file(tables: TomlTables, history: Mapping[str, Any], folder: Path) -> str:
+    name = tables.text(history, "ca_file", "", "history.")
+    if name and not (folder / name).is_file():
+        tables.wrong("history.ca_file", name, "no such file")
+    return str((folder / name).absolute()) if name else ""
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        return False
 
 
 def _secret(tables: TomlTables, table: Mapping[str, Any], key: str, where: str, folder: Path) -> str:

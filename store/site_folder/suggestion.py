@@ -9,9 +9,10 @@ _SHOWN = 12
 def nearest(word: str, known: Iterable[str]) -> str:
     """What to write instead, as the end of a sentence: the nearest known word, or all of them while they are few."""
     words = [other for other in known if other]
-    close = get_close_matches(word.strip().lower(), words, n=1, cutoff=0.6)
+    as_written = {other.lower(): other for other in reversed(words)}
+    close = get_close_matches(word.strip().lower(), as_written, n=1, cutoff=0.6)
     if close:
-        return f"the nearest known is {close[0]}"
+        return f"the nearest known is {as_written[close[0]]}"
     if not words:
         return "none is known"
     rest = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""

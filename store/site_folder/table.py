@@ -37,7 +37,7 @@ class Row(NamedTuple):
 class Table:
     """The rows of one file in ``folder``; ``shown`` is its name in messages. Mistakes found in it are added to ``mistakes``.
 
-    ``readable`` is False when the rows could not be had, so that nobody takes them for none.
+    ``readable`` is False when not all rows could be had, so that nobody misses an id in them.
     """
 
     shown: str
@@ -71,7 +71,9 @@ def read_table(path: Path, shown: str, columns: Columns, mistakes: list[Mistake]
     table.columns = frozenset(header) & frozenset(columns.all)
     table.readable = table.columns.issuperset(columns.required)
     if table.readable:
-        table.rows.extend(_row(table, header, line, cells) for line, cells in rows if _fits(table, header, line, cells))
+        fitting = [(line, cells) for line, cells in rows if _fits(table, header, line, cells)]
+        table.rows.extend(_row(table, header, line, cells) for line, cells in fitting)
+        table.readable = len(fitting) == len(rows)
     return table
 
 
