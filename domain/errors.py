@@ -39,11 +39,15 @@ class SourceError(KeepwarmError):
 
 
 class StoreError(KeepwarmError):
-    """A store can't take or give data now: keep the data, try again after ``retry_after_s``."""
+    """A store can't take or give data now: keep the data, try again after ``retry_after_s``.
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    ``refused`` means that trying again will not help by itself: access is denied or a setting is wrong, and a person must act.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, refused: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.refused = refused
 
 
 class DeliveryError(KeepwarmError):

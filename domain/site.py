@@ -11,6 +11,7 @@ from domain.profile import Profile
 
 Premises = Literal["residential", "bungalow", "contract"]
 Protocol = Literal["modbus_tcp", "modbus_rtu_tcp", "modbus_rtu", "opcua"]
+JournalKeep = Literal["newest", "oldest"]
 
 
 @dataclass(frozen=True)
@@ -133,12 +134,23 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class StoreSettings:
-    """``[journal]`` and ``[history]`` of site.toml."""
+    """``[journal]`` and ``[history]`` of site.toml.
+
+    ``journal_keep`` says what a full journal keeps: the newest readings (unread ones are deleted) or the oldest (new ones are not
+    taken); ``journal_warn_h`` is how many hours ahead it warns. ``history_days`` is for how long readings stay, 0 for ever.
+    ``history_read_url`` is where a server is asked when that is not where it is written to (a VictoriaMetrics cluster).
+    """
 
     journal_days: float = 7.0
     journal_bytes: int = 2_000_000_000
+    journal_keep: JournalKeep = "newest"
+    journal_warn_h: float = 24.0
     history: str = "parquet"
+    history_days: float = 0.0
     history_url: str = ""
+    history_read_url: str = ""
+    history_ca_file: str = ""
+    history_timeout_s: float = 30.0
     history_token: str = ""
     history_org: str = ""
     history_bucket: str = "keepwarm"
