@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from compliance.cause import Cause, outage_cause
 from compliance.events import Event, own_marks, subject_of, turn_event
 from compliance.notice_text import notice_texts
-from compliance.outage import Outage, SourceOutage, source_outages
+from compliance.outage import Outage, SourceOutage, planned_at, source_outages
 from compliance.recording.alarm_rows import station_alarm
 from compliance.recording.event_rows import record_event
 from compliance.recording.outage_rows import (
@@ -156,13 +156,15 @@ class IncidentPass:
             connection.execute(tables.notices.insert().values(row))
 
     def covering(self, station_id: str | None, at: int) -> str | None:
-        """``outage/ID`` of the station's outage that is open at this instant, None when there is none."""
-        for one in self.recorded:
-            if isinstance(one.outage, Outage) and one.outage.station_id == station_id and one.outage.open_at(at):
-                return f"outage/{one.row_id}"
-        return None
+        """What suppresses a room's alarm by design: ``planned_stop``, or ``outage/ID`` of the open outage; None when nothing does."""
+        if planned_at(self.site.planned_stops, station_id, at):
+            return "planned_stop"
+        outage_id = None if station_id is None else self.open_outage(station_id, at)
+        return None if outage_id is None else f"outage/{outage_id}"
 
     def open_outage(self, station_id: str, at: int) -> int | None:
         """The id of the station's outage that is open at this instant."""
-        covering = self.covering(station_id, at)
-        return None if covering is None else int(covering.removeprefix("outage/"))
+        for one in self.recorded:
+            if isinstance(one.outage, Outage) and one.outage.station_id == station_id and one.outage.open_at(at):
+                return one.row_id
+        return None

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from compliance.incident_pass import IncidentPass
+from compliance.outage import planned_at
 from compliance.room_book import RoomBook
 from compliance.station_book import StationBook
 
@@ -38,7 +39,7 @@ def station_table(book: StationBook, incidents: IncidentPass, now_ms: int) -> di
     for station_id, state in book.stations.items():
         heat, heat_since = state.heat
         comm, comm_since = book.comm_of(station_id, now_ms)
-        planned = any(stop.station_id == station_id and stop.from_ms <= now_ms < stop.to_ms for stop in book.site.planned_stops)
+        planned = planned_at(book.site.planned_stops, station_id, now_ms)
         rows.append(
             {
                 "station_id": station_id,

@@ -88,6 +88,11 @@ class StopTimer:
     supplies: list[Span] = field(default_factory=list)
 
 
+def planned_at(stops: Iterable[PlannedStop], station_id: str | None, at: int) -> bool:
+    """Whether a planned stop of the station holds at this instant: what happens inside is suppressed by design."""
+    return any(stop.station_id == station_id and stop.from_ms <= at < stop.to_ms for stop in stops)
+
+
 def station_outages(station_id: str, runs: Runs, planned: Sequence[PlannedStop], timer: StopTimer | None = None) -> list[Outage]:
     """The outages of one station over its heat runs, in order; the last may be open.
 

@@ -16,7 +16,7 @@ from compliance.complaint import ComplaintBook, Estate, RaisedRoom
 from compliance.events import Event, ExcludedAt, alarm_events, complaint_event, outage_events, own_marks, turn_event
 from compliance.heat import PointSeries, Runs, StationRules, heat_runs
 from compliance.notice import Duty
-from compliance.outage import Outage, SourceOutage, source_outages, station_outages
+from compliance.outage import Outage, SourceOutage, planned_at, source_outages, station_outages
 from compliance.room_alarm import RoomEvent, fold_alarms, fresh_states
 from compliance.sensor import sensor_suspicion
 from compliance.verdict import Series, clean_series, room_rules
@@ -180,8 +180,12 @@ def _complaints(site: Site, columns: Columns, raised: Sequence[tuple[int, int]],
             room_id = columns.rooms[row].room_id
             station_id = estate.station_of.get(room_id, "")
             covered = any(outage.open_at(at) for outage in by_station.get(station_id, ()))
-            covered_by = f"station/{station_id}" if covered else None
-            together.append(RaisedRoom(room_id, covered_by, suspicion=None if covered else doubts.suspicion(at, row)))
+            if planned_at(site.planned_stops, station_id, at):
+                together.append(RaisedRoom(room_id, covered_by="planned_stop"))
+            elif covered:
+                together.append(RaisedRoom(room_id, covered_by=f"station/{station_id}"))
+            else:
+                together.append(RaisedRoom(room_id, suspicion=doubts.suspicion(at, row)))
         outcome.events.extend(complaint_event(change) for change in book.raise_together(at, together))
 
 
