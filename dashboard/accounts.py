@@ -8,6 +8,7 @@ import os
 import secrets
 import time
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,8 +28,12 @@ PASSWORD_LEAST = 12
 PASSWORD_MOST = 256
 
 _HASHER = PasswordHasher()
-# Compared with where there is no account or no password, so that the answer takes the same time.
-_NOBODY = _HASHER.hash(secrets.token_urlsafe(16))
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    """Compared with where there is no account or no password, so that the answer takes the same time."""
+    return _HASHER.hash(secrets.token_urlsafe(16))
 
 
 def wall_ms() -> int:
@@ -114,7 +119,7 @@ def check_password(engine: Engine, name: str, password: str) -> Account | None:
         known = connection.execute(select(*columns).where(accounts.c.name == name)).one_or_none()
     usable = known is not None and known.password_hash is not None and not known.disabled
     try:
-        _HASHER.verify(known.password_hash if usable and known is not None else _NOBODY, password[:PASSWORD_MOST])
+        _HASHER.verify(known.password_hash if usable and known is not None else _nobody(), password[:PASSWORD_MOST])
     except (VerificationError, InvalidHashError):
         return None
     return Account(name, known.role) if usable and known is not None else None

@@ -1,5 +1,6 @@
 // The clock of the site goes on between refreshes, and says when refreshes stay away.
-const LATE_MS = 12000;
+const LATE_MS = 8000;
+const ASK_MS = 8000;
 
 export default function ({ data, parentElement }) {
   let box = parentElement.querySelector(":scope > .kw-bar");
@@ -33,6 +34,10 @@ function tick(box) {
   const passed = performance.now() - box.since;
   const late = box.querySelector(".kw-late");
   late.hidden = passed < LATE_MS;
+  if (passed >= LATE_MS && !(box.asked > performance.now() - ASK_MS)) {
+    box.asked = performance.now();
+    signInAgain();
+  }
   late.textContent = box.data.late.replace("{n}", Math.round(passed / 1000));
   document.documentElement.classList.toggle("kw-is-late", passed >= LATE_MS);
   const local = new Date(box.data.local_ms + passed * box.data.times);
@@ -40,6 +45,18 @@ function tick(box) {
   const [shownDate, shownTime] = box.querySelectorAll(".kw-clock span");
   shownDate.textContent = date;
   shownTime.textContent = time;
+}
+
+// Refreshes stay away because the session is over? Then the login page is what helps.
+async function signInAgain() {
+  try {
+    const answer = await fetch("/_stcore/health", { cache: "no-store" });
+    if (answer.status === 401) {
+      location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    }
+  } catch {
+    // the server is away: the bar says so, Streamlit connects again by itself
+  }
 }
 
 function isDark() {

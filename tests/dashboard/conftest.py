@@ -16,8 +16,9 @@ from sqlalchemy import Engine
 
 from dashboard.accounts import add_account, make_invitation, wall_ms
 from dashboard.facts.town import Town
+from domain.clock import Clock
 from store.records import open_records
-from tests.dashboard.sample_town import SampleTown, write_town
+from tests.dashboard.sample_town import NOW_MS, SampleTown, write_town
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a long enough one"
@@ -119,8 +120,8 @@ def server(sample: SampleTown) -> Iterator[Server]:
 
 @pytest.fixture
 def town(sample: SampleTown) -> Iterator[Town]:
-    """The town as the pages see it."""
-    opened = Town(sample.site, sample.clock)
+    """The town as the pages see it, at the moment the sample was made for."""
+    opened = Town(sample.site, Clock.starting_at(NOW_MS, 1.0))
     yield opened
     opened.close()
 

@@ -1,5 +1,7 @@
 """Nothing without a session: HTTP, websocket, files; headers on everything."""
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 from sqlalchemy import update
@@ -79,7 +81,7 @@ def test_the_stream_opens_for_a_session_and_our_own_pages_only(server: Server) -
 
 
 @pytest.mark.parametrize("change", [lambda value: value[:-1] + ("0" if value[-1] != "0" else "1"), lambda value: "x" + value])
-def test_a_forged_cookie_is_nobody(server: Server, change) -> None:  # type: ignore[no-untyped-def]
+def test_a_forged_cookie_is_nobody(server: Server, change: Callable[[str], str]) -> None:
     with server.client() as client:
         forged = change(client.cookies[COOKIE])
     with server.stranger() as stranger:

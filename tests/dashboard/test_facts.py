@@ -1,0 +1,161 @@
+"""What the pages show of the sample town: counts, order, ages, and unknown as unknown."""
+
+import pytest
+
+from dashboard.facts.alarms import Wanted, alarm_counts, alarm_rows
+from dashboard.facts.building import room_grid, room_trend, worst_room
+from dashboard.facts.complaints import attached_rooms, complaint_rows
+from dashboard.facts.events import lately
+from dashboard.facts.outages import notice_due_ms, notice_rows, open_outages, outage_rows, public_notices
+from dashboard.facts.rooms import building_counts, day_figures, room_states, station_counts, town_counts
+from dashboard.facts.station import all_values, homes, station_trends
+from dashboard.facts.stations import heat_counts, outdoor_c, sparks, station_states, worst_first
+from dashboard.facts.subjects import subject
+from dashboard.facts.town import Town
+from dashboard.facts.wall import headline
+from dashboard.moments import HOUR_MS, Moments
+from dashboard.text import speech
+from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, OVERDUE, PLANNED, SILENT, STOPPED, dead
+
+DEAD = sum(dead(number) for number in range(400))
+
+
+def test_every_room_is_in_one_of_the_buckets_and_unknown_is_none_of_the_others(town: Town) -> None:
+    counts = town_counts(town)
+    assert (counts.rooms, counts.judged, counts.unknown) == (400, 400, DEAD)
+    assert counts.compliant + counts.breach + counts.unknown == 400
+    assert counts.rate == counts.compliant / (counts.compliant + counts.breach)
+    assert counts.coverage == (400 - DEAD) / 400
+    assert sum(group.rooms for group in station_counts(town).values()) == 400
+    assert sum(group.breach for group in building_counts(town).values()) == building_counts(town)[COLD_BUILDING].breach == counts.breach
+
+
+def test_a_room_watch_never_saw_is_unknown(town: Town) -> None:
+    state = room_states(town, ["nobody"])["nobody"]
+    assert (state.verdict, state.value_c) == ("unknown", None)
+
+
+def test_the_day_has_its_third_bucket(town: Town) -> None:
+    day = day_figures(town, "2026-01-15")
+    assert day.rate is not None
+    assert day.unknown_share is not None
+    assert 0.9 < day.rate < 1
+    assert 0 < day.unknown_share < 0.05
+    assert day_figures(town, "2026-01-01").rate is None
+
+
+def test_stations_stand_worst_first(town: Town) -> None:
+    order = [state.station.station_id for state in worst_first(station_states(town))]
+    assert set(order[:2]) == {STOPPED, OVERDUE}
+    assert order[2] == SILENT
+    assert order[3] == PLANNED
+    heat = heat_counts(station_states(town))
+    assert (heat.supplying, heat.stopped, heat.planned, heat.unknown, heat.link_lost) == (8, 2, 1, 1, 1)
+
+
+def test_values_of_a_silent_station_are_marked_stale_and_those_of_others_are_not(town: Town) -> None:
+    silent, other = all_values(town, SILENT), all_values(town, "S01")
+    assert all(value.stale for value in silent.values())
+    assert not any(value.stale for value in other.values())
+    assert all(value.measured_at is not None and value.measured_at < NOW_MS - 25 * 60_000 for value in silent.values())
+    assert station_states(town)[SILENT].off_target_k is None
+
+
+def test_a_bad_value_is_not_shown_as_if_it_were_good(town: Town) -> None:
+    level = all_values(town, "S04")["tank_level_m"]
+    assert level.bad
+    assert level.stale
+    assert level.measured_at is not None
+    assert level.measured_at < NOW_MS - 2 * HOUR_MS
+
+
+def test_the_outdoor_temperature_is_the_towns_median(town: Town) -> None:
+    value = outdoor_c(station_states(town))
+    assert value == pytest.approx(-8.0, abs=0.5)
+
+
+def test_outages_and_their_duties(town: Town) -> None:
+    assert [row.station_id for row in open_outages(town)] == [OVERDUE, STOPPED]
+    stopped = next(row for row in outage_rows(town) if row.station_id == STOPPED)
+    assert notice_due_ms(town, stopped) == stopped.started_earliest + 8 * HOUR_MS
+    assert stopped.started_earliest < stopped.started_at
+    assert [notice.state for notice in notice_rows(town)] == ["due", "closed", "published"]
+    assert all(notice.published_at is not None for notice in public_notices(town))
+    assert {notice.state for notice in public_notices(town)} == {"closed", "published"}
+
+
+def test_the_top_of_the_wall(town: Town) -> None:
+    top = headline(town, Moments(town.site.timezone, speech("zh")))
+    assert [duty.outage.station_id for duty in top.duties] == [OVERDUE, STOPPED]
+    assert top.complaints_open == 3
+    assert top.complaints_new == 1
+    assert top.alarms.unacknowledged == alarm_counts(town).unacknowledged > 0
+
+
+def test_alarms_by_what_is_wanted(town: Town) -> None:
+    everything = alarm_rows(town, Wanted("all"))
+    waiting = alarm_rows(town, Wanted("unacknowledged"))
+    assert {row.state for row in waiting} == {"unacknowledged", "returned_unacknowledged"}
+    assert len(waiting) == alarm_counts(town).unacknowledged < len(everything)
+    assert [row.station_id for row in alarm_rows(town, Wanted("open", "comm_lost"))] == [SILENT]
+    assert {row.kind for row in alarm_rows(town, Wanted("open", "", "S05"))} == {"room_low"}
+
+
+def test_complaints_to_do_stand_before_those_that_are_over(town: Town) -> None:
+    rows = complaint_rows(town)
+    assert [row.over for row in rows] == sorted(row.over for row in rows)
+    building = next(row for row in rows if row.kind == "building")
+    assert building.rooms == len(attached_rooms(town, building.id)) == 13
+
+
+def test_the_last_quarter_of_an_hour_and_before(town: Town) -> None:
+    happened = lately(town)
+    assert len(happened) == 8
+    assert [one.at for one in happened] == sorted((one.at for one in happened), reverse=True)
+
+
+def test_the_grid_of_a_building(town: Town) -> None:
+    grid = room_grid(town, COLD_BUILDING)
+    assert list(grid.columns) == ["01", "02", "03"]
+    assert [floor for floor, _ in grid.floors] == [5, 4, 3, 2, 1]
+    cells = [cell for _, row in grid.floors for cell in row if cell is not None]
+    assert len(cells) == grid.rooms.rooms == 13
+    assert all(cell.stale == (cell.state.verdict == "unknown") for cell in cells)
+    worst = worst_room(town, COLD_BUILDING)
+    assert room_states(town, [worst])[worst].verdict == "breach"
+    assert room_grid(town, "nothing").floors == []
+
+
+def test_a_rooms_trend_has_its_limit_in_steps(town: Town) -> None:
+    trend = room_trend(town, f"{COLD_BUILDING}-203")
+    assert set(trend.limit.value.tolist()) == {16.0, 18.0}
+    assert len(trend.value) > 200
+
+
+def test_the_trends_of_a_station(town: Town) -> None:
+    found = station_trends(town, "S01", 24)
+    supply, target = found.lines["secondary_supply_temp_c"], found.target
+    assert len(supply) > 250
+    assert len(target) == len(found.lines["outdoor_temp_c"])
+    assert abs(float(supply.value[-1]) - float(target.value[-1])) < 3
+    assert set(sparks(town)) == set(town.site.stations)
+
+
+def test_buildings_of_a_station_with_cold_rooms_first(town: Town) -> None:
+    assert homes(town, "S05")[0].building.building_id == COLD_BUILDING
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("station/S02", "城北换热站", "station?station=S02"),
+        (f"building/{COLD_BUILDING}", "人民路小区3号楼", f"building?building={COLD_BUILDING}"),
+        (f"room/{COLD_BUILDING}-101", "人民路小区3号楼 101", f"building?building={COLD_BUILDING}&room={COLD_BUILDING}-101"),
+        ("station/S01", EVIL, "station?station=S01"),
+        ("room/gone", "gone", ""),
+        ("source/R1", "R1", ""),
+    ],
+)
+def test_subjects_have_names_and_addresses(town: Town, text: str, name: str, address: str) -> None:
+    found = subject(town, text)
+    assert (found.name, found.address) == (name, address)

@@ -1,0 +1,213 @@
+"""The pages in a real browser: looked through in both languages, and the tasks of a shift."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from sqlalchemy import select
+
+from store.records.tables import alarms, audit, complaint_transitions, notices
+from tests.dashboard.conftest import Server, until
+from tests.dashboard.sample_town import COLD_BUILDING, EVIL, SILENT
+
+pytestmark = pytest.mark.browser
+
+SLOW_MS = 30_000
+NUMBER = count()
+PAGES = {
+    "zh": {"总览": "室温合格率", "换热站": "全部测点", "楼栋": "低于限值", "报警": "未确认", "停热与通告": "停热通告", "投诉": "办理过程"},
+    "en": {
+        "Overview": "Rate of compliance",
+        "Station": "All values",
+        "Building": "below",
+        "Alarms": "unacknowledged",
+        "Outages & notices": "Evidence",
+        "Complaints": "Steps",
+    },
+}
+SignIn = Callable[..., AbstractContextManager[Page]]
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Path) -> Iterator[Browser]:
+    """Debian's chromium, once for all tests."""
+    with sync_playwright() as playwright:
+        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sign_in(browser: Browser, server: Server) -> SignIn:
+    """Opens a page for a new account of a role, by a one-time link; fails on errors in the browser's console."""
+
+    @contextmanager
+    def opened(role: str = "admin", *, width: int = 1366, quiet: bool = True) -> Iterator[Page]:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
+        context.set_default_timeout(SLOW_MS)
+        page, wrong = context.new_page(), []
+        page.on("console", lambda message: wrong.append(message.text) if _is_wrong(message) else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(f"{server.address}/enter?token={server.link(f'browser-{next(NUMBER)}', role)}")
+        page.wait_for_url(f"{server.address}/")
+        expect(page.locator(".kw-station").first).to_be_visible(timeout=SLOW_MS)
+        yield page
+        assert wrong == [] or not quiet
+        assert page.evaluate("window.hurt") is None
+        _close(context)
+
+    return opened
+
+
+def _is_wrong(message: ConsoleMessage) -> bool:
+    # Streamlit looks for itself under the page's own path first: a 404 there is its way of finding the root.
+    return message.type == "error" and "404" not in message.text
+
+
+def _close(context: BrowserContext) -> None:
+    for page in context.pages:
+        page.close()
+    context.close()
+
+
+def test_every_page_in_both_languages(sign_in: SignIn) -> None:
+    with sign_in() as page:
+        for language, labels in PAGES.items():
+            if language == "en":
+                page.get_by_role("radio", name="EN").or_(page.get_by_role("button", name="EN")).first.click()
+                expect(page.get_by_role("link", name="Overview", exact=True)).to_be_visible(timeout=SLOW_MS)
+            for label, text in labels.items():
+                page.get_by_role("link", name=label, exact=True).click()
+                expect(page.locator(".kw-panel").filter(has_text=text).first).to_be_visible(timeout=SLOW_MS)
+        page.reload()
+        expect(page.get_by_role("link", name="Overview", exact=True)).to_be_visible(timeout=SLOW_MS)
+        assert page.locator("html").get_attribute("lang") == "en"
+        assert page.locator('[data-testid="stToolbar"], [data-testid="stHeader"]').filter(visible=True).count() == 0
+
+
+def test_from_the_wall_to_a_station_to_a_building_to_a_room(sign_in: SignIn) -> None:
+    with sign_in("viewer") as page:
+        assert page.locator(".kw-station").count() == 12
+        first = page.locator(".kw-station").first
+        expect(first).to_contain_text("停热")
+        page.locator(f'[data-open="station?station={SILENT}"]').first.click()
+        page.wait_for_url(f"**/station?station={SILENT}")
+        expect(page.locator(".kw-schematic")).to_be_visible(timeout=SLOW_MS)
+        assert page.locator(".kw-tag.kw-stale").count() > 10
+        expect(page.locator("canvas").first).to_be_visible(timeout=SLOW_MS)
+        page.goto(page.url.replace(SILENT, "S05"))
+        page.locator(f'.kw-homes [data-open="building?building={COLD_BUILDING}"]').click()
+        page.wait_for_url(f"**/building?building={COLD_BUILDING}")
+        expect(page.locator(".kw-cell.kw-bad")).to_have_count(9, timeout=SLOW_MS)
+        assert page.locator(".kw-cell.kw-dim").count() == 1
+        cell = page.locator(".kw-cell", has_text="203")
+        cell.click()
+        page.wait_for_url(f"**/building?building={COLD_BUILDING}&room={COLD_BUILDING}-203")
+        expect(page.locator(".kw-cell.kw-chosen")).to_contain_text("203", timeout=SLOW_MS)
+
+
+def test_html_in_names_is_text(sign_in: SignIn) -> None:
+    with sign_in() as page:
+        expect(page.locator(".kw-station strong", has_text="<img src=x")).to_have_text(EVIL)
+        page.goto(page.url + "station?station=S01")
+        expect(page.locator(".kw-head h1")).to_have_text(EVIL, timeout=SLOW_MS)
+        page.goto(page.url.split("station?")[0] + "building?building=S01-B00")
+        expect(page.locator(".kw-head h1").first).to_have_text(EVIL, timeout=SLOW_MS)
+        assert page.locator("img[src='x']").count() == 0
+
+
+def test_a_dispatcher_acknowledges_two_alarms_with_a_comment(sign_in: SignIn, server: Server) -> None:
+    with sign_in("dispatcher") as page:
+        page.get_by_role("link", name="报警", exact=True).click()
+        ticks = page.locator('.kw-alarms tbody input[type="checkbox"]')
+        expect(ticks.first).to_be_visible(timeout=SLOW_MS)
+        before = ticks.count()
+        chosen = [ticks.nth(n).get_attribute("data-pick") for n in (0, 2)]
+        for number in chosen:
+            page.locator(f'[data-pick="{number}"]').check()
+        page.get_by_placeholder("备注").fill("已派人 <b>")
+        page.get_by_role("button", name="确认 2 条报警").click()
+        expect(ticks).to_have_count(before - 2, timeout=SLOW_MS)
+        expect(page.get_by_text("已派人 <b>").first).to_be_visible(timeout=SLOW_MS)
+
+    def stored() -> list[tuple[str, str]]:
+        with server.records.connect() as connection:
+            rows = connection.execute(select(alarms.c.state, alarms.c.comment).where(alarms.c.id.in_([int(n or 0) for n in chosen])))
+            return [(row.state, row.comment) for row in rows]
+
+    assert stored() == [("acknowledged", "已派人 <b>")] * 2
+
+
+def test_the_service_desk_takes_a_complaint_a_step_on(sign_in: SignIn, server: Server) -> None:
+    with sign_in("service") as page:
+        page.get_by_role("link", name="投诉", exact=True).click()
+        page.locator('[data-open="complaints?complaint=1"]').first.click()
+        page.wait_for_url("**/complaints?complaint=1")
+        reject = page.get_by_role("button", name="不予受理")
+        expect(reject).to_be_visible(timeout=SLOW_MS)
+        reject.click()
+        expect(page.get_by_text("这一步须填写理由。")).to_be_visible(timeout=SLOW_MS)
+        page.get_by_role("button", name="受理", exact=True).click()
+        expect(page.get_by_role("button", name="派单")).to_be_visible(timeout=SLOW_MS)
+        expect(page.locator(".kw-steps")).to_contain_text("已受理", timeout=SLOW_MS)
+    with server.records.connect() as connection:
+        steps = complaint_transitions.c
+        found = connection.execute(select(steps.from_state, steps.to_state).where(steps.complaint_id == 1).order_by(steps.id)).all()
+    assert [tuple(step) for step in found][-1] == ("new", "accepted")
+
+
+def test_a_dispatcher_confirms_a_notice_and_the_board_has_it(sign_in: SignIn, server: Server) -> None:
+    with sign_in("dispatcher") as page:
+        page.get_by_role("link", name="停热与通告", exact=True).click()
+        page.get_by_role("button", name="确认并发布").click()
+        expect(page.get_by_role("button", name="确认并发布")).to_have_count(0, timeout=SLOW_MS)
+    with server.records.connect() as connection:
+        assert connection.execute(select(notices.c.state).where(notices.c.id == 1)).scalar() == "published"
+        assert connection.execute(select(audit.c.action).where(audit.c.subject == "notice/1")).scalar() == "confirm_notice"
+    with server.stranger() as client:
+        until(lambda: "停热通告：新华换热站" in client.get("/board").text)
+
+
+def test_a_viewer_finds_nothing_to_change(sign_in: SignIn) -> None:
+    with sign_in("viewer") as page:
+        page.get_by_role("link", name="报警", exact=True).click()
+        expect(page.locator(".kw-alarms")).to_be_visible(timeout=SLOW_MS)
+        assert page.locator('input[type="checkbox"]').count() == 0
+        page.get_by_role("link", name="投诉", exact=True).click()
+        expect(page.locator(".kw-steps")).to_be_visible(timeout=SLOW_MS)
+        assert page.get_by_role("button", name=re.compile("受理|派单|办结")).count() == 0
+
+
+def test_dark_is_remembered_on_every_page(sign_in: SignIn) -> None:
+    scheme = "getComputedStyle(document.querySelector('.stApp')).colorScheme"
+    with sign_in("viewer") as page:
+        assert page.evaluate(scheme) == "light"
+        page.locator(".kw-theme").click()
+        page.wait_for_function(f"document.querySelector('.stApp') && {scheme} === 'dark'", timeout=SLOW_MS)
+        page.goto(page.url + "alarms")
+        page.wait_for_function(f"document.querySelector('.stApp') && {scheme} === 'dark'", timeout=SLOW_MS)
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(sign_in: SignIn) -> None:
+    with sign_in("viewer", width=390) as page:
+        for path in ("", "alarms", "outages", "complaints", f"building?building={COLD_BUILDING}", "station?station=S05"):
+            page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + "/" + path)
+            expect(page.locator(".kw-panel").first).to_be_visible(timeout=SLOW_MS)
+            wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+            assert wide <= 1, path
+
+
+def test_a_page_whose_session_is_over_leads_to_the_login(sign_in: SignIn) -> None:
+    with sign_in("viewer", quiet=False) as page:
+        page.goto(page.url + "alarms")
+        expect(page.locator(".kw-alarms")).to_be_visible(timeout=SLOW_MS)
+        other = page.context.new_page()
+        other.goto(page.url.replace("alarms", "account"))
+        other.get_by_role("button", name="退出所有设备").click()
+        other.wait_for_url("**/login")
+        page.wait_for_url("**/login?next=%2Falarms", timeout=SLOW_MS)

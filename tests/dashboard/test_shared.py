@@ -1,0 +1,85 @@
+"""Computed once for all viewers, and not for ever."""
+
+import threading
+import time
+
+import pytest
+
+from dashboard.facts.shared import Shared
+from dashboard.lockout import Lockout
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_many_viewers_cost_one_computation() -> None:
+    shared, computed = Shared(60.0), []
+
+    def compute() -> int:
+        computed.append(threading.get_ident())
+        time.sleep(0.05)
+        return 7
+
+    values: list[int] = []
+    viewers = [threading.Thread(target=lambda: values.append(shared.of("wall", compute))) for _ in range(20)]
+    for viewer in viewers:
+        viewer.start()
+    for viewer in viewers:
+        viewer.join()
+    assert values == [7] * 20
+    assert len(computed) == 1
+
+
+def test_a_value_grows_old_an_error_is_not_kept_and_other_keys_are_their_own() -> None:
+    clock = Clock()
+    shared = Shared(2.0, now_s=clock)
+    assert shared.of("a", lambda: 1) == 1
+    assert shared.of("a", lambda: 2) == 1
+    assert shared.of("b", lambda: 3) == 3
+    clock.now_s = 2.0
+    with pytest.raises(ZeroDivisionError):
+        shared.of("a", lambda: 1 // 0)
+    assert shared.of("a", lambda: 4) == 4
+
+
+def test_only_so_many_are_kept_and_actions_are_seen_at_once() -> None:
+    shared = Shared(60.0, most=3)
+    for key in range(10):
+        shared.of(key, lambda key=key: key)  # type: ignore[misc]
+    assert shared.of(0, lambda: "again") == "again"
+    assert shared.of(9, lambda: "new") == 9
+    shared.of("for ever", lambda: 1, life_s=float("inf"))
+    shared.forget()
+    assert shared.of(9, lambda: "new") == "new"
+    assert shared.of("for ever", lambda: 2) == 1
+
+
+def test_guesses_are_counted_by_key_and_forgotten_in_time() -> None:
+    clock = Clock()
+    lockout = Lockout(3, 60.0, now_s=clock)
+    for _ in range(2):
+        lockout.failed("a")
+    assert lockout.locked_s("a") == 0
+    lockout.failed("a")
+    assert lockout.locked_s("a") == 60.0
+    assert lockout.locked_s("b") == 0
+    clock.now_s = 59.0
+    assert lockout.locked_s("a") == 1.0
+    clock.now_s = 60.0
+    assert lockout.locked_s("a") == 0
+    lockout.failed("a")
+    assert lockout.locked_s("a") == 0
+    lockout.succeeded("a")
+    assert lockout.locked_s("a") == 0
+
+
+def test_made_up_names_do_not_fill_the_memory() -> None:
+    lockout = Lockout(3, 60.0, keys=100)
+    for number in range(1_000):
+        lockout.failed(f"name {number}")
+    assert len(lockout._failures) == 100
