@@ -91,10 +91,8 @@ def audit(
     answer = judged(names, readings, question)
     _write(answer, form, by, out)
     for room_id in excluded_nowhere(question, answer):
-        mistake = Mistake(
-            str(exclusions_file), "no such room in the readings or the rooms file; nothing to exclude", key="room_id", value=room_id
-        )
-        click.echo(f"keepwarm audit: note: {mistake}", err=True)
+        unused = Mistake(str(exclusions_file), "no such room in the readings or the rooms file", key="room_id", value=room_id)
+        click.echo(f"note: {unused}", err=True)
 
 
 def instant_of(option: str, text: str | None, zone: ZoneInfo) -> int | None:

@@ -75,11 +75,11 @@ def _in_order(mistakes: list[Mistake]) -> list[Mistake]:
 
 
 def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
-    folder = folder.absolute()
     if not folder.is_dir():
         raise ConfigError(Mistake(str(folder), f"no such folder; a site is a folder with {SITE_FILE} in it"))
     if not (folder / SITE_FILE).is_file():
         raise ConfigError(Mistake(str(folder / SITE_FILE), "no such file; every site folder has one, with at least a name"))
+    folder = folder.absolute()
     mistakes: list[Mistake] = []
     file = _site_file(folder, mistakes)
     tables = TomlTables(file or TomlFile(SITE_FILE, b"", {}, {}), mistakes)
