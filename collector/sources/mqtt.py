@@ -4,6 +4,7 @@ paho's thread ──▶ inbox (bounded: then the broker has to wait) ──▶ t
 """
 
 import ssl
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -172,9 +173,9 @@ class Listener:
         self._heard()
 
     def _on_connect_fail(self, _client: paho.Client, _user: Any) -> None:
-        if not self.connected:
-            self.trouble = "no connection"
-            self._heard()
+        reason = sys.exception()  # paho calls this while it handles the error, and does not pass it on
+        self.trouble = f"no connection: {reason}" if reason is not None else "no connection"
+        self._heard()
 
     def _on_message(self, _client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:
         received_ms = self._clock.now_ms()

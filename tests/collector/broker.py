@@ -5,9 +5,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import paho.mqtt.client as paho
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion
 
 USER, PASSWORD = "keepwarm", "secret-of-the-test"
@@ -16,9 +22,11 @@ USER, PASSWORD = "keepwarm", "secret-of-the-test"
 class Mosquitto:
     """The broker's process; it keeps sessions over a restart."""
 
-    def __init__(self, program: Path, folder: Path, port: int) -> None:
+    def __init__(self, program: Path, folder: Path, port: int, *, secured: bool = False) -> None:
+        """``secured``: with TLS, and a certificate of its own in ``certificate``."""
         self.port = port
-        self.url = f"mqtt://127.0.0.1:{port}"
+        self.url = f"{'mqtts' if secured else 'mqtt'}://127.0.0.1:{port}"
+        self.certificate = folder / "broker.pem"
         self._command = [str(program), "-c", str(folder / "mosquitto.conf")]
         self._process: subprocess.Popen[bytes] | None = None
         passwords = folder / "passwords"
@@ -28,7 +36,10 @@ class Mosquitto:
         (folder / "mosquitto.conf").write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nuser root\n"
             f"persistence true\npersistence_location {folder}/store/\nset_tcp_nodelay true\n"
+            + (f"certfile {self.certificate}\nkeyfile {folder}/broker.key\n" if secured else "")
         )
+        if secured:
+            make_certificate(self.certificate, folder / "broker.key")
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
@@ -46,6 +57,28 @@ class Mosquitto:
             self._process.terminate()
             self._process.wait(5)
             self._process = None
+
+
+def make_certificate(certificate: Path, key: Path) -> None:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key, in PEM."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    key.write_bytes(private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
 
 
 class Publisher:

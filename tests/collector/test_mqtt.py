@@ -1,10 +1,12 @@
 """``collect`` on a real broker, from publish to journal and acknowledgement."""
 
 import asyncio
+import gc
 import json
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -21,7 +24,7 @@ from domain.profile import MqttProfile
 from domain.reading import Quality
 from domain.site import Broker, Room, Site, Subscription
 from store.site_folder.profiles import SHIPPED, load_profile
-from tests.collector.broker import PASSWORD, USER, Mosquitto, Publisher, publisher
+from tests.collector.broker import PASSWORD, USER, Mosquitto, Publisher, make_certificate, publisher
 from tests.collector.conftest import Collected, Collecting, MakeSite
 
 TEMP = "room/{}/indoor_temp_c"
@@ -36,14 +39,22 @@ TOPICS = {
 }
 
 
+@pytest.fixture(scope="module")
+def running(mosquitto: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """One broker for all tests; each has a session of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = Mosquitto(mosquitto, tmp_path_factory.mktemp("broker"), port)
+    found.start()
+    yield found
+    found.stop()
+
+
 @pytest.fixture
-def broker(mosquitto: Path, tmp_path: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Mosquitto]:
+def broker(running: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Mosquitto:
     monkeypatch.setenv("MQTT_PASSWORD", PASSWORD)
-    (tmp_path / "broker").mkdir()
-    running = Mosquitto(mosquitto, tmp_path / "broker", free_port())
-    running.start()
-    yield running
-    running.stop()
+    return running
 
 
 @pytest.fixture
@@ -65,7 +76,7 @@ def protocol(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def site(make_site: MakeSite, broker: Mosquitto) -> Site:
-    link = Broker("town", broker.url, "keepwarm-test", USER, "env:MQTT_PASSWORD")
+    link = Broker("town", broker.url, f"keepwarm-{uuid4().hex[:8]}", USER, "env:MQTT_PASSWORD")
     subscriptions = tuple(Subscription(topic, name) for name, topic in TOPICS.items())
     return make_site(rooms=ROOMS, brokers=[replace(link, subscriptions=subscriptions)], profiles=[profile(name) for name in TOPICS])
 
@@ -154,6 +165,7 @@ async def test_retained_state_is_no_new_reading(site: Site, protocol: str, publi
         publish.send("zigbee2mqtt/S01/B03/502", zigbee(20.0), retain=True)
         await collected.until(lambda: collected.rows(TEMP.format("R2")))
         assert collected.values(TEMP.format("R2")) == [20.0]
+    publish.send("zigbee2mqtt/S01/B03/502", b"", retain=True)
 
 
 async def test_unknown_sensors_are_listed_and_kept_over_a_restart(site: Site, publish: Publisher, collecting: Collecting) -> None:
@@ -232,6 +244,27 @@ async def test_a_wrong_password_is_named(site: Site, collecting: Collecting, mon
         assert "wrong-password" not in str(collected.health())
 
 
+# paho leaves the socket of a failed handshake to the garbage collector.
+@pytest.mark.filterwarnings("ignore:.*SSLSocket.*:pytest.PytestUnraisableExceptionWarning")
+async def test_a_broker_with_tls_is_listened_to_if_its_certificate_is_trusted(
+    site: Site, mosquitto: Path, tmp_path: Path, free_port: Callable[[], int], collecting: Collecting
+) -> None:
+    (tmp_path / "secured").mkdir()
+    secured = Mosquitto(mosquitto, tmp_path / "secured", free_port(), secured=True)
+    other = tmp_path / "other.pem"
+    make_certificate(other, tmp_path / "other.key")
+    secured.start()
+    try:
+        link = replace(site.brokers[0], url=secured.url)
+        async with collecting(replace(site, brokers=(replace(link, ca_file=str(other)),))) as collected:
+            await collected.until(lambda: "certificate verify failed" in collected.health("town").get("reason", ""))
+        async with collecting(replace(site, brokers=(replace(link, ca_file=str(secured.certificate)),))) as collected:
+            await subscribed(collected)
+    finally:
+        secured.stop()
+        gc.collect()
+
+
 # ── acknowledged once committed ───────────────────────────────────────────────────────────────────────────────────────
 
 CHILD = """
@@ -272,6 +305,29 @@ async def test_killed_between_receipt_and_commit_everything_comes_again_and_coun
         rows = collected.rows(TEMP.format("R2"))
     assert [row.value for row in rows] == list(range(15, 25))
     assert len({row.measured_at for row in rows}) == 10
+
+
+async def test_what_the_broker_repeats_after_a_lost_connection_counts_once(
+    site: Site, protocol: str, broker: Mosquitto, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is lost between receipt and acknowledgement. Without a time of its own a message shows only by its repetition mark."""
+    monkeypatch.setattr("collector.intake.GATHER_S", 3.0)
+    async with collecting(speaking(site, protocol)) as collected:
+        await subscribed(collected)
+        with publisher(broker) as publish:
+            for value in range(15, 20):
+                publish.send("zigbee2mqtt/S01/B03/502", zigbee(value))
+        await collected.until(lambda: collected.health("town")["polls"] == 5)
+        broker.stop()
+        broker.start()
+        await collected.until(lambda: collected.health("town")["counts"].get("repeated") == 5)
+        await collected.until(lambda: len(collected.rows(TEMP.format("R2"))) == 5)
+    async with collecting(speaking(site, protocol)) as collected:
+        await subscribed(collected)
+        with publisher(broker) as publish:
+            publish.send("zigbee2mqtt/S01/B03/502", zigbee(25.0))
+        await collected.until(lambda: 25.0 in collected.values(TEMP.format("R2")))
+        assert collected.values(TEMP.format("R2")) == [15, 16, 17, 18, 19, 25], "all were acknowledged in the end"
 
 
 async def test_a_flood_beyond_what_the_broker_keeps_in_flight_comes_through_in_order(
