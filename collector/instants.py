@@ -43,6 +43,8 @@ def parse_instant(value: object, form: TimeFormat, zone: tzinfo) -> int | None:
         number = float(value)
     except ValueError:
         return _parse_iso(str(value), form, zone)
+    except OverflowError:
+        return None
     if not abs(number) < 1e15:
         return None
     seconds = form == "epoch_s" or (form != "epoch_ms" and abs(number) < _SECONDS_BELOW)

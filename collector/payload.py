@@ -72,7 +72,7 @@ def parse(payload: bytes) -> object:
 
 def path_of(text: str) -> Path:
     """The steps of a dotted path; a number is an index into a list. Empty for an empty text."""
-    return tuple(int(step) if step.isdigit() else step for step in text.split(".")) if text else ()
+    return tuple(int(step) if step.isdecimal() else step for step in text.split(".")) if text else ()
 
 
 def find(document: object, path: Path) -> object:
@@ -277,13 +277,11 @@ def _said_quality(word: object) -> int:
     """A point's quality as an edge box says it: words, truth values, or the numbers of OPC (192 and above good, 64 uncertain)."""
     if word is _ABSENT or word is None or word is True:
         return Quality.GOOD
-    if isinstance(word, str) and not word.strip().isdigit():
+    if isinstance(word, str) and not word.strip().isdecimal():
         text = word.strip().lower()
         return Quality.GOOD if text in _GOOD_WORDS else Quality.SUSPECT if text in _UNCERTAIN_WORDS else Quality.BAD
-    if isinstance(word, str | int | float):
-        number = float(word)
-        return Quality.GOOD if number >= 192 else Quality.SUSPECT if 64 <= number < 128 else Quality.BAD
-    return Quality.BAD
+    number, _ = _number(word, truth=True)
+    return Quality.GOOD if number >= 192 else Quality.SUSPECT if 64 <= number < 128 else Quality.BAD
 
 
 def _literal_tail(topic: str) -> list[str]:

@@ -10,6 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from time import monotonic
 
+import numpy as np
+from numpy.typing import NDArray
+
+from collector.backoff import Backoff
 from collector.catching_up import CatchingUp
 from collector.health import SourceHealth
 from collector.instants import plausible
@@ -18,7 +22,7 @@ from collector.payload import Content, Payload, UnreadableError, Value, parse
 from collector.sources.mqtt import NEW, Listener, Message, matches
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
-from domain.errors import ConfigError, Mistake
+from domain.errors import ConfigError, Mistake, StoreError
 from domain.profile import MqttProfile
 from domain.quantity import parse_point
 from domain.reading import Readings
@@ -136,9 +140,19 @@ class Sensors:
         readings = Readings.empty()
         if rows:
             names, measured, received, values, qualities = zip(*rows, strict=True)
-            readings = Readings.of(await self._intake.ids(names), measured, values, received_at=received, quality=qualities)
+            readings = Readings.of(await self._ids(names), measured, values, received_at=received, quality=qualities)
         self._unacknowledged += sum(message.qos > 0 for message in messages)
         self._intake.put(readings, partial(self._committed, listener, messages), hurry=self._unacknowledged >= listener.window * 2 // 5)
+
+    async def _ids(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """The points' ids. Messages once taken must not be lost to a registry that can't be written now: it is asked until it can."""
+        backoff = Backoff(0.25, 5.0)
+        while True:
+            try:
+                return await self._intake.ids(names)
+            except StoreError as error:
+                self._health.counts[f"registry refused: {error}"] += 1
+                await asyncio.sleep(backoff.failed())
 
     def _committed(self, listener: Listener, messages: Sequence[Message]) -> None:
         self._unacknowledged -= sum(message.qos > 0 for message in messages)

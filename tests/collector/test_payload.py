@@ -1,8 +1,11 @@
 import json
+from contextlib import suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collector.payload import Content, Payload, UnreadableError, parse
 from domain.profile import Field, MqttProfile
@@ -197,6 +200,40 @@ def test_any_document_is_survived(document: object, name: str) -> None:
     content = shipped(name).read("a/b/c/d/e/f", document, AT)
     assert content.values == [] or name == "the_things_stack"
     assert content.faults or content.values
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["2026-12-01T00:00:00Z", "²", "9" * 400])
+)
+KEYS = st.sampled_from(
+    "object history temperature time timestamp rxInfo rssi battery points point_id value quality uplink_message decoded_payload "
+    "received_at Time TempUnit AM2301 Temperature last_seen 0 TempC_SHT".split()
+)
+DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6), max_leaves=30)
+EVERY = [shipped(name) for name in ("chirpstack", "milesight", "the_things_stack", "zigbee2mqtt", "edge_json", "tasmota", "dragino")]
+
+
+@given(DOCUMENTS, st.sampled_from(["application/1/device/a/event/up", "tele/x/SENSOR", "a", "", "zigbee2mqtt/a/b"]))
+@settings(deadline=None, max_examples=300)
+def test_no_document_breaks_the_reading_and_every_value_has_a_time_and_a_mark(document: object, topic: str) -> None:
+    for payload in EVERY:
+        for one in payload.read(topic, document, AT).values:
+            assert isinstance(one.sensor, str)
+            assert -(2**62) < one.measured_at <= AT + 600_000
+            assert one.quality in set(Quality)
+            assert isinstance(one.value, float)
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_break_the_parser(payload: bytes) -> None:
+    with suppress(UnreadableError):
+        parse(payload)
 
 
 def test_a_sensor_id_may_stand_in_the_payload() -> None:
