@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, Table, insert
 
 from dashboard.accounts import make_invitation, wall_ms
 from dashboard.server import run_dashboard
@@ -74,7 +75,7 @@ def sample_site(data: Path, *, evil: bool = False) -> Site:
         for station_id in stations
     }
     curve = ((-25.0, -15.0, -5.0, 5.0), (62.0, 54.0, 46.0, 38.0))
-    curves = {station_id: (FiledCurve(station_id, 0, *curve),) for station_id in stations}
+    curves: dict[str, tuple[FiledCurve, ...]] = {station_id: (FiledCurve(station_id, 0, *curve),) for station_id in stations}
     return Site(
         name="示范城供热",
         timezone=ZONE,
@@ -219,8 +220,16 @@ def _write_live(site: Site) -> None:
         comm = "lost" if station_id == SILENT else "degraded" if station_id == "S06" else "ok"
         outage = {STOPPED: 1, OVERDUE: 2}.get(station_id)
         target = float(site.curves[station_id][0].target_c(outdoor_c(np.array([NOW_MS])))[0])
-        row = (station_id, heat, NOW_MS - 6 * HOUR_MS, comm, NOW_MS - 25 * MINUTE_MS, "suspect" if station_id == "S04" else "good", target)
-        for name, value in zip(stations, (*row, outage, station_id == PLANNED), strict=True):
+        of_station = (
+            station_id,
+            heat,
+            NOW_MS - 6 * HOUR_MS,
+            comm,
+            NOW_MS - 25 * MINUTE_MS,
+            "suspect" if station_id == "S04" else "good",
+            target,
+        )
+        for name, value in zip(stations, (*of_station, outage, station_id == PLANNED), strict=True):
             stations[name].append(value)
     write_live(site.data / "live", rooms, stations, NOW_MS - 2_000)
 
@@ -353,7 +362,7 @@ def _write_outages(connection: Connection) -> None:
         },
     )
     for row in rows:
-        number = connection.execute(insert(tables.notices).values(row)).inserted_primary_key[0]
+        number = _key(connection, tables.notices, row)
         step = {"notice_id": number, "from_state": "", "to_state": "due", "at": row["due_at"], "who": "watch", "why": "8 h"}
         connection.execute(insert(tables.notice_transitions).values(step))
 
@@ -381,7 +390,7 @@ def _write_complaints(connection: Connection, site: Site) -> None:
             "reason": "suspect sensor: identical for 24 h" if kind == "maintenance" else "",
             "evidence": evidence,
         }
-        number = connection.execute(insert(tables.complaints).values(row)).inserted_primary_key[0]
+        number = _key(connection, tables.complaints, row)
         step = {"complaint_id": number, "from_state": "", "to_state": "new", "at": opened, "who": "watch", "why": "alarm raised"}
         connection.execute(insert(tables.complaint_transitions).values(step))
         for k, room in enumerate(rooms):
@@ -391,8 +400,14 @@ def _write_complaints(connection: Connection, site: Site) -> None:
             )
 
 
+def _key(connection: Connection, table: Table, row: Mapping[str, object]) -> int:
+    key = connection.execute(insert(table).values(dict(row))).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
 def _write_events(connection: Connection) -> None:
-    rows = (
+    rows: tuple[tuple[int, str, str, dict[str, object]], ...] = (
         (2, "notice.due", f"station/{OVERDUE}", {"stations": [OVERDUE]}),
         (4, "alarm.raised", f"room/{COLD_BUILDING}-101", {"value_c": 16.6, "limit_c": 18.0}),
         (7, "complaint.attached", f"building/{COLD_BUILDING}", {"kind": "building"}),
@@ -414,7 +429,7 @@ def _room_days(site: Site) -> list[dict[str, object]]:
         unknown = 5 * HOUR_MS if dead(number) else 0
         breach = 8 * HOUR_MS if room.building_id == COLD_BUILDING else 0
         breach = min(breach, judged - unknown)
-        row = {"day": "2026-01-15", "room_id": room_id, "building_id": room.building_id, "station_id": room.station_id}
+        row: dict[str, object] = {"day": "2026-01-15", "room_id": room_id, "building_id": room.building_id, "station_id": room.station_id}
         row |= {"judged_ms": judged, "compliant_ms": judged - unknown - breach, "breach_ms": breach, "unknown_ms": unknown}
         row |= {"breach_day_ms": breach, "breach_night_ms": 0, "deficit_kh": 1.0, "longest_breach_ms": breach}
         found.append(row | {"readings": 80, "readings_breach": 10, "computed_at": NOW_MS})

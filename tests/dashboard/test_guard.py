@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from dashboard.pages import PAGES
 from dashboard.session import COOKIE
@@ -39,7 +40,11 @@ SHUT = (
 
 def stream(server: Server, **headers: str) -> ClientConnection:
     return connect(
-        f"ws://127.0.0.1:{server.port}/_stcore/stream", additional_headers=headers, subprotocols=["streamlit"], open_timeout=20, proxy=None
+        f"ws://127.0.0.1:{server.port}/_stcore/stream",
+        additional_headers=headers,
+        subprotocols=[Subprotocol("streamlit")],
+        open_timeout=20,
+        proxy=None,
     )
 
 

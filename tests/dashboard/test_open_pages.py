@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from dashboard.accounts import wall_ms
 from dashboard.markup import templates
@@ -102,7 +103,7 @@ def test_a_told_server_ends_within_two_seconds_open_pages_or_not(tmp_path: Path)
             connect(
                 f"ws://127.0.0.1:{port}/_stcore/stream",
                 additional_headers={"Origin": server.address, "Cookie": cookie},
-                subprotocols=["streamlit"],
+                subprotocols=[Subprotocol("streamlit")],
                 proxy=None,
             )
             for _ in range(3)

@@ -210,4 +210,5 @@ def test_a_page_whose_session_is_over_leads_to_the_login(sign_in: SignIn) -> Non
         other.goto(page.url.replace("alarms", "account"))
         other.get_by_role("button", name="退出所有设备").click()
         other.wait_for_url("**/login")
-        page.wait_for_url("**/login?next=%2Falarms", timeout=SLOW_MS)
+        other.close()
+        page.wait_for_url("**/login?next=%2Falarms", timeout=2 * SLOW_MS)

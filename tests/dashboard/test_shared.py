@@ -50,9 +50,9 @@ def test_a_value_grows_old_an_error_is_not_kept_and_other_keys_are_their_own() -
 def test_only_so_many_are_kept_and_actions_are_seen_at_once() -> None:
     shared = Shared(60.0, most=3)
     for key in range(10):
-        shared.of(key, lambda key=key: key)  # type: ignore[misc]
-    assert shared.of(0, lambda: "again") == "again"
-    assert shared.of(9, lambda: "new") == 9
+        shared.of(key, lambda: "old")
+    assert shared.of(0, lambda: "new") == "new"
+    assert shared.of(9, lambda: "new") == "old"
     shared.of("for ever", lambda: 1, life_s=float("inf"))
     shared.forget()
     assert shared.of(9, lambda: "new") == "new"

@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from dashboard.facts.trend import Trend, target_trend, thinned
 from domain.curve import FiledCurve
@@ -10,7 +11,7 @@ from domain.curve import FiledCurve
 MINUTE_MS = 60_000
 
 
-def series(steps: list[int], values: list[float]) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def series(steps: list[int], values: list[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     at = np.cumsum(np.array(steps, np.int64)) * 1000
     return at, np.resize(np.array(values, np.float64), len(at))
 
