@@ -3,10 +3,13 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from compliance.audit import Audit, Figure, Figures
 from domain.clock import iso
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Kind = Literal["text", "s", "c", "kh", "n", "rate"]  # s: seconds, c: ℃, kh: K·h, n: a count
 
@@ -60,6 +63,10 @@ KEYS = {
     "day": Column("key", "日期", "day", "text"),
 }
 TABLE_LEAVES_OUT = {"breach_day_s", "breach_night_s", "readings", "readings_breach", "rooms"}
+FIRST_TO_GO = (
+    *("max_c", "mean_c", "judged_s", "compliant_s", "rooms_known", "rooms_without_breach", "longest_breach_s"),
+    *("station_id", "building_id", "deficit_kh", "min_c"),
+)
 UNITS: dict[Kind, tuple[str, str]] = {"s": ("秒", "s"), "c": ("℃", "℃"), "kh": ("K·h", "K·h")}
 
 
@@ -157,27 +164,41 @@ def _width(text: str) -> int:
 
 
 def as_table(audit: Audit, by: str, width: int | None) -> str:
-    """A table for the terminal of this width; None is plain text as wide as it needs to be (a pipe, a file)."""
-    from rich.box import SIMPLE_HEAD
+    """A table for the terminal of this width; None is plain text as wide as it needs to be (a pipe, a file).
+
+    A narrow terminal gets fewer columns, never cut ones.
+    """
     from rich.console import Console
-    from rich.table import Table
 
     rows = audit.rooms if audit.groups is None else audit.groups
     wanted = ROOM_COLUMNS if audit.groups is None else (KEYS[by], *GROUP_COLUMNS)
     columns = [column for column in wanted if column.key not in TABLE_LEAVES_OUT and _told(column, rows)]
-    table = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
-    for position, column in enumerate(columns):
-        total = "合计 total" if position == 0 else _shown(audit.totals.get(column.key), column.kind)
-        justify: Literal["left", "right"] = "left" if column.kind == "text" else "right"
-        unit = {"s": " h", "c": " ℃", "kh": " K·h"}.get(column.kind, "")
-        table.add_column(f"{column.zh}{unit}\n{column.en}", footer=total, justify=justify, no_wrap=width is None)
-    for row in rows:
-        table.add_row(*(_shown(row[column.key], column.kind) for column in columns))
     text = io.StringIO()
-    console = Console(file=text, width=width or 1000, color_system=None, highlight=False, emoji=False, markup=False)
+    console = Console(file=text, width=1000, color_system=None, highlight=False, emoji=False, markup=False)
+    table = _table(columns, rows, audit.totals)
+    for key in FIRST_TO_GO:
+        if width is None or console.measure(table).maximum <= width:
+            break
+        columns = [column for column in columns if column.key != key]
+        table = _table(columns, rows, audit.totals)
     console.print(table)
     console.print(_closing_lines(audit), soft_wrap=True)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Figures], totals: Figures) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    for position, column in enumerate(columns):
+        total = "合计 total" if position == 0 else _shown(totals.get(column.key), column.kind)
+        justify: Literal["left", "right"] = "left" if column.kind == "text" else "right"
+        unit = {"s": " h", "c": " ℃", "kh": " K·h"}.get(column.kind, "")
+        table.add_column(f"{column.zh}{unit}\n{column.en}", footer=total, justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*(_shown(row[column.key], column.kind) for column in columns))
+    return table
 
 
 def _told(column: Column, rows: Sequence[Figures]) -> bool:
@@ -189,7 +210,7 @@ def _shown(value: Figure, kind: Kind) -> str:
     if value is None:
         return "–"
     if isinstance(value, str):
-        return value
+        return "".join(character if character.isprintable() else "�" for character in value)  # an id may hold a terminal's commands
     if kind == "rate":
         text = f"{value:.1%}"
         return "99.9%" if text == "100.0%" and value < 1 else text

@@ -7,15 +7,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import pytest
 from _pytest.mark import ParameterSet
 from openpyxl import load_workbook
+from rich.cells import cell_len
 
+from compliance.audit import Figures, Question, audit
+from domain.reading import Readings
+from keepwarm.audit_formats import as_table
 from keepwarm.files_option import spread
 from keepwarm.main import main
+from store.site_folder import load_policy
 
 SECONDS = ["judged_s", "compliant_s", "breach_s", "unknown_s", "breach_day_s", "breach_night_s"]
 COUNTS = ["readings", "readings_breach", "compliance_rate", "coverage"]
@@ -52,13 +59,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.Cap
     write(tmp_path / "readings.csv", ["point,measured_at,value", *(",".join(str(cell) for cell in row) for row in rows)])
     write(tmp_path / "rooms.csv", ["room_id,building_id,station_id", "A,H1,S1", "客厅,H2,S1"])
 
-    def audit(*arguments: str) -> Ran:
+    def run_audit(*arguments: str) -> Ran:
         with pytest.raises(SystemExit) as ended:
             main(["audit", *arguments])
         out, err = capfdbinary.readouterr()
         return Ran(int(ended.value.code or 0), out, err.decode())
 
-    return audit
+    return run_audit
 
 
 def write(path: Path, lines: Sequence[str]) -> None:
@@ -176,6 +183,17 @@ def test_the_table_on_a_pipe_is_plain_and_whole(run: Run) -> None:
     assert " ".join(lines[4].split()) == "A H1 S1 0.83 0.50 0.33 0.00 0.17 0.33 17.50 18.50 18.10 60.0% 100.0%"
     assert "–" in lines[5]
     assert "室温合格率 households without breach: 1/2 = 50.0%" in lines[-1]
+
+
+def test_a_narrow_terminal_gets_fewer_columns_not_cut_ones() -> None:
+    room: Figures = dict.fromkeys(ROOM_KEYS, 0) | {"room_id": "S01-B03-502", "building_id": "S01-B03", "station_id": "S01"}
+    question = audit([], Readings.empty(), Question(load_policy("default"), ZoneInfo("Asia/Shanghai")))
+    answer = replace(question, rooms=[room])
+    wide, narrow = (as_table(answer, "room", width).splitlines() for width in (None, 80))
+    assert len(wide[1].split()) > len(narrow[1].split())
+    assert max(cell_len(line) for line in narrow[:8]) <= 80
+    assert narrow[4].split()[0] == "S01-B03-502"
+    assert "…" not in "".join(narrow)
 
 
 def test_a_breach_is_never_rounded_away(run: Run, tmp_path: Path) -> None:
