@@ -212,8 +212,30 @@ SCALARS = (
     | st.sampled_from(["2026-12-01T00:00:00Z", "²", "9" * 400])
 )
 KEYS = st.sampled_from(
-    "object history temperature time timestamp rxInfo rssi battery points point_id value quality uplink_message decoded_payload "
-    "received_at Time TempUnit AM2301 Temperature last_seen 0 TempC_SHT".split()
+    [
+        "object",
+        "history",
+        "temperature",
+        "time",
+        "timestamp",
+        "rxInfo",
+        "rssi",
+        "battery",
+        "points",
+        "point_id",
+        "value",
+        "quality",
+        "uplink_message",
+        "decoded_payload",
+        "received_at",
+        "Time",
+        "TempUnit",
+        "AM2301",
+        "Temperature",
+        "last_seen",
+        "0",
+        "TempC_SHT",
+    ]
 )
 DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6), max_leaves=30)
 EVERY = [shipped(name) for name in ("chirpstack", "milesight", "the_things_stack", "zigbee2mqtt", "edge_json", "tasmota", "dragino")]
