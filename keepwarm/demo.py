@@ -6,6 +6,7 @@
 The clock is held at the beginning of the story until the processes should be up.
 """
 
+import errno
 import os
 import shutil
 import socket
@@ -24,7 +25,7 @@ from threading import Event
 
 import click
 
-from domain.errors import ConfigError, StoreError
+from domain.errors import ConfigError, Mistake, StoreError
 from domain.site import Site
 from keepwarm.accounts import invitation
 from keepwarm.demo_town import DemoTown, kept_town, new_town, on_new_ports, passwords, set_clock, stopped_at
@@ -35,6 +36,7 @@ from keepwarm.supervise import LOOK_S, Supervisor, keepwarm_child, stop_on_signa
 from simulators.scenario import DEMO_START_MS
 
 PORT = 8600
+SCENARIO = "demo"
 PORTS_TRIED = 50
 HELD_S = 10.0  # about what the processes take to come up
 VISITOR = "demo"
@@ -46,7 +48,7 @@ class Plan:
     """What the command line asked for."""
 
     folder: Path
-    scenario: str
+    scenario: str | None
     speed: float
     browser: bool
 
@@ -57,9 +59,9 @@ class Plan:
 @click.option(
     "--speed", type=click.FloatRange(0, 10_000, min_open=True), default=60.0, show_default=True, help="How much faster than life."
 )
-@click.option("--scenario", default="demo", show_default=True, help="What happens to the town: a file of simulators/scenarios.")
+@click.option("--scenario", help="What happens to the town, a file of simulators/scenarios: demo where left out.")
 @click.option("--no-browser", is_flag=True, help="Only prints the page's address.")
-def demo(*, port: int, data: Path | None, speed: float, scenario: str, no_browser: bool) -> None:
+def demo(*, port: int, data: Path | None, speed: float, scenario: str | None, no_browser: bool) -> None:
     """Shows a simulated town on real protocols: collects it, judges it, opens its page. Ctrl-C ends everything."""
     stop = stop_on_signals()
     with (
@@ -89,8 +91,9 @@ def free_port(wanted: int, host: str = Site.dashboard_host) -> socket.socket:
     for port in range(wanted, last + 1):
         try:
             listening = listen(host, port)
-        except ConfigError:
-            if port == last:
+        except ConfigError as error:
+            taken = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
+            if not taken or port == last:
                 raise
             continue
         if port != wanted:
@@ -99,10 +102,27 @@ def free_port(wanted: int, host: str = Site.dashboard_host) -> socket.socket:
     raise AssertionError("the range is never empty")
 
 
+def town_of(plan: Plan) -> DemoTown:
+    """The town kept in the folder, on new ports, or a new one.
+
+    Raises ConfigError for an unknown scenario, for one that the folder's town does not play, and for a folder that holds something else.
+    """
+    kept = kept_town(plan.folder / "data")
+    if kept is None:
+        strange = next((path.name for path in sorted(plan.folder.iterdir()) if path.name != "data"), None) if plan.folder.is_dir() else None
+        if strange:
+            raise ConfigError(Mistake(str(plan.folder), f"holds no demo but {strange}; give a new folder", key="--data"))
+        return new_town(plan.scenario or SCENARIO, DEMO_START_MS)
+    if plan.scenario not in {None, kept.scenario}:
+        raise ConfigError(
+            Mistake(str(plan.folder), f"goes on with {kept.scenario!r}; give another folder", key="--scenario", value=plan.scenario)
+        )
+    return on_new_ports(kept)
+
+
 def _demo(plan: Plan, listening: socket.socket, stop: Event) -> None:
     data, port = plan.folder / "data", listening.getsockname()[1]
-    kept = kept_town(data)
-    town = on_new_ports(kept) if kept else new_town(plan.scenario, DEMO_START_MS)
+    town = town_of(plan)
     supervisor = Supervisor(data / "logs", say, passwords())
     try:
         with progress_line() as tell:

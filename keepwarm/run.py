@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from domain.errors import StoreError
 from domain.site import Site
 from keepwarm.accounts import invitation
 from keepwarm.processes import listen, only_one, site_argument
@@ -49,8 +50,18 @@ def run(folder: Path, *, port: int | None) -> None:
         try:
             page = page_address(site, listening.getsockname()[1])
             say(f"{site.name}: {page}  (logs: {site.data / 'logs'}; Ctrl-C ends it)")
-            if first := invitation(folder, "admin", "admin", page, if_first=True):
-                say(f"nobody has a password here yet; sign in once, and set one, by: {first}")
+            _let_the_first_in(folder, page)
             supervisor.run(stop)
         finally:
             supervisor.stop()
+
+
+def _let_the_first_in(folder: Path, page: str) -> None:
+    """A link for a site where nobody has a password yet. Records that can't be reached are no reason not to collect."""
+    try:
+        link = invitation(folder, "admin", "admin", page, if_first=True)
+    except StoreError as error:
+        say(str(error))
+        return
+    if link:
+        say(f"nobody has a password here yet; sign in once, and set one, by: {link}")

@@ -8,7 +8,7 @@ import pytest
 from domain.clock import Clock
 from domain.errors import ConfigError
 from domain.reading import Readings
-from keepwarm.demo import demo_folder, free_port
+from keepwarm.demo import Plan, demo_folder, free_port, town_of
 from keepwarm.demo_history import store_history
 from keepwarm.demo_town import kept_town, new_town, on_new_ports, passwords, set_clock, stopped_at
 from keepwarm.processes import listen, only_one
@@ -79,6 +79,26 @@ def test_the_towns_site_folder_has_no_mistake_and_is_kept_whole(tmp_path: Path) 
 def test_an_unknown_scenario_is_named_before_anything_is_written() -> None:
     with pytest.raises(ConfigError, match="no such scenario; there are cold_building"):
         new_town("nonsense", DEMO_START_MS)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('name = "A real town"')
+    with pytest.raises(ConfigError, match=r"holds no demo but site\.toml; give a new folder"):
+        town_of(Plan(tmp_path, None, 60.0, browser=False))
+    assert (tmp_path / "site.toml").read_text() == 'name = "A real town"'
+
+
+def test_a_kept_town_goes_on_with_its_own_scenario(tmp_path: Path) -> None:
+    town = town_of(Plan(tmp_path, "normal", 60.0, browser=False))
+    town.write(tmp_path, 8600)
+    assert town_of(Plan(tmp_path, None, 60.0, browser=False)).scenario == "normal"
+    with pytest.raises(ConfigError, match="'demo': goes on with 'normal'; give another folder"):
+        town_of(Plan(tmp_path, "demo", 60.0, browser=False))
+
+
+def test_a_port_that_is_not_ours_to_take_is_a_mistake_not_a_taken_one() -> None:
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.1:0"):
+        free_port(0, "192.0.2.1")
 
 
 def test_a_file_that_is_no_demos_is_named(tmp_path: Path) -> None:
