@@ -28,8 +28,12 @@ def read_parquet(path: Path, shown: str, zone: ZoneInfo | None) -> tuple[list[st
         raise ConfigError(Mistake(shown, f"a damaged Parquet file: {' '.join(str(error).split())}")) from error
     try:
         return from_columns(table, zone)
-    except (OddError, *ARROW_ERRORS):
+    except (OddError, UnicodeDecodeError, *ARROW_ERRORS):
+        pass
+    try:
         return from_rows(_parquet_rows(table), shown, zone)
+    except UnicodeDecodeError as error:
+        raise ConfigError(Mistake(shown, "a damaged Parquet file: it holds text that is not UTF-8")) from error
 
 
 def _parquet_rows(table: pa.Table) -> Iterator[tuple[str, dict[str, str]]]:

@@ -315,6 +315,32 @@ def test_an_empty_parquet_file_is_an_answer(tmp_path: Path) -> None:
     assert read_readings([path])[0] == []
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["utf-8", "gbk", "utf-16", "gzip", "parquet"]),
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3), st.binary(max_size=3)), min_size=1, max_size=4),
+)
+def test_a_spoilt_file_is_read_or_named(tmp_path: Path, kind: str, edits: list[tuple[float, int, bytes]]) -> None:
+    """Whatever a disk or a text editor does to a file, there is no traceback."""
+    text = "point,measured_at,value\n" + "".join(f"room/客厅/indoor_temp_c,2026-12-01T12:{n:02d}:00Z,18.5\n" for n in range(9))
+    path = tmp_path / "r"
+    if kind == "parquet":
+        parquet(path, point=pa.array([P] * 9), measured_at=pa.array(range(9)), value=pa.array([18.5] * 9))
+        content = path.read_bytes()
+    else:
+        content = gzip.compress(text.encode(), mtime=0) if kind == "gzip" else text.encode(kind)
+    for where, length, instead in edits:
+        start = round(where * len(content))
+        content = content[:start] + instead + content[start + length :]
+    path.write_bytes(content)
+    line = str(path)
+    try:
+        read_readings([path])
+    except ConfigError as error:
+        line = str(error)
+    assert line.startswith(str(path))
+
+
 # ── by columns and row by row ────────────────────────────────────────────────────────────────────────────────────────
 
 OFFSETS = st.sampled_from([0, 60, 480, -210]).map(lambda minutes: timezone(timedelta(minutes=minutes)))
