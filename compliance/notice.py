@@ -42,8 +42,14 @@ def duty_marks(outage: Outage | SourceOutage, duty: Duty, until_ms: int) -> list
             marks.append(Mark(_not_tentative(parts, at), hours))
     due_at = max(_reached(outage, parts, duty.notice_after_h), outage.opened_at)
     marks.append(Mark(_not_tentative(parts, due_at), duty.notice_after_h, due=True))
-    end_ms = until_ms + 1 if outage.ended_seen_at is None else min(until_ms + 1, outage.ended_seen_at)
-    return sorted((mark for mark in marks if mark.at < end_ms), key=lambda mark: (mark.at, mark.hours))
+    end_ms = until_ms if outage.ended_seen_at is None else min(until_ms, outage.ended_seen_at - (not _ended_by_season(outage)))
+    return sorted((mark for mark in marks if mark.at <= end_ms), key=lambda mark: (mark.at, mark.hours))
+
+
+def _ended_by_season(outage: Outage | SourceOutage) -> bool:
+    """Whether the season's end ended it: then a duration that is full at that very instant has been reached."""
+    parts = outage.parts if isinstance(outage, SourceOutage) else (outage,)
+    return any(part.season_ended and part.ended_seen_at == outage.ended_seen_at for part in parts)
 
 
 def next_duty_at(outage: Outage | SourceOutage, duty: Duty) -> int:
@@ -68,13 +74,16 @@ def _reached(outage: Outage | SourceOutage, parts: Sequence[Outage], hours: floa
 
 
 def _not_tentative(parts: Sequence[Outage], at: int) -> int:
-    """The first instant from ``at`` on at which not all open parts are tentatively supplying."""
+    """The first instant from ``at`` on at which not all open parts are tentatively supplying.
+
+    A supply that begins at this very instant does not count: the duration was full before it (rules: preamble).
+    """
     while True:
         ends = []
         for part in parts:
             if not part.open_at(at):
                 continue
-            end = next((stop for start, stop in part.supplies if start <= at < stop), None)
+            end = next((stop for start, stop in part.supplies if start < at < stop), None)
             if end is None:
                 return at
             ends.append(end)

@@ -153,12 +153,20 @@ def _supplying(timer: StopTimer, start: int, stop: int) -> Outage | None:
     needed_ms = END_AFTER_MS - timer.supply_ms
     if stop - start < needed_ms:
         timer.supply_ms += stop - start
-        timer.supplies.append((start, stop))
+        _join(timer.supplies, start, stop)
         return None
-    supplies = (*timer.supplies, (start, start + needed_ms))
-    ended = replace(timer.current, ended_at=timer.supply_at, ended_seen_at=start + needed_ms, supplies=supplies)
+    _join(timer.supplies, start, start + needed_ms)
+    ended = replace(timer.current, ended_at=timer.supply_at, ended_seen_at=start + needed_ms, supplies=tuple(timer.supplies))
     timer.current, timer.supply_at, timer.supply_ms, timer.supplies = None, None, 0, []
     return ended
+
+
+def _join(spans: list[Span], start: int, stop: int) -> None:
+    """Adds a span, joined with the last one where they touch."""
+    if spans and spans[-1][1] == start:
+        spans[-1] = (spans[-1][0], stop)
+    else:
+        spans.append((start, stop))
 
 
 def _stopped(timer: StopTimer, station_id: str, start: int, stop: int, *, suppressed: bool) -> None:

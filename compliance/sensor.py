@@ -29,10 +29,7 @@ def sensor_suspicion(at: int, own: PointSeries, others: Sequence[PointSeries], b
         count = int(np.searchsorted(battery.at, at, "right"))
         if count and battery.value[count - 1] <= BATTERY_LOW_PCT:
             return "battery"
-    if any(
-        not any(_moved(other, step - MOVED_WITHIN_MS, min(step + MOVED_WITHIN_MS, at)) > MOVED_K for other in others)
-        for step in _steps(own, at)
-    ):
+    if any(_alone(step, others, at) for step in _steps(own, at)):
         return "step"
     if _same_for_a_day(own, at) and any(_moved(other, at - DAY_MS, at) >= CHANGED_K - AT_LIMIT_K for other in others):
         return "stuck"
@@ -45,6 +42,17 @@ def _steps(own: PointSeries, at: int) -> list[int]:
     times, values = own.at[low : np.searchsorted(own.at, at, "right")], own.value[low : np.searchsorted(own.at, at, "right")]
     stepped = (np.abs(np.diff(values)) > STEP_K + AT_LIMIT_K) & (np.diff(times) <= STEP_WITHIN_MS) & (times[1:] > at - DAY_MS)
     return [int(instant) for instant in times[1:][stepped]]
+
+
+def _alone(step: int, others: Sequence[PointSeries], at: int) -> bool:
+    """Whether no other room moved with this step; False where no other room was measured around it: that is not known then."""
+    span = (step - MOVED_WITHIN_MS, min(step + MOVED_WITHIN_MS, at))
+    measured = [other for other in others if _count(other, *span) > 1]
+    return bool(measured) and not any(_moved(other, *span) > MOVED_K for other in measured)
+
+
+def _count(series: PointSeries, from_ms: int, to_ms: int) -> int:
+    return int(np.searchsorted(series.at, to_ms, "right") - np.searchsorted(series.at, from_ms))
 
 
 def _moved(series: PointSeries, from_ms: int, to_ms: int) -> float:

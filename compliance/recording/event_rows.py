@@ -14,8 +14,9 @@ from store.records import tables
 def record_event(connection: Connection, event: Event) -> bool:
     """Adds the event to the log; False when it stands there already, so that what follows from it is not done twice."""
     insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    row = {"at": event.at, "event": event.event, "subject": event.subject, "body": plain(event.body)}
-    statement = insert(tables.events).values(row).on_conflict_do_nothing(index_elements=["event", "subject", "at"])
+    which = f"{event.body['hours']:g} h" if "hours" in event.body else ""
+    row = {"at": event.at, "event": event.event, "subject": event.subject, "which": which, "body": plain(event.body)}
+    statement = insert(tables.events).values(row).on_conflict_do_nothing(index_elements=["event", "subject", "at", "which"])
     return connection.execute(statement).rowcount == 1
 
 

@@ -156,8 +156,9 @@ events = Table(
     Column("at", BigInteger, nullable=False, index=True),
     Column("event", String(32), nullable=False),
     Column("subject", String(160), nullable=False, index=True),
+    Column("which", String(32), nullable=False, default=""),  # tells events of one instant apart: the hours of a warning
     Column("body", JSON, nullable=False, default=dict),
-    UniqueConstraint("event", "subject", "at", name="uq_events_event_subject_at"),
+    UniqueConstraint("event", "subject", "at", "which", name="uq_events_event_subject_at_which"),
 )
 
 # R2 of one room on one local day, as last computed.

@@ -92,9 +92,10 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("event", sa.String(length=32), nullable=False),
         sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("which", sa.String(length=32), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
-        sa.UniqueConstraint("event", "subject", "at", name="uq_events_event_subject_at"),
+        sa.UniqueConstraint("event", "subject", "at", "which", name="uq_events_event_subject_at_which"),
     )
     op.create_index(op.f("ix_events_at"), "events", ["at"])
     op.create_index(op.f("ix_events_subject"), "events", ["subject"])
