@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from domain.site import Site
-from store.site_folder import check_site, load_site
+from keepwarm.main import complain
+from store.site_folder import read_site
 
 BAD_NEWS = 1
 
@@ -18,12 +19,12 @@ def check(site: Path) -> int:
     Every mistake is one line on stderr that names file, line, column, value and remedy; the exit code is 1 then. A folder
     without mistakes gives one line that sums up what it holds, and 0; one that can't be opened gives 2.
     """
-    mistakes = check_site(site)
-    for mistake in mistakes:
-        click.echo(" ".join(str(mistake).splitlines()), err=True)
-    if mistakes:
+    read, mistakes = read_site(site)
+    if read is None:
+        for mistake in mistakes:
+            complain(str(mistake))
         return BAD_NEWS
-    click.echo(summary(load_site(site)))
+    click.echo(summary(read))
     return 0
 
 

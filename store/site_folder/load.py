@@ -54,9 +54,9 @@ def load_site(folder: Path) -> Site:
 
     Raises ConfigError with every mistake of the whole folder.
     """
-    site, mistakes = _read(folder)
-    if mistakes or site is None:
-        raise ConfigError(*_in_order(mistakes))
+    site, mistakes = read_site(folder)
+    if site is None:
+        raise ConfigError(*mistakes)
     return site
 
 
@@ -65,7 +65,16 @@ def check_site(folder: Path) -> list[Mistake]:
 
     Raises ConfigError when there is nothing to check: no such folder, no site.toml in it, or one that can't be opened.
     """
-    return _in_order(_read(folder)[1])
+    return read_site(folder)[1]
+
+
+def read_site(folder: Path) -> tuple[Site | None, list[Mistake]]:
+    """The site, or None and every mistake of the whole folder.
+
+    Raises ConfigError when there is nothing to read: no such folder, no site.toml in it, or one that can't be opened.
+    """
+    site, mistakes = _read(folder)
+    return site, _in_order(mistakes)
 
 
 def _in_order(mistakes: list[Mistake]) -> list[Mistake]:
