@@ -47,7 +47,7 @@ def trend_chart(lines: Sequence[Line], axes: Sequence[Axis], span: tuple[int, in
         "animation": False,
         "useUTC": True,
         "grid": {"left": 8, "right": 8, "top": 30, "bottom": 4, "containLabel": True},
-        "legend": {"top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
+        "legend": {"type": "scroll", "top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
         "tooltip": {"trigger": "axis", "confine": True, "axisPointer": {"type": "line"}, "transitionDuration": 0},
         "xAxis": {
             "type": "time",

@@ -41,7 +41,7 @@ def _bar() -> None:
         {
             "local_ms": int(now.moments.wall_ms(np.array([now.now_ms]))[0]),
             "times": speed,
-            "speed": "" if speed == 1 else _("Demo time ×{speed:g}", speed=speed),
+            "demo": _("Demo time"),
             "late": _("No connection for {n} s", n="{n}"),
             "light": _("Light"),
             "dark": _("Dark"),

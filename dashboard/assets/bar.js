@@ -8,7 +8,7 @@ export default function ({ data, parentElement }) {
     box = document.createElement("div");
     box.className = "kw-bar";
     box.innerHTML =
-      '<span class="kw-late" role="status" hidden></span><span class="kw-speed"></span><time class="kw-clock"><span class="kw-date"></span> <span></span></time>' +
+      '<span class="kw-late" role="status" hidden></span><span class="kw-speed"><span class="kw-date"></span> <span></span></span><time class="kw-clock"><span class="kw-date"></span> <span></span></time>' +
       '<a class="kw-account" href="/account"></a><button type="button" class="kw-theme"></button>';
     box.querySelector(".kw-theme").addEventListener("click", () => turn());
     parentElement.appendChild(box);
@@ -16,7 +16,10 @@ export default function ({ data, parentElement }) {
   }
   box.data = data;
   box.since = performance.now();
-  box.querySelector(".kw-speed").textContent = data.speed;
+  const [demo, times] = box.querySelectorAll(".kw-speed span");
+  demo.textContent = data.demo;
+  times.textContent = data.times === 1 ? "" : `×${data.times}`;
+  box.querySelector(".kw-speed").hidden = data.times === 1;
   const account = box.querySelector(".kw-account");
   account.textContent = data.account;
   account.title = data.role;

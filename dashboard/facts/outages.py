@@ -107,7 +107,8 @@ def _notice_rows(town: Town) -> list[NoticeRow]:
 
 def public_notices(town: Town) -> list[NoticeRow]:
     """What the public board shows: published and amended notices, then those closed within seven days."""
-    return [notice for notice in notice_rows(town) if notice.published_at is not None]
+    published = [notice for notice in notice_rows(town) if notice.published_at is not None]
+    return sorted(published, key=lambda notice: notice.state == "closed")
 
 
 def notice_steps(town: Town, notice_id: int) -> list[Transition]:

@@ -1,5 +1,7 @@
 """What the pages show of the sample town: counts, order, ages, and unknown as unknown."""
 
+from pathlib import Path
+
 import pytest
 
 from dashboard.facts.alarms import Wanted, alarm_counts, alarm_rows
@@ -15,7 +17,9 @@ from dashboard.facts.town import Town
 from dashboard.facts.wall import headline
 from dashboard.moments import HOUR_MS, Moments
 from dashboard.text import speech
-from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, OVERDUE, PLANNED, SILENT, STOPPED, dead
+from domain.clock import Clock
+from domain.errors import StoreError
+from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, OVERDUE, PLANNED, SILENT, STOPPED, dead, write_town
 
 DEAD = sum(dead(number) for number in range(400))
 
@@ -159,3 +163,36 @@ def test_buildings_of_a_station_with_cold_rooms_first(town: Town) -> None:
 def test_subjects_have_names_and_addresses(town: Town, text: str, name: str, address: str) -> None:
     found = subject(town, text)
     assert (found.name, found.address) == (name, address)
+
+
+def test_a_store_that_fails_is_named_since_when_and_comes_back(tmp_path: Path) -> None:
+    sample = write_town(tmp_path, rooms=False)
+    town = Town(sample.site, Clock.starting_at(NOW_MS, 1.0))
+    town.shared.life_s = 0.0
+    assert station_states(town)[STOPPED].heat == "stopped"
+    path = sample.site.data / "live" / "stations.arrow"
+    kept = path.read_bytes()
+    path.write_bytes(b"torn")
+    with pytest.raises(StoreError):
+        station_states(town)
+    with pytest.raises(StoreError):
+        station_states(town)
+    assert [(trouble.store, trouble.since_ms // 10_000) for trouble in town.troubles] == [("live", NOW_MS // 10_000)]
+    path.write_bytes(kept)
+    assert station_states(town)[STOPPED].heat == "stopped"
+    assert town.troubles == []
+    town.close()
+
+
+def test_before_watch_has_judged_nothing_is_compliant(tmp_path: Path) -> None:
+    sample = write_town(tmp_path, rooms=False)
+    for name in ("rooms.arrow", "stations.arrow"):
+        (sample.site.data / "live" / name).unlink()
+    town = Town(sample.site, Clock.starting_at(NOW_MS, 1.0))
+    counts = town_counts(town)
+    assert (counts.unknown, counts.compliant, counts.rate) == (400, 0, None)
+    assert {state.heat for state in station_states(town).values()} == {"unknown"}
+    top = headline(town, Moments(town.site.timezone, speech("zh")))
+    assert top.judged_at is None
+    assert top.judged_late
+    town.close()
