@@ -1,13 +1,16 @@
 """The nearest word to one that is not known."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from difflib import get_close_matches
 
 _SHOWN = 12
+_COMPARED = 2000  # comparing takes milliseconds by then, and a town may have as many wrong rows
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Collection[str]) -> str:
     """What to write instead, as the end of a sentence: the nearest known word, or all of them while they are few."""
+    if len(known) > _COMPARED:
+        return f"it is none of the {len(known)} known"
     words = [other for other in known if other]
     as_written = {other.lower(): other for other in reversed(words)}
     close = get_close_matches(word.strip().lower(), as_written, n=1, cutoff=0.6)

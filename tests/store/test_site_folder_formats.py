@@ -173,3 +173,12 @@ def test_local_times_that_are_there_twice_or_never() -> None:
     assert berlin is not None
     assert parse_instant("2026-10-25T02:30", berlin) == parse_instant("2026-10-25T00:30Z")
     assert parse_cell_instant("2026/3/29 2:30", berlin) == parse_instant("2026-03-29T01:30Z")
+
+
+def test_a_town_full_of_mistakes_is_checked_in_little_time(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text("")
+    (tmp_path / "buildings.csv").write_text("building_id\n" + "".join(f"B{number}\n" for number in range(3000)))
+    (tmp_path / "rooms.csv").write_text("room_id,building_id\n" + "".join(f"R{number},X{number}\n" for number in range(5000)))
+    found = lines(tmp_path)
+    assert len(found) == 5000
+    assert found[0] == "rooms.csv:2: building_id: 'X0': no such building; it is none of the 3000 known"
