@@ -45,6 +45,8 @@ def _read_file(path: Path, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
         raise ConfigError(Mistake(shown, fault or f"can't be read: {(error.strerror or str(error)).lower()}")) from error
     if start == b"PAR1":
         return read_parquet(path, shown, zone)
+    if start == b"PK\x03\x04":
+        raise ConfigError(Mistake(shown, "a workbook or archive; readings are CSV, gzipped CSV or Parquet"))
     try:
         return read_csv(Source(path, gzipped=start.startswith(b"\x1f\x8b")), shown, zone)
     except (OSError, EOFError, zlib.error) as error:

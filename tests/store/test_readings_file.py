@@ -223,6 +223,10 @@ def test_a_torn_gzip_file(tmp_path: Path) -> None:
     assert line.startswith("r.csv.gz: can't be read to its end: ")
 
 
+def test_a_workbook_is_no_readings_file(tmp_path: Path) -> None:
+    assert said(written(tmp_path / "r.xlsx", b"PK\x03\x04...")) == "r.xlsx: a workbook or archive; readings are CSV, gzipped CSV or Parquet"
+
+
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     assert said(tmp_path / "r.csv") == "r.csv: no such file"
     (tmp_path / "folder").mkdir()
