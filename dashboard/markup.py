@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dashboard.text import Speech, speech
-from dashboard.words import WORDS
+from dashboard.words import WORDS, alarm_bits
 from domain.quantity import quantity
 
 FOLDER = Path(__file__).parent
@@ -36,7 +36,7 @@ def templates(language: str) -> Environment:
         auto_reload=False,
     )
     say = speech(language)
-    names = {"quantity_name": partial(_quantity_name, say), "sign_name": partial(_sign_name, say), "sign_value": _sign_value}
+    names = {"quantity_name": partial(_quantity_name, say), "sign_name": partial(_sign_name, say), "sign_value": partial(_sign_value, say)}
     environment.globals.update(WORDS, **names, _=say, language=say.language, version=assets_version())
     return environment
 
@@ -63,10 +63,12 @@ def _sign_name(say: Speech, sign: Mapping[str, object]) -> str:
     return say("Link") if name == "comm" else _quantity_name(say, name)
 
 
-def _sign_value(sign: Mapping[str, object]) -> str:
-    """What a sign showed, with the decimals and the unit of its quantity."""
+def _sign_value(say: Speech, sign: Mapping[str, object]) -> str:
+    """What a sign showed, with the decimals and the unit of its quantity; the set bits of an alarm word in words."""
     value = sign.get("value", "")
     try:
+        if sign.get("quantity") == "alarm_word":
+            return "、".join(say(message) for message in alarm_bits(float(str(value)))) or str(value)
         what = quantity(str(sign.get("quantity", "")))
         return f"{float(str(value)):.{what.decimals}f} {what.unit}".strip()
     except (KeyError, ValueError):

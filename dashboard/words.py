@@ -161,6 +161,26 @@ EVENT: Final = {
     "water.normal": Word(N_("Make-up water normal"), "ok", "calm"),
 }
 
+# The bits of a station's alarm word, from bit 0 (design: domain.md); empty ones say nothing.
+ALARM_BITS: Final = (
+    N_("primary supply pressure low"),
+    N_("secondary supply pressure high"),
+    N_("secondary return pressure high"),
+    N_("secondary return pressure low"),
+    N_("primary supply temperature low"),
+    N_("secondary supply temperature high"),
+    N_("tank level high"),
+    N_("tank level low"),
+    N_("circulation pump 1 fault"),
+    N_("circulation pump 2 fault"),
+    N_("circulation pump 3 fault"),
+    N_("make-up pump 1 fault"),
+    N_("make-up pump 2 fault"),
+    "",
+    "",
+    N_("power loss"),
+)
+
 QUALITY: Final = {
     0: "",
     1: N_("suspect"),
@@ -182,6 +202,12 @@ QUALITY: Final = {
     69: N_("not decodable"),
     70: N_("device reports an error"),
 }
+
+
+def alarm_bits(word: float | None) -> list[str]:
+    """What the set bits of an alarm word say."""
+    bits = 0 if word is None else int(word)
+    return [message for place, message in enumerate(ALARM_BITS) if message and bits >> place & 1]
 
 
 def look(table: Mapping[str, Word], state: str) -> Word:
@@ -216,5 +242,6 @@ WORDS: Final[Mapping[str, object]] = {
     "origin_name": lambda origin: name_of(ORIGIN, origin),
     "premises_name": lambda premises: name_of(PREMISES, premises),
     "role_name": lambda role: name_of(ROLE, role),
+    "alarm_bits": alarm_bits,
     "quality_name": lambda quality: QUALITY.get(quality, QUALITY[64]),
 }

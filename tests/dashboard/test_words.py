@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 import dashboard
 from dashboard.moments import DAY_MS, HOUR_MS, MINUTE_MS, Moments
 from dashboard.text import CATALOGUES, speech
-from dashboard.words import WORDS
+from dashboard.words import WORDS, alarm_bits
 
 FOLDER = Path(dashboard.__file__).parent
 KEYWORDS = {"_": None, "N_": None, "say": None, "plural": (1, 2)}
@@ -52,7 +52,12 @@ def test_a_language_nobody_speaks_is_chinese() -> None:
     assert speech("en").plural("Acknowledge {n} alarm", "Acknowledge {n} alarms", 1) == "Acknowledge 1 alarm"
 
 
-@pytest.mark.parametrize("name", sorted(WORDS))
+def test_the_bits_of_an_alarm_word() -> None:
+    assert alarm_bits(256 + 32768) == ["circulation pump 1 fault", "power loss"]
+    assert alarm_bits(0) == alarm_bits(None) == alarm_bits(8192) == []
+
+
+@pytest.mark.parametrize("name", sorted(set(WORDS) - {"alarm_bits"}))
 def test_an_unheard_of_state_is_shown_as_unknown_or_by_its_name(name: str) -> None:
     table = WORDS[name]
     assert callable(table)
