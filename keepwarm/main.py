@@ -68,31 +68,37 @@ def keepwarm() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and exits: 0 done, 1 bad news, 2 wrong use or input, 130 interrupted; no traceback for a mistake."""
+    """Runs the shell's arguments, or these, and exits."""
+    code = exit_code(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        gc.freeze()  # the interpreter's last collection would go through a million objects of libraries: a second, for nothing
+    sys.exit(code)
+
+
+def exit_code(arguments: Sequence[str]) -> int:
+    """Runs a command line: 0 done, 1 bad news, 2 wrong use or input, 130 interrupted; no traceback for a mistake."""
     try:
-        answer = _run(sys.argv[1:] if arguments is None else list(arguments))
+        answer = _run(list(arguments))
         sys.stdout.flush()
     except ConfigError as error:
         for mistake in error.mistakes:
             complain(str(mistake))
-        sys.exit(WRONG_USE)
+        return WRONG_USE
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        sys.exit(WRONG_USE)
+        return WRONG_USE
     except click.ClickException as error:
         complain(_usage_line(error))
-        sys.exit(WRONG_USE)
+        return WRONG_USE
     except KeepwarmError as error:
         complain(f"keepwarm: {error}")
-        sys.exit(1)
+        return 1
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains once more on its way out
-        sys.exit(PIPE_CLOSED)
-    finally:
-        gc.freeze()  # the interpreter's last collection would go through a million objects of libraries: a second, for nothing
-    sys.exit(answer if isinstance(answer, int) else 0)
+        return PIPE_CLOSED
+    return answer if isinstance(answer, int) else 0
 
 
 def _run(arguments: list[str]) -> object:

@@ -32,9 +32,9 @@ PAGES = {
 SignIn = Callable[..., AbstractContextManager[Page]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: its event loop stays open meanwhile, and tests of coroutines could not run beside it
 def browser(chromium: Path) -> Iterator[Browser]:
-    """Debian's chromium, once for all tests."""
+    """Debian's chromium, once for all tests of this file."""
     with sync_playwright() as playwright:
         arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=str(chromium), args=arguments)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Answer:
-    code: object
+    code: int
     out: str
     err: str
 
@@ -27,9 +27,7 @@ def keepwarm(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
     """Runs a command line in this process."""
 
     def run(*arguments: str) -> Answer:
-        with pytest.raises(SystemExit) as ended:
-            command.main(arguments)
-        return Answer(ended.value.code, *capsys.readouterr())
+        return Answer(command.exit_code(arguments), *capsys.readouterr())
 
     return run
 
@@ -67,14 +65,12 @@ def test_wrong_use_is_one_line_and_exit_code_2(arguments: list[str], says: str, 
     assert answer.out == ""
 
 
-def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> object:
+def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
     def fail(*_arguments: object, **_options: object) -> None:
         raise error
 
     monkeypatch.setattr(command.keepwarm, "invoke", fail)
-    with pytest.raises(SystemExit) as ended:
-        command.main(["status", "SITE"])
-    return ended.value.code
+    return command.exit_code(["status", "SITE"])
 
 
 def test_each_mistake_has_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
