@@ -47,7 +47,7 @@ def screen() -> Screen:
     account = running.sessions.account(st.context.cookies)
     say = speech(language())
     if account is None:
-        st.html(html("signed_out.html", say.language))
+        panel(html("signed_out.html", say.language), key="signed_out")  # leads to the login by itself
         st.stop()
     town = running.town
     return Screen(town, account, say, Moments(town.site.timezone, say), town.now_ms())

@@ -12,7 +12,6 @@ export default function ({ data, parentElement }) {
       '<a class="kw-account" href="/account"></a><button type="button" class="kw-theme"></button>';
     box.querySelector(".kw-theme").addEventListener("click", () => turn());
     parentElement.appendChild(box);
-    box.timer = setInterval(() => tick(box), 500);
   }
   box.data = data;
   box.since = performance.now();
@@ -29,8 +28,10 @@ export default function ({ data, parentElement }) {
   theme.setAttribute("aria-label", theme.title);
   document.cookie = `keepwarm_language=${data.language}; path=/; max-age=31536000; samesite=lax`;
   document.documentElement.lang = data.language === "zh" ? "zh-CN" : "en";
+  // No clean-up is returned: Streamlit calls that of a run which newer data overtook, while the box stays. The timer ends itself.
+  clearInterval(box.timer);
+  box.timer = setInterval(() => (box.isConnected ? tick(box) : clearInterval(box.timer)), 500);
   tick(box);
-  return () => clearInterval(box.timer);
 }
 
 function tick(box) {

@@ -17,6 +17,9 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     box.innerHTML = data.html;
     box.shown = data.html;
     restoreTicks(box);
+    if (box.querySelector("[data-sign-in]")) {
+      location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    }
     if (focused) {
       box.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     }

@@ -184,13 +184,13 @@ def test_a_viewer_finds_nothing_to_change(sign_in: SignIn) -> None:
 
 
 def test_dark_is_remembered_on_every_page(sign_in: SignIn) -> None:
-    scheme = "getComputedStyle(document.querySelector('.stApp')).colorScheme"
     with sign_in("viewer") as page:
-        assert page.evaluate(scheme) == "light"
+        app = page.locator(".stApp")
+        expect(app).to_have_css("color-scheme", "light", timeout=SLOW_MS)
         page.locator(".kw-theme").click()
-        page.wait_for_function(f"document.querySelector('.stApp') && {scheme} === 'dark'", timeout=SLOW_MS)
+        expect(app).to_have_css("color-scheme", "dark", timeout=SLOW_MS)
         page.goto(page.url + "alarms")
-        page.wait_for_function(f"document.querySelector('.stApp') && {scheme} === 'dark'", timeout=SLOW_MS)
+        expect(app).to_have_css("color-scheme", "dark", timeout=SLOW_MS)
 
 
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(sign_in: SignIn) -> None:
