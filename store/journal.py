@@ -22,6 +22,8 @@ from store.sqlite import Database, is_damage
 BATCH_READINGS = 50_000  # larger appends become several batches of one transaction, so that readers need not hold them whole
 _PAGE_BYTES = 16_384  # blobs of 2 kB (1 000 readings) fill pages of 4 kB badly: 4.1 bytes a reading instead of 2.4
 
+_PLACE = "@"  # between a consumer's name and that of a place it remembers: such rows hold no batch back
+
 _VERSION = 1
 # AUTOINCREMENT: a sequence is never given twice, whatever was pruned. ``*_total`` count up to and with this batch, so that sums
 # over any stretch are differences of two rows.
@@ -145,14 +147,22 @@ class Journal:
 
     def cursors(self) -> dict[str, int]:
         """Every consumer that ever advanced, and where it stands."""
-        return dict(self._database.rows("SELECT name, sequence FROM cursors ORDER BY name"))
+        return {name: sequence for name, sequence in self._cursor_rows() if _PLACE not in name}
 
-    def advance(self, name: str, sequence: int) -> None:
-        """Remembers durably that this consumer is done up to and with this batch; a lower number makes it read again."""
+    def places(self, name: str) -> dict[str, int]:
+        """Where this consumer stood last with each of the places that it named when it advanced."""
+        return {row.removeprefix(name + _PLACE): sequence for row, sequence in self._cursor_rows() if row.startswith(name + _PLACE)}
+
+    def advance(self, name: str, sequence: int, place: str | None = None) -> None:
+        """Remembers durably that this consumer is done up to and with this batch; a lower number makes it read again.
+
+        ``place`` is for a consumer that carries readings to one of several places: where it stands is remembered for each.
+        """
         with self._database.writing() as connection:
-            connection.execute(
-                "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence", (name, sequence)
-            )
+            for row in (name,) if place is None else (name, name + _PLACE + place):
+                connection.execute(
+                    "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence", (row, sequence)
+                )
 
     def forget(self, name: str) -> None:
         """Removes a consumer that is no more, so that nothing is kept for it."""
@@ -182,7 +192,11 @@ class Journal:
 
     def backlog(self, name: str) -> Backlog:
         """What this consumer has not read yet."""
-        return backlog(self._database, self.cursor(name))
+        return self.backlog_after(self.cursor(name))
+
+    def backlog_after(self, sequence: int) -> Backlog:
+        """What came after this batch."""
+        return backlog(self._database, sequence)
 
     def autonomy_h(self) -> float:
         """For how many more hours everything behind the journal may stay down before an unread reading is lost.
@@ -196,6 +210,9 @@ class Journal:
         self._database.close()
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _cursor_rows(self) -> list[tuple[str, int]]:
+        return self._database.rows("SELECT name, sequence FROM cursors ORDER BY name")
 
     def _rows_after(self, after: int, max_readings: int) -> tuple[int, list[tuple[int, bytes]]]:
         rows: list[tuple[int, bytes]] = []

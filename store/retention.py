@@ -77,7 +77,7 @@ def autonomy_h(database: Database, max_bytes: int) -> float:
 
 def read_by_all(database: Database) -> int:
     """The batch up to which every consumer has read; 0 while none has ever advanced: then everything is unread."""
-    return int(database.rows("SELECT coalesce(min(sequence), 0) FROM cursors")[0][0])
+    return int(database.rows("SELECT coalesce(min(sequence), 0) FROM cursors WHERE instr(name, '@') = 0")[0][0])
 
 
 def _bytes_before(database: Database, sequence: int) -> int:

@@ -1,7 +1,9 @@
 """From the journal into the history: one portion at a time, at least once (writing twice changes nothing)."""
 
 import time
+from collections import deque
 from threading import Event
+from typing import NamedTuple
 
 import structlog
 
@@ -25,29 +27,85 @@ PAUSE_S = 0.5
 _log = structlog.get_logger()
 
 
+class Unsettled(NamedTuple):
+    """A portion that the history has, and may still lose: written at this second, by this run of the back end, up to this batch."""
+
+    at_s: float
+    boot: str
+    sequence: int
+
+
 class Forwarder:
-    """Moves readings from the journal into the history; its place is the journal's cursor ``history``."""
+    """Moves readings from the journal into the history; its place is the journal's cursor ``history``.
+
+    The place is remembered for each history by its identity: one that is new to this journal (another back end, another address,
+    or a server that lost its disk) gets everything that the journal still has. What a back end may still lose by dying
+    (``settle_s``) counts as forwarded only later, and is sent again when it did die.
+    """
 
     def __init__(self, journal: Journal, history: History) -> None:
         self._journal = journal
         self._history = history
+        self._identity: str | None = None
+        self._sent = 0
+        self._unsettled: deque[Unsettled] = deque()
 
-    def step(self) -> int:
+    def step(self, at_s: float | None = None) -> int:
         """Moves one portion; returns how many readings that were, 0 when there is nothing to move.
 
-        Raises StoreError when the history can't take it (or the journal not be read): the cursor then stays where it is.
+        ``at_s`` are wall seconds of a steady clock. Raises StoreError when the history can't take it (or the journal not be read):
+        the cursor then stays where it is.
         """
-        after = self._journal.cursor(CURSOR)
-        sequence, readings = self._journal.read(after, PORTION)
-        if sequence == after:
-            return 0
-        self._history.write(readings)
-        self._journal.advance(CURSOR, sequence)
-        return len(readings)
+        try:
+            return self._step(time.monotonic() if at_s is None else at_s)
+        except StoreError:
+            self._identity = None  # whatever is there when it answers again may be another history
+            raise
 
     def waiting(self) -> int:
-        """How many readings the history has not got yet."""
-        return self._journal.backlog(CURSOR).readings
+        """How many readings have not been sent yet."""
+        return self._journal.backlog_after(self._journal.cursor(CURSOR) if self._identity is None else self._sent).readings
+
+    def _step(self, at_s: float) -> int:
+        if self._identity is None:
+            self._begin()
+        boot = self._history.boot()
+        self._settle(at_s, boot)
+        sequence, readings = self._journal.read(self._sent, PORTION)
+        if sequence == self._sent:
+            return 0
+        self._history.write(readings)
+        self._sent = sequence
+        self._unsettled.append(Unsettled(at_s, boot, sequence))
+        self._settle(at_s, boot)
+        return len(readings)
+
+    def _begin(self) -> None:
+        """Finds the place of this very history."""
+        identity = self._history.identity()
+        places = self._journal.places(CURSOR)
+        place = places.get(identity, 0 if places else self._journal.cursor(CURSOR))
+        if identity not in places or place != self._journal.cursor(CURSOR):
+            if places:
+                _log.warning(
+                    "history is another than before: it gets what the journal still has",
+                    readings=self._journal.backlog_after(place).readings,
+                )
+            self._journal.advance(CURSOR, place, identity)
+        self._identity, self._sent = identity, place
+        self._unsettled.clear()
+
+    def _settle(self, at_s: float, boot: str) -> None:
+        """Moves the cursor past what can't be lost any more; goes back to it when something may have been."""
+        settled = None
+        while self._unsettled and at_s - self._unsettled[0].at_s >= self._history.settle_s and self._unsettled[0].boot == boot:
+            settled = self._unsettled.popleft().sequence
+        if settled is not None:
+            self._journal.advance(CURSOR, settled, self._identity)
+        if any(portion.boot != boot for portion in self._unsettled):
+            _log.warning("history was started anew: what it may have lost is sent again")
+            self._unsettled.clear()
+            self._sent = self._journal.cursor(CURSOR)
 
 
 class Forwarding:
@@ -67,6 +125,8 @@ class Forwarding:
         self._retry_s = float("-inf")
         self._failing_since_ms: int | None = None
         self._error = ""
+        self._refused = False
+        self._warned = False
 
     def turn(self, at_s: float) -> bool:
         """Does what is due now; returns whether more is waiting already. Never raises StoreError: it retries."""
@@ -77,7 +137,7 @@ class Forwarding:
             if at_s - self._tidied_s >= TIDY_S:
                 self._tidied_s = at_s
                 self._journal.prune(self._clock.now_ms())
-                self._history.tidy()
+                self._history.tidy(self._clock.now_ms())
         except StoreError as error:
             self._failed(error, at_s)
         if at_s - self._told_s >= HEALTH_S:
@@ -97,11 +157,11 @@ class Forwarding:
         return at_s - self._flushed_s >= FLUSH_S or self._forwarder.waiting() >= PORTION
 
     def _flush(self, at_s: float) -> bool:
-        count = self._forwarder.step()
+        count = self._forwarder.step(at_s)
         self._forwarded += count
         if self._failing_since_ms is not None:
             _log.info("history takes readings again", waiting=self._forwarder.waiting())
-        self._failing_since_ms, self._error = None, ""
+        self._failing_since_ms, self._error, self._refused = None, "", False
         if count >= PORTION:
             return True
         self._flushed_s = at_s
@@ -111,17 +171,27 @@ class Forwarding:
         if self._failing_since_ms is None:
             self._failing_since_ms = self._clock.now_ms()
             _log.warning("history can't take readings: the journal keeps them", reason=str(error))
-        self._error = str(error)
+        if error.refused and not self._refused:
+            _log.error("history refuses: somebody must look at its settings", reason=str(error))
+        self._error, self._refused = str(error), error.refused
         self._retry_s = at_s + (error.retry_after_s or RETRY_S)
 
     def _tell(self) -> None:
-        detail: dict[str, object] = {"forwarded": self._forwarded, "failing_since_ms": self._failing_since_ms, "error": self._error}
+        detail: dict[str, object] = {
+            "forwarded": self._forwarded,
+            "history": self._site.stores.history,
+            "failing_since_ms": self._failing_since_ms,
+            "error": self._error,
+            "refused": self._refused,
+            **self._history.counts(),
+        }
         try:
-            backlog = self._journal.backlog(CURSOR)
+            backlog, autonomy_h = self._journal.backlog(CURSOR), self._journal.autonomy_h()
             detail |= {
                 "waiting": backlog.readings,
                 "waiting_since_ms": backlog.oldest_received_at,
-                "autonomy_h": self._journal.autonomy_h(),
+                "autonomy_h": autonomy_h,
+                "full_in_h": self._warn(autonomy_h),
                 "journal_bytes": self._journal.used_bytes(),
                 "lost": self._journal.lost(),
                 "damaged_batches": self._journal.damaged,
@@ -129,6 +199,16 @@ class Forwarding:
         except StoreError as error:
             detail["error"] = str(error)
         write_health(self._site.data, "forward", self._clock.now_ms(), detail)
+
+    def _warn(self, autonomy_h: float) -> float | None:
+        """In how many hours the journal is full, told once when they have become few; None while they are not."""
+        few = autonomy_h < self._site.stores.journal_warn_h
+        if few and not self._warned:
+            _log.warning("journal will be full soon", hours=round(autonomy_h, 1), then_keeps=self._site.stores.journal_keep)
+        elif self._warned and not few:
+            _log.info("journal has room again", hours=round(autonomy_h, 1))
+        self._warned = few
+        return autonomy_h if few else None
 
 
 def run_forward(site: Site, clock: Clock, stop: Event) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,11 @@ from store.duplicates import newest, resolve
 from store.history.merge import DamagedPartError, due, merge, part_rows, sweep
 from store.history.part_file import PartReader, write_part
 from store.history.parts import DAY_MS, FIRST_DAY, LAST_DAY, Part, current, day_folder, days_in, next_number, part_path, parts_in
-from store.history.protocol import Points
+from store.history.protocol import Points, sorted_points
+from store.rollup import Rollup, roll_up
 
 QUARANTINE: Final = "quarantine"
+IDENTITY: Final = "identity"
 _TRIES: Final = 20
 _QUIET: Final = 10  # times the grace: so long nothing must have been written to a day before it is merged into one file
 _LATEST_DAYS: Final = 30  # on so many days a silent point's last reading is looked for
@@ -35,6 +38,8 @@ class ParquetHistory:
     go to ``quarantine/`` and are counted in ``quarantined``; files that can't be read are passed over and counted in ``damaged``.
     ``grace_s``: for how long (wall seconds) a merged file's originals stay for readers that have listed them already.
     """
+
+    settle_s: float = 0.0
 
     def __init__(self, folder: Path, name: Callable[[int], str], *, grace_s: float = 60.0) -> None:
         self._folder = folder
@@ -75,7 +80,7 @@ class ParquetHistory:
 
     def read(self, points: Points, from_ms: int, to_ms: int) -> Readings:
         """The readings of these points measured in [from_ms, to_ms), sorted by (point, measured_at), bad ones included."""
-        wanted = _sorted(points)
+        wanted = sorted_points(points)
         if not len(wanted) or from_ms >= to_ms:
             return Readings.empty()
         first, last = from_ms // DAY_MS, (to_ms - 1) // DAY_MS
@@ -84,7 +89,7 @@ class ParquetHistory:
 
     def latest(self, points: Points, before_ms: int, *, usable: bool = False) -> Readings:
         """The newest (usable) reading of each point measured before this instant, looked for on the 30 last days that have readings."""
-        missing = _sorted(points)
+        missing = sorted_points(points)
         found: list[Readings] = []
         days = [day for day in days_in(self._folder) if day * DAY_MS < before_ms]
         for day in days[: -_LATEST_DAYS - 1 : -1]:
@@ -95,7 +100,37 @@ class ParquetHistory:
             missing = np.setdiff1d(missing, found[-1].point, assume_unique=True)
         return resolve(Readings.concat(found))
 
-    def tidy(self) -> None:
+    def rollup(self, points: Points, from_ms: int, to_ms: int, step_ms: int) -> Rollup:
+        """What the usable readings of [from_ms, to_ms) did in each stretch of step_ms."""
+        return roll_up(self.read(points, from_ms, to_ms), from_ms, to_ms, step_ms)
+
+    def span(self) -> tuple[int, int] | None:
+        """The instants of the first and the last reading, to the day; None while there is none."""
+        days = days_in(self._folder)
+        return (days[0] * DAY_MS, (days[-1] + 1) * DAY_MS - 1) if days else None
+
+    def identity(self) -> str:
+        """Which history this is: a word in a file of its folder, made up by whoever asks first."""
+        path = self._folder / IDENTITY
+        try:
+            with self._locked("write"):
+                if not path.exists():
+                    part = path.with_suffix(".tmp")
+                    part.write_text(uuid.uuid4().hex, encoding="ascii")
+                    part.replace(path)
+                return path.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{path}: {error}") from error
+
+    def boot(self) -> str:
+        """Which run of the back end this is: what is written is on the disk, whoever runs."""
+        return ""
+
+    def counts(self) -> dict[str, int]:
+        """What did not become history, and why."""
+        return {"quarantined": self.quarantined, "damaged_files": self.damaged}
+
+    def tidy(self, now_ms: int | None = None) -> None:
         """Merges what has become many files, and removes what was merged long enough ago. Raises StoreError on a full disk."""
         newest_day = max(days_in(self._folder), default=0)
         try:
@@ -179,7 +214,3 @@ class ParquetHistory:
         with (self._folder / f".{what}.lock").open("w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _sorted(points: Points) -> NDArray[np.int32]:
-    return np.unique(np.asarray(points, np.int32))

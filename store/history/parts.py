@@ -17,6 +17,7 @@ import numpy as np
 
 DAY_MS = 86_400_000
 FIRST_DAY, LAST_DAY = 0, 84_006  # 1970-01-01 to 2199-12-31: outside, a device's clock is broken
+FIRST_MS, LAST_MS = FIRST_DAY * DAY_MS, (LAST_DAY + 1) * DAY_MS
 
 _NAME = re.compile(r"^part-(\d{8,})-(\d{8,})\.parquet$")
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from domain.reading import Quality, Readings
 from store.duplicates import newest, resolve
 from store.history import History
+from store.points import PointRegistry
+from store.rollup import roll_up
 
 DAY_MS = 86_400_000
 START = 1_768_348_800_000  # 2026-01-14T00:00:00Z
@@ -137,7 +139,7 @@ writes = st.lists(st.lists(reading, max_size=12), max_size=12)
 def test_any_writes_in_any_order_read_as_the_rule_says(reopen: Reopen, writes: list, tidy_after: set[int], data: st.DataObject) -> None:  # type: ignore[type-arg]
     history = reopen()
     # Each example has days of its own: the fixture's folder is shared by all of them.
-    base = START + data.draw(st.integers(0, 20_000)) * 3 * DAY_MS
+    base = START - data.draw(st.integers(0, 3_000)) * 3 * DAY_MS
     known = history.read(range(4), base, base + 3 * DAY_MS)
     for number, rows in enumerate(writes):
         columns = [[row[index] for row in rows] for index in range(5)]
@@ -166,3 +168,120 @@ def test_sizes(history: History, count: int) -> None:
     history.write(Readings.of(np.arange(count) % 150, at, np.round(np.sin(np.arange(count)), 2)))
     assert len(history.read(range(150), START, START + DAY_MS)) == count
     assert len(history.read([0], START, START + DAY_MS)) == -(-count // 150)
+
+
+def test_doubles_come_back_bit_for_bit_beside_any_others(history: History) -> None:
+    random = np.random.default_rng(20261121)
+    single = random.normal(50, 20, 200).astype(np.float32).astype(np.float64)  # what meters send: no decimals
+    value = np.concatenate(
+        [single, random.normal(0, 1, 50), np.round(random.normal(20, 5, 200), 3), [1e300, 1e-300, 2.5e9, -1e15, 0.0, 1 / 3]]
+    )
+    at = START + np.arange(len(value)) * 10_000
+    history.write(Readings.of(np.full(len(value), 5), at, value))
+    assert history.read([5], START, START + DAY_MS).value.tolist() == value.tolist()
+
+
+def test_names_of_every_kind_find_their_way(history: History, registry: PointRegistry) -> None:
+    names = [
+        "room/1 号楼, 2=单元/indoor_temp_c",
+        "room/a\"b'c\\d%20/indoor_temp_c",
+        "source/opc#1|x[.]^$/exchange_ok",
+        "no point at all",
+        "room/.*/indoor_temp_c",
+    ]
+    points = registry.ids(names)
+    history.write(Readings.of(points, np.full(len(points), START), np.arange(len(points), dtype=np.float64)))
+    history.write(Readings.of([5], [START], [50.0]))
+    for point in points.tolist():
+        assert history.read([point], START, START + 1).value.tolist() == [float(point - points[0])]
+    assert history.read(points, START, START + 1).value.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert history.latest(points, START + 1).value.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_the_latest_usable_reading_behind_newer_bad_ones(history: History) -> None:
+    at = START + np.arange(6) * 1_000
+    quality = [Quality.GOOD, Quality.SUSPECT_RANGE, Quality.RANGE, Quality.NOT_A_NUMBER, Quality.GOOD, Quality.DECODE]
+    value = [1.0, 2.0, 3.0, np.nan, np.inf, 6.0]
+    history.write(Readings.of(np.zeros(6, np.int32), at, value, received_at=at + 7, quality=quality))
+    usable = history.latest([0], START + DAY_MS, usable=True)
+    assert (usable.value.tolist(), usable.measured_at.tolist(), usable.received_at.tolist()) == ([2.0], [START + 1_000], [START + 1_007])
+    assert usable.quality.tolist() == [Quality.SUSPECT_RANGE]
+    assert history.latest([0], START + DAY_MS).value.tolist() == [6.0]
+    assert history.latest([0], START + 4_500).value.tolist() == [np.inf]
+
+
+HOUR_MS = 3_600_000
+
+
+def rolled(history: History, from_ms: int, to_ms: int, step_ms: int) -> list[tuple[int, int, float, float, float, int]]:
+    found = history.rollup([3, 1], from_ms, to_ms, step_ms)
+    columns = (found.point, (found.at - START) // 60_000, found.low, np.round(found.mean, 9), found.high, found.count)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def test_a_rollup_says_least_mean_greatest_and_how_many(history: History) -> None:
+    at = START + np.array([0, 30, 59, 60, 200, 200]) * 60_000
+    history.write(Readings.of([1, 1, 1, 1, 1, 3], at, [1.0, 2.0, 6.0, 4.0, 5.0, -1.5]))
+    hourly = [(1, 0, 1.0, 3.0, 6.0, 3), (1, 60, 4.0, 4.0, 4.0, 1), (1, 180, 5.0, 5.0, 5.0, 1), (3, 180, -1.5, -1.5, -1.5, 1)]
+    assert rolled(history, START, START + DAY_MS, HOUR_MS) == hourly
+    assert rolled(history, START, START + DAY_MS, DAY_MS) == [(1, 0, 1.0, 3.6, 6.0, 5), (3, 0, -1.5, -1.5, -1.5, 1)]
+    # Stretches count from the begin asked for, and end with the end asked for.
+    assert rolled(history, START + HOUR_MS // 2, START + 200 * 60_000, HOUR_MS) == [(1, 30, 2.0, 4.0, 6.0, 3)]
+    assert rolled(history, START, START, HOUR_MS) == []
+    assert len(history.rollup([], START, START + DAY_MS, HOUR_MS)) == 0
+
+
+def test_a_rollup_leaves_out_what_is_bad_and_follows_what_comes_late(history: History) -> None:
+    quality = [Quality.GOOD, Quality.RANGE, Quality.NOT_A_NUMBER, Quality.RATE]
+    history.write(Readings.of([1] * 4, START + np.arange(4) * 1_000, [20.0, 999.0, np.nan, 22.0], quality=quality))
+    assert rolled(history, START, START + DAY_MS, HOUR_MS) == [(1, 0, 20.0, 21.0, 22.0, 2)]
+    history.tidy()
+    later = START + 5 * DAY_MS
+    history.write(Readings.of([1], [later], [1.0]))
+    history.write(Readings.of([1, 1], [START + 10, START + 3_000], [12.0, 24.0], received_at=[later, later]))  # one new, one that replaces
+    assert rolled(history, START, START + DAY_MS, HOUR_MS) == [(1, 0, 12.0, round(56 / 3, 9), 24.0, 3)]
+    history.tidy()
+    assert rolled(history, START, START + DAY_MS, HOUR_MS) == [(1, 0, 12.0, round(56 / 3, 9), 24.0, 3)]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=writes, step_min=st.sampled_from([5, 60, 180, 1440]), offset_min=st.integers(-90, 90), data=st.data())
+def test_any_rollup_is_that_of_its_readings(reopen: Reopen, rows: list, step_min: int, offset_min: int, data: st.DataObject) -> None:  # type: ignore[type-arg]
+    history = reopen()
+    base = START - data.draw(st.integers(0, 300)) * 3 * DAY_MS
+    for part in rows:
+        columns = [[row[index] for row in part] for index in range(5)]
+        received_at = base + np.array(columns[2], np.int64)
+        history.write(
+            Readings.of(columns[0], base + np.array(columns[1], np.int64), columns[3], received_at=received_at, quality=columns[4])
+        )
+        if data.draw(st.booleans()):
+            history.tidy()
+    from_ms, to_ms, step_ms = base + offset_min * 60_000, base + 2 * DAY_MS, step_min * 60_000
+    found = history.rollup(range(4), from_ms, to_ms, step_ms)
+    expected = roll_up(history.read(range(4), from_ms, to_ms), from_ms, to_ms, step_ms)
+    for column in ("point", "at", "low", "high", "count"):
+        assert getattr(found, column).tolist() == getattr(expected, column).tolist()
+    assert np.allclose(found.mean, expected.mean, rtol=1e-9)
+
+
+def test_the_span_holds_every_reading(history: History) -> None:
+    assert history.span() is None
+    history.write(Readings.of([1, 2], [START + 5, START + 40 * DAY_MS], [1.0, 2.0], quality=[Quality.GOOD, Quality.RANGE]))
+    span = history.span()
+    assert span is not None
+    assert START - DAY_MS < span[0] <= START + 5
+    assert START + 40 * DAY_MS <= span[1] < START + 41 * DAY_MS
+
+
+def test_a_history_knows_itself_again(reopen: Reopen) -> None:
+    one, two = reopen(), reopen()
+    assert one.identity() == two.identity() == reopen().identity()
+    two.tidy()
+    assert one.identity() == two.identity()
+    assert one.boot() == two.boot()
+
+
+def test_nothing_is_missing_at_first(history: History) -> None:
+    history.write(Readings.of([1], [START], [1.0]))
+    assert set(history.counts().values()) == {0}
