@@ -16,6 +16,7 @@ import tempfile
 import time
 import webbrowser
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -31,9 +32,10 @@ from keepwarm.accounts import invitation
 from keepwarm.demo_town import DemoTown, kept_town, new_town, on_new_ports, passwords, set_clock, stopped_at
 from keepwarm.processes import listen, only_one
 from keepwarm.progress import Tell, progress_line
-from keepwarm.run import children_of, page_address, say
+from keepwarm.run import children_of, say
 from keepwarm.supervise import LOOK_S, Supervisor, keepwarm_child, stop_on_signals
 from simulators.scenario import DEMO_START_MS
+from simulators.town import TOWN_NAME
 
 PORT = 8600
 SCENARIO = "demo"
@@ -121,28 +123,39 @@ def town_of(plan: Plan) -> DemoTown:
 
 
 def _demo(plan: Plan, listening: socket.socket, stop: Event) -> None:
-    data, port = plan.folder / "data", listening.getsockname()[1]
+    data = plan.folder / "data"
     town = town_of(plan)
     supervisor = Supervisor(data / "logs", say, passwords())
     try:
         with progress_line() as tell:
             tell("building the town")
-            town.write(plan.folder, port)
+            town.write(plan.folder, listening.getsockname()[1])
             clock = set_clock(plan.folder, stopped_at(town, data) if town.has_history else town.start_ms, plan.speed, HELD_S)
             supervisor.start(keepwarm_child("simulate", town.scenario, "--site", str(plan.folder)))
             if not town.has_history:
                 _store_history(plan.folder, tell, stop)
                 town = replace(town, has_history=not stop.is_set())
             tell("starting")
-            if not stop.is_set():
-                supervisor.start(*children_of(plan.folder, listening.fileno()))
-                _await_page(supervisor, port, stop)
+            entrance = "" if stop.is_set() else _come_up(plan.folder, listening, supervisor, stop)
         if not stop.is_set():
-            _welcome(plan, town, port)
+            _welcome(plan, town, entrance)
         supervisor.run(stop)
         replace(town, stopped_ms=clock.now_ms()).save(data)
     finally:
         supervisor.stop()
+
+
+def _come_up(folder: Path, listening: socket.socket, supervisor: Supervisor, stop: Event) -> str:
+    """Starts the site's processes and waits until the page shows their first work, not for ever; gives the visitor's way in."""
+    port = listening.getsockname()[1]
+    supervisor.start(*children_of(folder, listening.fileno()))
+    with ThreadPoolExecutor(1) as beside:
+        entrance = beside.submit(invitation, folder, VISITOR, "admin", f"http://{Site.dashboard_host}:{port}/")
+        deadline = time.monotonic() + UP_S
+        while not stop.is_set() and time.monotonic() < deadline and not _healthy(port):
+            supervisor.tend()
+            stop.wait(LOOK_S)
+    return entrance.result()
 
 
 def _store_history(folder: Path, tell: Tell, stop: Event) -> None:
@@ -159,14 +172,6 @@ def _store_history(folder: Path, tell: Tell, stop: Event) -> None:
         raise StoreError("the demo's history could not be stored")
 
 
-def _await_page(supervisor: Supervisor, port: int, stop: Event) -> None:
-    """Waits until every process has done its first work, and the page shows it; not for ever."""
-    deadline = time.monotonic() + UP_S
-    while not stop.is_set() and time.monotonic() < deadline and not _healthy(port):
-        supervisor.tend()
-        stop.wait(LOOK_S)
-
-
 def _healthy(port: int) -> bool:
     asking = HTTPConnection(Site.dashboard_host, port, timeout=2.0)  # by no proxy, whatever the environment says
     try:
@@ -178,14 +183,10 @@ def _healthy(port: int) -> bool:
         asking.close()
 
 
-def _welcome(plan: Plan, town: DemoTown, port: int) -> None:
-    from store.site_folder import load_site
-
-    site = load_site(plan.folder)
-    page = page_address(site, port)
-    say(f"{site.name}, {plan.speed:g} × as fast as life, scenario {town.scenario}")
-    say(f"page:  {invitation(plan.folder, VISITOR, 'admin', page)}")
-    say(f"board: {page}board")
+def _welcome(plan: Plan, town: DemoTown, entrance: str) -> None:
+    say(f"{TOWN_NAME}, {plan.speed:g} × as fast as life, scenario {town.scenario}")
+    say(f"page:  {entrance}")
+    say(f"board: {entrance.partition('enter?')[0]}board")
     say("Ctrl-C ends it.")
     if plan.browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        webbrowser.open(invitation(plan.folder, VISITOR, "admin", page))
+        webbrowser.open(entrance)
