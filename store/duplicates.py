@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from domain.reading import FIRST_BAD, Readings
 
 _KEY_LIMIT = 2**62
+_RADIX = 2**16
 
 
 def resolve(readings: Readings) -> Readings:
@@ -27,8 +28,8 @@ def resolve(readings: Readings) -> Readings:
         usable = (readings.quality[rows] < FIRST_BAD) & np.isfinite(readings.value[rows])
         better = np.lexsort((rows, readings.received_at[rows], usable, readings.measured_at[rows], readings.point[rows]))
         order[shared] = rows[better]
-        order = order[~same]
-    return readings.take(order)
+        order, point, measured_at = order[~same], point[~same], measured_at[~same]
+    return Readings(point, measured_at, readings.received_at[order], readings.value[order], readings.quality[order])
 
 
 def newest(readings: Readings) -> Readings:
@@ -39,11 +40,22 @@ def newest(readings: Readings) -> Readings:
 
 def _order(point: NDArray[np.int32], measured_at: NDArray[np.int64]) -> NDArray[np.intp]:
     """The rows in the order of (point, measured_at); any order among equals."""
-    first, first_at, last_at = int(point.min()), int(measured_at.min()), int(measured_at.max())
+    by_point = _by_point(point)
+    ordered_point, ordered_at = point[by_point], measured_at[by_point]
+    if np.all((ordered_at[1:] >= ordered_at[:-1]) | (ordered_point[1:] != ordered_point[:-1])):
+        return by_point  # readings come in the order of time, but for late ones: sorting by point is nine tenths of the way
+    first, first_at, last_at = int(ordered_point[0]), int(measured_at.min()), int(measured_at.max())
     span = last_at - first_at + 1
-    if (int(point.max()) - first + 1) * span >= _KEY_LIMIT:
+    if (int(ordered_point[-1]) - first + 1) * span >= _KEY_LIMIT:
         return np.lexsort((measured_at, point))
-    key = (point.astype(np.int64) - first) * span + (measured_at - first_at)
-    if np.all(key[1:] >= key[:-1]):
-        return np.arange(len(key))
-    return np.argsort(key)
+    return np.argsort((point.astype(np.int64) - first) * span + (measured_at - first_at))
+
+
+def _by_point(point: NDArray[np.int32]) -> NDArray[np.intp]:
+    """The rows in the order of the points, those of one point as they came."""
+    if np.all(point[1:] >= point[:-1]):
+        return np.arange(len(point))
+    first = int(point.min())
+    if int(point.max()) - first < _RADIX:
+        return np.argsort((point - first).astype(np.uint16), kind="stable")  # numpy sorts 16 bits by radix: five times as fast
+    return np.argsort(point, kind="stable")

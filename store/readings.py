@@ -1,9 +1,12 @@
 """Readings as the pages see them: the history, and what the journal has that the history has not got yet."""
 
+import numpy as np
+
 from domain.reading import Readings
 from store.duplicates import resolve
 from store.history.protocol import History, Points
 from store.journal import Journal
+from store.rollup import Rollup, roll_up
 
 CURSOR = "history"  # the forwarder's cursor in the journal
 
@@ -18,3 +21,21 @@ def read_readings(history: History, journal: Journal, points: Points, from_ms: i
     fresh = journal.read_measured(cursor, points, from_ms, to_ms)
     kept = history.read(points, from_ms, to_ms)
     return resolve(Readings.concat([kept, fresh])) if len(fresh) else kept
+
+
+def read_rollup(history: History, journal: Journal, points: Points, from_ms: int, to_ms: int, step_ms: int) -> Rollup:
+    """What the usable readings of these points did in each stretch [from_ms + k·step_ms, from_ms + (k + 1)·step_ms), cut at to_ms.
+
+    For long spans: a season by the hour is a few thousand rows a point. Everything accepted by the journal counts, forwarded or not.
+    Hours stored by the history are used where ``from_ms`` and ``step_ms`` are whole hours. Raises StoreError when either store can't
+    be read.
+    """
+    cursor = journal.cursor(CURSOR)  # first: see read_readings
+    fresh = journal.read_measured(cursor, points, from_ms, to_ms)
+    if not len(fresh):
+        return history.rollup(points, from_ms, to_ms, step_ms)
+    # From the first stretch that the journal knows more of, the readings themselves: as a rule the last minutes.
+    cut_ms = from_ms + (int(fresh.measured_at.min()) - from_ms) // step_ms * step_ms
+    last = roll_up(resolve(Readings.concat([history.read(points, cut_ms, to_ms), fresh])), cut_ms, to_ms, step_ms)
+    both = Rollup.concat([history.rollup(points, from_ms, cut_ms, step_ms), last])
+    return both.take(np.lexsort((both.at, both.point)))

@@ -10,7 +10,7 @@ from store.points import PointRegistry
 
 
 def _parquet(site: Site, points: PointRegistry) -> History:
-    return ParquetHistory(site.data / "history", points.name)
+    return ParquetHistory(site.data / "history", points.name, days=site.stores.history_days)
 
 
 def _influxdb(site: Site, points: PointRegistry) -> History:

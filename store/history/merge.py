@@ -80,15 +80,17 @@ def _age_s(path: Path) -> float:
 
 def _merged(run: Sequence[Part], reader: PartReader) -> Iterator[Readings]:
     first = -(2**31)
-    for last in _cuts(run, reader):
+    for last in cuts(run, reader):
         # In order of writing: of two readings received at one moment the later row counts.
-        yield resolve(Readings.concat([_span(reader, part, first, last) for part in run]))
+        yield resolve(Readings.concat([span_of(reader, part, first, last) for part in run]))
         first = last + 1
 
 
-def _cuts(run: Sequence[Part], reader: PartReader) -> list[int]:
+def cuts(run: Sequence[Part], reader: PartReader) -> list[int]:
     """The last point of each stretch of points that holds about as many readings as fit in memory."""
     footers = [_footer(reader, part) for part in run]
+    if not footers:
+        return []
     last_point = np.concatenate([footer.last_point for footer in footers])
     rows = np.concatenate([footer.rows for footer in footers])
     order = np.argsort(last_point, kind="stable")
@@ -105,7 +107,8 @@ def _footer(reader: PartReader, part: Part) -> Footer:
         raise DamagedPartError(part, error) from error
 
 
-def _span(reader: PartReader, part: Part, first_point: int, last_point: int) -> Readings:
+def span_of(reader: PartReader, part: Part, first_point: int, last_point: int) -> Readings:
+    """The file's readings of the points from ``first_point`` to ``last_point``. Raises DamagedPartError when it can't be read."""
     try:
         return reader.read_span(part.path, first_point, last_point)
     except (OSError, pa.ArrowException) as error:

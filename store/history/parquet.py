@@ -1,10 +1,17 @@
-"""The embedded history: Parquet files by UTC day, read by many processes while one writes."""
+"""The embedded history: Parquet files by UTC day, read by many processes while one writes.
+
+history/2026-01-14/part-….parquet    readings, see ``parts`` and ``part_file``
+history/hours/2026-01.parquet        their hours, see ``hours_file``
+history/newest.parquet               the newest of each point, see ``newest_file``
+history/identity                     which history this is
+history/quarantine/                  readings of impossible times
+"""
 
 import fcntl
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -16,17 +23,17 @@ from numpy.typing import NDArray
 from domain.errors import StoreError
 from domain.reading import Readings
 from store.duplicates import newest, resolve
-from store.history.merge import DamagedPartError, due, merge, part_rows, sweep
+from store.history.hours_file import HOUR_MS, month_of
 from store.history.part_file import PartReader, write_part
-from store.history.parts import DAY_MS, FIRST_DAY, LAST_DAY, Part, current, day_folder, days_in, next_number, part_path, parts_in
+from store.history.parts import DAY_MS, FIRST_DAY, LAST_DAY, current, day_folder, days_in, last_number, part_path, parts_in
 from store.history.protocol import Points, sorted_points
-from store.rollup import Rollup, roll_up
+from store.history.upkeep import LATEST_DAYS, Upkeep
+from store.rollup import Rollup, combine, roll_up
 
 QUARANTINE: Final = "quarantine"
 IDENTITY: Final = "identity"
 _TRIES: Final = 20
-_QUIET: Final = 10  # times the grace: so long nothing must have been written to a day before it is merged into one file
-_LATEST_DAYS: Final = 30  # on so many days a silent point's last reading is looked for
+_EVER: Final = -(2**63)
 
 _log = structlog.get_logger()
 
@@ -37,22 +44,23 @@ class ParquetHistory:
     ``name`` gives the name of a point; each file carries the names of its points. Readings measured before 1970 or after 2199
     go to ``quarantine/`` and are counted in ``quarantined``; files that can't be read are passed over and counted in ``damaged``.
     ``grace_s``: for how long (wall seconds) a merged file's originals stay for readers that have listed them already.
+    ``days``: for how long readings stay, 0 for ever; older ones are not taken, and counted in ``expired``.
     """
 
     settle_s: float = 0.0
 
-    def __init__(self, folder: Path, name: Callable[[int], str], *, grace_s: float = 60.0) -> None:
+    def __init__(self, folder: Path, name: Callable[[int], str], *, grace_s: float = 60.0, days: float = 0.0) -> None:
         self._folder = folder
         self._name = name
-        self._grace_s = grace_s
         self._reader = PartReader()
         self._damaged: set[Path] = set()
-        self._untidy: set[int] = set(days_in(folder))
         self.quarantined = 0
+        self.expired = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{folder}: {error}") from error
+        self._upkeep = Upkeep(folder, name, self._reader, self._note_damaged, grace_s=grace_s, days=days)
 
     @property
     def damaged(self) -> int:
@@ -65,14 +73,16 @@ class ParquetHistory:
             return
         days = readings.measured_at // DAY_MS
         first, last = int(days.min()), int(days.max())
+        first_kept = max(FIRST_DAY, self._upkeep.kept_from)
         try:
-            if FIRST_DAY <= first == last <= LAST_DAY:
-                self._write_day(first, readings)
+            if first_kept <= first == last <= LAST_DAY:
+                self._write_to(day_folder(self._folder, first), readings)
                 return
             for day in np.unique(days).tolist():
-                if FIRST_DAY <= day <= LAST_DAY:
-                    self._write_day(day, readings.take(days == day))
+                if first_kept <= day <= LAST_DAY:
+                    self._write_to(day_folder(self._folder, day), readings.take(days == day))
             sane = (days >= FIRST_DAY) & (days <= LAST_DAY)
+            self.expired += int(np.count_nonzero(sane & (days < first_kept)))
             if not sane.all():
                 self._set_apart(readings.take(~sane))
         except OSError as error:
@@ -89,20 +99,32 @@ class ParquetHistory:
 
     def latest(self, points: Points, before_ms: int, *, usable: bool = False) -> Readings:
         """The newest (usable) reading of each point measured before this instant, looked for on the 30 last days that have readings."""
-        missing = sorted_points(points)
-        found: list[Readings] = []
-        days = [day for day in days_in(self._folder) if day * DAY_MS < before_ms]
-        for day in days[: -_LATEST_DAYS - 1 : -1]:
-            if not len(missing):
-                break
-            readings = resolve(self._read_day(day, missing, -(2**63), before_ms))
-            found.append(newest(readings.usable() if usable else readings))
-            missing = np.setdiff1d(missing, found[-1].point, assume_unique=True)
-        return resolve(Readings.concat(found))
+        wanted = sorted_points(points)
+        days = [day for day in days_in(self._folder) if day * DAY_MS < before_ms][-LATEST_DAYS:]
+        known = self._upkeep.newest.load()
+        if known is None or not len(wanted):
+            return self._search(wanted, days, before_ms, usable=usable)
+        since = Readings.concat([self._read_day(day, wanted, _EVER, before_ms, known.covered.get(day, 0)) for day in days])
+        found = newest(Readings.concat([known.of(wanted, usable=usable), since.usable() if usable else since]))
+        beyond = found.measured_at >= before_ms  # what is known is newer than what was asked for
+        if not beyond.any():
+            return found
+        return newest(Readings.concat([found.take(~beyond), self._search(found.point[beyond], days, before_ms, usable=usable)]))
 
     def rollup(self, points: Points, from_ms: int, to_ms: int, step_ms: int) -> Rollup:
-        """What the usable readings of [from_ms, to_ms) did in each stretch of step_ms."""
-        return roll_up(self.read(points, from_ms, to_ms), from_ms, to_ms, step_ms)
+        """What the usable readings of [from_ms, to_ms) did in each stretch of step_ms; from stored hours where the stretches are hours."""
+        wanted = sorted_points(points)
+        if not len(wanted) or from_ms >= to_ms:
+            return Rollup.empty()
+        if step_ms % HOUR_MS or from_ms % HOUR_MS:
+            return roll_up(self.read(wanted, from_ms, to_ms), from_ms, to_ms, step_ms)
+        parts = [*self._stored_hours(wanted, from_ms, to_ms)]
+        counted = {day for days, _ in parts for day in days}
+        spans = _spans([day for day in days_in(self._folder) if day not in counted], from_ms, to_ms)
+        if to_ms // DAY_MS in counted and to_ms % HOUR_MS:  # the last hour is cut
+            spans.append((to_ms - to_ms % HOUR_MS, to_ms))
+        fresh = [roll_up(self.read(wanted, start, stop), start, stop, HOUR_MS) for start, stop in spans]
+        return combine(Rollup.concat([*(hours for _, hours in parts), *fresh]), from_ms, step_ms)
 
     def span(self) -> tuple[int, int] | None:
         """The instants of the first and the last reading, to the day; None while there is none."""
@@ -128,25 +150,18 @@ class ParquetHistory:
 
     def counts(self) -> dict[str, int]:
         """What did not become history, and why."""
-        return {"quarantined": self.quarantined, "damaged_files": self.damaged}
+        return {"quarantined": self.quarantined, "expired": self.expired, "damaged_files": self.damaged}
 
     def tidy(self, now_ms: int | None = None) -> None:
-        """Merges what has become many files, and removes what was merged long enough ago. Raises StoreError on a full disk."""
-        newest_day = max(days_in(self._folder), default=0)
+        """Merges, counts hours, notes the newest, and with ``now_ms`` removes what is past its days. Raises StoreError on a full disk."""
         try:
             with self._locked("merge"):
-                for day in sorted(self._untidy):
-                    if self._tidy_day(day_folder(self._folder, day), finished=day < newest_day):
-                        self._untidy.discard(day)
+                self._upkeep.tidy(now_ms)
         except OSError as error:
             raise StoreError(f"{self._folder}: {error}") from error
 
     def close(self) -> None:
         """Gives back what the history holds open: nothing, between two calls."""
-
-    def _write_day(self, day: int, readings: Readings) -> None:
-        self._write_to(day_folder(self._folder, day), readings)
-        self._untidy.add(day)
 
     def _set_apart(self, readings: Readings) -> None:
         """Keeps readings of impossible time where nobody takes them for measurements."""
@@ -157,17 +172,42 @@ class ParquetHistory:
     def _write_to(self, folder: Path, readings: Readings) -> None:
         with self._locked("write"):
             folder.mkdir(parents=True, exist_ok=True)
-            number = next_number(parts_in(folder))
+            number = last_number(folder) + 1
             write_part(part_path(folder, number, number), [resolve(readings)], self._name)
 
-    def _read_day(self, day: int, points: NDArray[np.int32], from_ms: int, to_ms: int) -> Readings:
-        """The day's readings of these points, in order of writing."""
+    def _search(self, points: NDArray[np.int32], days: list[int], before_ms: int, *, usable: bool) -> Readings:
+        """The newest (usable) reading of each point before this instant, from the days' own files."""
+        missing = points
+        found: list[Readings] = []
+        for day in reversed(days):
+            if not len(missing):
+                break
+            readings = resolve(self._read_day(day, missing, _EVER, before_ms))
+            found.append(newest(readings.usable() if usable else readings))
+            missing = np.setdiff1d(missing, found[-1].point, assume_unique=True)
+        return resolve(Readings.concat(found))
+
+    def _stored_hours(self, points: NDArray[np.int32], from_ms: int, to_ms: int) -> Iterator[tuple[list[int], Rollup]]:
+        """Of each month the days whose stored hours are still true, and these hours."""
+        hours = self._upkeep.hours
+        for month in hours.months(month_of(from_ms // DAY_MS), month_of((to_ms - 1) // DAY_MS)):
+            days = [day for day, number in hours.days(month).items() if last_number(day_folder(self._folder, day)) in {0, number}]
+            try:
+                found = hours.read(month, days, points)
+            except (OSError, pa.ArrowException) as error:
+                self._note_damaged(hours.path(month), error)
+                continue
+            yield days, found.take((found.at >= from_ms) & (found.at + HOUR_MS <= to_ms))
+
+    def _read_day(self, day: int, points: NDArray[np.int32], from_ms: int, to_ms: int, after: int = 0) -> Readings:
+        """The day's readings of these points, in order of writing; at least those written after number ``after``."""
         folder = day_folder(self._folder, day)
         for _ in range(_TRIES):
             found: list[Readings] = []
             for part in current(parts_in(folder)):
                 try:
-                    found.append(self._reader.read(part.path, points, from_ms, to_ms))
+                    if part.last > after:
+                        found.append(self._reader.read(part.path, points, from_ms, to_ms))
                 except FileNotFoundError:
                     break  # merged and removed since the folder was listed: list it again
                 except (OSError, pa.ArrowException) as error:
@@ -176,37 +216,10 @@ class ParquetHistory:
                 return Readings.concat(found)
         raise StoreError(f"{folder}: its files change faster than they can be read")
 
-    def _tidy_day(self, folder: Path, *, finished: bool) -> bool:
-        """Merges and sweeps one day; whether nothing is left to do there."""
-        while True:
-            parts = current(parts_in(folder))
-            try:
-                rows = [part_rows(part, self._reader) for part in parts]
-                run = due(rows, finished=finished and self._quiet(parts))
-                if run is None:
-                    break
-                merge(parts[run], self._reader, self._name)
-            except DamagedPartError as damaged:
-                self._set_aside(damaged)
-        sweep(folder, self._grace_s)
-        return finished and len(parts_in(folder)) <= 1
-
-    def _quiet(self, parts: list[Part]) -> bool:
-        """Whether nothing was written to these for a while: late data trickling in must not rewrite a day each time."""
-        newest_s = max((part.path.stat().st_mtime for part in parts), default=0.0)
-        return time.time() - newest_s >= _QUIET * self._grace_s
-
     def _note_damaged(self, path: Path, reason: Exception) -> None:
         if path not in self._damaged:
             self._damaged.add(path)
             _log.error("history: damaged file passed over", path=str(path), reason=str(reason))
-
-    def _set_aside(self, damaged: DamagedPartError) -> None:
-        """Takes a damaged file out of the way of merging, under a name that says so."""
-        path = damaged.part.path
-        self._note_damaged(path, damaged)
-        if path.exists():
-            path.replace(path.with_name(f"damaged-{path.name}"))
 
     @contextmanager
     def _locked(self, what: str) -> Iterator[None]:
@@ -214,3 +227,14 @@ class ParquetHistory:
         with (self._folder / f".{what}.lock").open("w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _spans(days: Iterable[int], from_ms: int, to_ms: int) -> list[tuple[int, int]]:
+    """These days as few stretches of time, cut to [from_ms, to_ms)."""
+    spans = []
+    for _, run in groupby(enumerate(sorted(days)), lambda pair: pair[1] - pair[0]):
+        whole = [day for _, day in run]
+        start, stop = max(from_ms, whole[0] * DAY_MS), min(to_ms, (whole[-1] + 1) * DAY_MS)
+        if start < stop:
+            spans.append((start, stop))
+    return spans

@@ -19,6 +19,7 @@ DAY_MS = 86_400_000
 FIRST_DAY, LAST_DAY = 0, 84_006  # 1970-01-01 to 2199-12-31: outside, a device's clock is broken
 FIRST_MS, LAST_MS = FIRST_DAY * DAY_MS, (LAST_DAY + 1) * DAY_MS
 
+DAMAGED = "damaged-"  # before the name of a file that can't be read
 _NAME = re.compile(r"^part-(\d{8,})-(\d{8,})\.parquet$")
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
 
@@ -77,9 +78,13 @@ def superseded(parts: Iterable[Part]) -> list[tuple[Part, Part]]:
     return gone
 
 
-def next_number(parts: Iterable[Part]) -> int:
-    """The number of the next write."""
-    return max((part.last for part in parts), default=0) + 1
+def last_number(folder: Path) -> int:
+    """The number of the day's last write, whatever became of its file; 0 for a day without any."""
+    try:
+        names = [path.name.removeprefix(DAMAGED) for path in folder.iterdir()]
+    except FileNotFoundError:
+        return 0
+    return max((int(match[2]) for name in names if (match := _NAME.match(name))), default=0)
 
 
 def day_folder(history: Path, day: int) -> Path:

@@ -11,7 +11,7 @@ from store.history.parquet import ParquetHistory
 from store.history.protocol import Points
 from store.journal import Journal
 from store.points import PointRegistry
-from store.readings import read_readings
+from store.readings import read_readings, read_rollup
 from store.recent import Recent
 
 START = 1_768_348_800_000
@@ -131,3 +131,22 @@ def test_pages_read_history_and_the_journal_s_end_as_one(journal: Journal, histo
     assert read_readings(history, journal, [0], START + 5, START + 20).value.tolist() == [2.5]
     Forwarder(journal, history).step()
     assert read_readings(history, journal, [0], START, START + DAY_MS).value.tolist() == [1.0, 2.5, 3.0]
+
+
+def test_long_spans_too_count_what_only_the_journal_has(journal: Journal, history: ParquetHistory) -> None:
+    hour = 3_600_000
+    journal.append(Readings.concat([one(0, 0, 1.0), one(1, 0, 9.0), one(0, hour, 2.0), one(0, 2 * hour, 4.0)]))
+    Forwarder(journal, history).step()
+
+    def rolled(*points: int) -> list[tuple[int, int, float, int]]:
+        found = read_rollup(history, journal, points, START, START + DAY_MS, hour)
+        return list(
+            zip(found.point.tolist(), ((found.at - START) // hour).tolist(), found.mean.tolist(), found.count.tolist(), strict=True)
+        )
+
+    assert rolled(0) == [(0, 0, 1.0, 1), (0, 1, 2.0, 1), (0, 2, 4.0, 1)]
+    journal.append(Readings.concat([one(0, 2 * hour + 5, 6.0), one(0, hour, 3.0, received=9 * hour), one(0, 3 * hour, float("nan"))]))
+    assert rolled(0) == [(0, 0, 1.0, 1), (0, 1, 3.0, 1), (0, 2, 5.0, 2)]
+    assert rolled(0, 1) == [(0, 0, 1.0, 1), (0, 1, 3.0, 1), (0, 2, 5.0, 2), (1, 0, 9.0, 1)]
+    Forwarder(journal, history).step()
+    assert rolled(0, 1) == [(0, 0, 1.0, 1), (0, 1, 3.0, 1), (0, 2, 5.0, 2), (1, 0, 9.0, 1)]
