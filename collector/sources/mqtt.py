@@ -138,9 +138,15 @@ class Listener:
         """
         self.deafen()
         self._client.disconnect()
-        ending = Thread(target=self._client.loop_stop, daemon=True)
+        ending = Thread(target=self._end, daemon=True)
         ending.start()
         ending.join(CLOSE_S)
+
+    def _end(self) -> None:
+        """Waits for paho's thread, then lets go of the callbacks: in a ring with its owner a client leaves its sockets to chance."""
+        client = self._client
+        client.loop_stop()
+        client.on_connect = client.on_disconnect = client.on_connect_fail = client.on_message = None
 
     # ── paho's thread ─────────────────────────────────────────────────────────────────────────────────────────────────
 
