@@ -11,7 +11,7 @@ from domain.clock import iso
 from domain.errors import StoreError
 from store.health import read_health
 
-EXPECTED = ("collect", "watch")  # without these two nothing is true any more
+EXPECTED = ("collect", "forward", "watch")  # without these nothing is true any more
 STALE_S = 60.0
 
 

@@ -5,8 +5,10 @@ is down, and keeps them for ``max_days``, longer for a consumer that has not rea
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import structlog
@@ -14,8 +16,9 @@ from numpy.typing import NDArray
 
 from domain.errors import StoreError
 from domain.reading import Readings
-from domain.site import Site
+from domain.site import JournalKeep, Site
 from store.packing import DamagedError, pack, unpack
+from store.rescue import readable, rescue
 from store.retention import Backlog, Pruned, autonomy_h, backlog, prune, used_bytes
 from store.sqlite import Database, is_damage
 
@@ -50,23 +53,29 @@ _INSERT = """INSERT INTO batches
     (first_measured_at, last_measured_at, first_received_at, last_received_at, readings, readings_total, bytes_total, packed)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
+T = TypeVar("T")
+
 _log = structlog.get_logger()
 
 
 class Journal:
     """The journal of one site, in ``journal.db``: one process appends, any number of processes read at the same time.
 
-    ``damaged`` counts the batches that this object found altered on the disk and skipped. Every method raises StoreError when the
-    file can't be read or written (disk full, locked): nothing is half done then.
+    When the file holds ``max_bytes`` of unread readings it keeps the ``newest`` ones (the oldest are deleted) or the ``oldest`` (new
+    ones are not taken); ``lost`` counts both. ``damaged`` counts the batches that this object found altered on the disk and skipped;
+    where pages of the file itself are damaged, whoever writes next replaces it by what can be read. Every method raises StoreError
+    when the file can't be read or written (disk full, locked): nothing is half done then.
     """
 
-    def __init__(self, path: Path, max_days: float = 7.0, max_bytes: int = 2_000_000_000) -> None:
+    def __init__(self, path: Path, max_days: float = 7.0, max_bytes: int = 2_000_000_000, keep: JournalKeep = "newest") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        layout = [statement.replace("{made_at}", str(time.time_ns() // 1_000_000)) for statement in _LAYOUT]
-        self._database = Database(path, layout, _VERSION, page_bytes=_PAGE_BYTES)
+        self._database = _open(path)
         self._max_days = max_days
         self._max_bytes = max_bytes
+        self._keep = keep
         self._seen_damaged: set[int] = set()
+        self._pages_damaged = False
+        self._full = False
 
     @property
     def damaged(self) -> int:
@@ -78,12 +87,18 @@ class Journal:
     def append(self, readings: Readings) -> int:
         """Accepts the readings: they are on the disk when this returns. Gives the sequence of their (last) batch.
 
-        Without readings nothing is written.
+        Without readings nothing is written. A full journal that keeps the oldest does not take them: they are counted as lost.
         """
         if not len(readings):
             return self.last()
         pieces = [readings.take(slice(at, at + BATCH_READINGS)) for at in range(0, len(readings), BATCH_READINGS)]
         packed = [pack(piece) for piece in pieces]
+        if self._keep == "oldest" and self._is_full():
+            self._mended(lambda: self._refuse(len(pieces), len(readings)))
+            return self.last()
+        return self._mended(lambda: self._append(pieces, packed))
+
+    def _append(self, pieces: list[Readings], packed: list[bytes]) -> int:
         with self._database.writing() as connection:
             totals = connection.execute("SELECT readings_total, bytes_total FROM batches ORDER BY sequence DESC LIMIT 1").fetchone()
             readings_total, bytes_total = totals or (0, 0)
@@ -125,7 +140,7 @@ class Journal:
 
     def last(self) -> int:
         """The sequence of the newest batch; the number everything comes after where there is none yet."""
-        return int(self._database.rows("SELECT seq FROM sqlite_sequence WHERE name = 'batches'")[0][0])
+        return int(self._mended(lambda: self._database.rows("SELECT seq FROM sqlite_sequence WHERE name = 'batches'"))[0][0])
 
     def before_newest(self, readings: int) -> int:
         """The cursor after which about this many of the newest readings lie (whole batches, at least as many where there are)."""
@@ -142,7 +157,7 @@ class Journal:
 
     def cursor(self, name: str) -> int:
         """Where this consumer stands: it has read up to and with this batch; 0 for one that never advanced."""
-        rows = self._database.rows("SELECT sequence FROM cursors WHERE name = ?", (name,))
+        rows = self._mended(lambda: self._database.rows("SELECT sequence FROM cursors WHERE name = ?", (name,)))
         return int(rows[0][0]) if rows else 0
 
     def cursors(self) -> dict[str, int]:
@@ -158,11 +173,15 @@ class Journal:
 
         ``place`` is for a consumer that carries readings to one of several places: where it stands is remembered for each.
         """
-        with self._database.writing() as connection:
-            for row in (name,) if place is None else (name, name + _PLACE + place):
-                connection.execute(
-                    "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence", (row, sequence)
+        rows = [(row, sequence) for row in ((name,) if place is None else (name, name + _PLACE + place))]
+
+        def advance() -> None:
+            with self._database.writing() as connection:
+                connection.executemany(
+                    "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence", rows
                 )
+
+        self._mended(advance)
 
     def forget(self, name: str) -> None:
         """Removes a consumer that is no more, so that nothing is kept for it."""
@@ -173,18 +192,21 @@ class Journal:
 
     def prune(self, now_ms: int) -> Pruned:
         """Deletes the oldest batches: those older than ``max_days`` that every consumer has read; and, while the file holds more
-        than ``max_bytes``, also younger ones, in the end even unread ones, which are counted as lost.
+        than ``max_bytes``, also younger ones, in the end (where it keeps the newest) even unread ones, which are counted as lost.
 
-        The newest batch always stays. While no consumer has ever advanced, everything counts as unread.
+        The newest batch always stays. While no consumer has ever advanced, everything counts as unread. A file found damaged is
+        replaced first.
         """
-        pruned = prune(self._database, now_ms, self._max_days, self._max_bytes)
+        if self._pages_damaged:
+            self._rescue()
+        pruned = self._mended(lambda: prune(self._database, now_ms, self._max_days, self._max_bytes, unread=self._keep == "newest"))
         if pruned.lost:
             _log.error("journal full: unread readings deleted", readings=pruned.lost, max_bytes=self._max_bytes)
         return pruned
 
     def lost(self) -> int:
-        """How many readings were ever deleted before every consumer had read them."""
-        return int(self._database.rows("SELECT readings FROM losses")[0][0])
+        """How many readings were ever deleted before every consumer had read them, or not taken because the journal was full."""
+        return int(self._mended(lambda: self._database.rows("SELECT readings FROM losses"))[0][0])
 
     def used_bytes(self) -> int:
         """How many bytes of the file hold something."""
@@ -211,8 +233,48 @@ class Journal:
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _is_full(self) -> bool:
+        """Whether there is no room, not even by deleting what everybody has read; told when it changes."""
+        full = used_bytes(self._database) >= self._max_bytes
+        if full:
+            self._mended(lambda: prune(self._database, 0, self._max_days, self._max_bytes, unread=False))
+            full = used_bytes(self._database) >= self._max_bytes
+        if full and not self._full:
+            _log.error("journal full: new readings are not taken", max_bytes=self._max_bytes)
+        elif self._full and not full:
+            _log.info("journal has room again", lost=self.lost())
+        self._full = full
+        return full
+
+    def _refuse(self, batches: int, readings: int) -> None:
+        with self._database.writing() as connection:
+            connection.execute("UPDATE losses SET batches = batches + ?, readings = readings + ?", (batches, readings))
+
+    def _mended(self, work: Callable[[], T]) -> T:
+        """What ``work`` gives; a file that it finds damaged is replaced, and the work done again.
+
+        Not for reading batches: what can't be read of them is passed over, and the writer replaces the file in its own time.
+        """
+        try:
+            return work()
+        except StoreError as error:
+            if not is_damage(error):
+                raise
+            _log.error("journal: its file is damaged", path=str(self._database.path), reason=str(error))
+        self._rescue()
+        return work()
+
+    def _rescue(self) -> None:
+        """Replaces the file by what can be read of it, unless another process has done so meanwhile."""
+        with self._database.alone():
+            self._pages_damaged = False
+            if self._database.sound():
+                return
+            found = rescue(self._database, _open)
+        _log.error("journal: replaced by what could be read of it", path=str(self._database.path), **asdict(found))
+
     def _cursor_rows(self) -> list[tuple[str, int]]:
-        return self._database.rows("SELECT name, sequence FROM cursors ORDER BY name")
+        return self._mended(lambda: self._database.rows("SELECT name, sequence FROM cursors ORDER BY name"))
 
     def _rows_after(self, after: int, max_readings: int) -> tuple[int, list[tuple[int, bytes]]]:
         rows: list[tuple[int, bytes]] = []
@@ -228,10 +290,10 @@ class Journal:
 
     def _rows_around_damage(self, after: int, max_readings: int) -> tuple[int, list[tuple[int, bytes]]]:
         """As ``_rows_after`` where pages of the file itself are damaged: each batch is asked for alone."""
+        self._pages_damaged = True
         rows: list[tuple[int, bytes]] = []
         found = 0
-        first = self._database.rows("SELECT sequence FROM batches ORDER BY sequence LIMIT 1")[0][0]
-        sequence = max(after, first - 1)
+        sequence = after or min(readable(self._database), default=self.last() + 1) - 1
         while sequence < self.last() and found < max_readings:
             sequence += 1
             try:
@@ -257,10 +319,15 @@ class Journal:
             _log.error("journal: damaged batch skipped", path=str(self._database.path), sequence=sequence, reason=str(reason))
 
 
+def _open(path: Path) -> Database:
+    layout = [statement.replace("{made_at}", str(time.time_ns() // 1_000_000)) for statement in _LAYOUT]
+    return Database(path, layout, _VERSION, page_bytes=_PAGE_BYTES, guarded=True)
+
+
 def _span(column: NDArray[np.int64]) -> tuple[int, int]:
     return int(column.min()), int(column.max())
 
 
 def open_journal(site: Site) -> Journal:
     """The site's journal, with the retention that its settings name."""
-    return Journal(site.data / "journal.db", site.stores.journal_days, site.stores.journal_bytes)
+    return Journal(site.data / "journal.db", site.stores.journal_days, site.stores.journal_bytes, site.stores.journal_keep)

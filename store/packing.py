@@ -10,6 +10,7 @@ such decimals are kept as they are (idea: ALP, adaptive lossless floating-point 
 """
 
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -25,9 +26,9 @@ _MAGIC: Final = b"KWB1"
 _CRC: Final = struct.Struct("<I")
 _LEVEL: Final = 1
 _BODY_BYTES: Final = 4 + 8 + 8 + 8 + 1  # of one reading, before zstd
-_MOST_DECIMALS: Final = 4
+_SCALES: Final = 10.0 ** np.arange(5)[:, None]  # up to four decimals
 _SAMPLE: Final = 64
-_EXACT: Final = 2.0**52
+_own: Final = threading.local()  # a compressor serves one thread at a time, and is dear to make
 
 Integers = NDArray[np.int32] | NDArray[np.int64]
 
@@ -40,18 +41,20 @@ def pack(readings: Readings) -> bytes:
     """The readings as one block of bytes, in their order. At most 2³² − 1 readings."""
     decimals = _decimals(readings.value)
     whole, odd = _whole(readings.value, decimals)
+    long = np.empty((3, len(readings)), np.int64)  # of one width, they go through each step together
+    _differences(readings.measured_at, long[0])
+    _differences(readings.received_at, long[1])
+    long[2] = whole
     body = b"".join(
         (
-            _shuffled(_differences(readings.point)),
-            _shuffled(_differences(readings.measured_at)),
-            _shuffled(_differences(readings.received_at)),
-            _shuffled(whole),
+            _shuffled(_differences(readings.point, np.empty(len(readings), np.int32))[np.newaxis]),
+            _shuffled(long),
             readings.quality.tobytes(),
             np.flatnonzero(odd).astype("<u4").tobytes(),
-            _shuffled(readings.value[odd].view(np.int64)),
+            _shuffled(readings.value[odd].view(np.int64)[np.newaxis]),
         )
     )
-    packed = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=False, write_checksum=False).compress(body)
+    packed = _compressor().compress(body)
     rest = _HEAD.pack(_MAGIC, decimals, len(readings), int(np.count_nonzero(odd)), len(body), len(packed)) + packed
     return rest + _CRC.pack(zlib.crc32(rest))
 
@@ -61,6 +64,24 @@ def unpack(block: bytes) -> Readings:
 
     Raises DamagedError when even one bit of it has changed.
     """
+    decimals, count, exceptions, body_bytes = _checked(block)
+    try:
+        packed = memoryview(block)[_HEAD.size : -_CRC.size]
+        body = _decompressor().decompress(packed, max_output_size=max(1, body_bytes))
+    except zstandard.ZstdError as error:
+        raise DamagedError(str(error)) from error
+    if len(body) != body_bytes:
+        raise DamagedError("the batch is shorter than its head says")
+    return _columns(body, count, exceptions, decimals)
+
+
+def check(block: bytes) -> None:
+    """Raises DamagedError unless the block is as ``pack`` made it, without unpacking it."""
+    _checked(block)
+
+
+def _checked(block: bytes) -> tuple[int, int, int, int]:
+    """What the head of a sound block says: decimals, readings, exceptions, bytes of the body."""
     if len(block) < _HEAD.size + _CRC.size:
         raise DamagedError(f"{len(block)} bytes are too few for a batch")
     magic, decimals, count, exceptions, body_bytes, packed_bytes = _HEAD.unpack_from(block)
@@ -70,14 +91,21 @@ def unpack(block: bytes) -> Readings:
         raise DamagedError("the lengths in the head of the batch do not agree")
     if zlib.crc32(memoryview(block)[: -_CRC.size]) != _CRC.unpack_from(block, len(block) - _CRC.size)[0]:
         raise DamagedError("the batch's checksum does not agree")
-    try:
-        packed = memoryview(block)[_HEAD.size : -_CRC.size]
-        body = zstandard.ZstdDecompressor().decompress(packed, max_output_size=max(1, body_bytes))
-    except zstandard.ZstdError as error:
-        raise DamagedError(str(error)) from error
-    if len(body) != body_bytes:
-        raise DamagedError("the batch is shorter than its head says")
-    return _columns(body, count, exceptions, decimals)
+    return decimals, count, exceptions, body_bytes
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    if not hasattr(_own, "compressor"):
+        _own.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=False, write_checksum=False)
+    found: zstandard.ZstdCompressor = _own.compressor
+    return found
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    if not hasattr(_own, "decompressor"):
+        _own.decompressor = zstandard.ZstdDecompressor()
+    found: zstandard.ZstdDecompressor = _own.decompressor
+    return found
 
 
 def _columns(body: bytes, count: int, exceptions: int, decimals: int) -> Readings:
@@ -103,43 +131,41 @@ def _cut(body: bytes, *lengths: int) -> Iterator[memoryview]:
 
 def _decimals(value: NDArray[np.float64]) -> int:
     """How many decimals most values have, judged by some of them spread over the batch."""
-    sample = value[:: max(1, len(value) // _SAMPLE)]
-    best, fewest = 0, len(sample) + 1
-    for decimals in range(_MOST_DECIMALS + 1):
-        odd = int(np.count_nonzero(_whole(sample, decimals)[1]))
-        if odd < fewest:
-            best, fewest = decimals, odd
-        if not odd:
-            break
-    return best
+    sample = np.ascontiguousarray(value[:: max(1, len(value) // _SAMPLE)])
+    if not len(sample):
+        return 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        odd = (np.rint(sample * _SCALES) / _SCALES).view(np.int64) != sample.view(np.int64)
+    return int(np.argmin(np.count_nonzero(odd, axis=1)))  # the first of the best
 
 
 def _whole(value: NDArray[np.float64], decimals: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The values as whole numbers of their last decimal, and which of them are no such number (their number is 0)."""
     scale = 10.0**decimals
     with np.errstate(invalid="ignore", over="ignore"):
-        rounded = np.rint(value * scale)
-        small = np.abs(rounded) < _EXACT  # false for NaN and infinity
-        whole = np.where(small, rounded, 0.0).astype(np.int64)
+        whole = np.rint(value * scale).astype(np.int64)  # anything for NaN and what is too large: found out below
     # Bit for bit, so that -0.0 and every NaN come back as they were.
-    odd = (whole / scale).view(np.int64) != np.ascontiguousarray(value).view(np.int64)
-    whole[odd] = 0
+    odd: NDArray[np.bool_] = (whole / scale).view(np.int64) != np.ascontiguousarray(value).view(np.int64)
+    if odd.any():
+        whole[odd] = 0
     return whole, odd
 
 
-def _differences(column: Integers) -> Integers:
+def _differences(column: Integers, out: Integers) -> Integers:
     """Each number less the one before it (wrapping round at the type's end, which the sum undoes)."""
-    differences = np.empty_like(column)
-    differences[:1] = column[:1]
-    np.subtract(column[1:], column[:-1], out=differences[1:])
-    return differences
+    out[:1] = column[:1]
+    np.subtract(column[1:], column[:-1], out=out[1:])
+    return out
 
 
-def _shuffled(column: Integers) -> bytes:
-    """The lowest bytes of all numbers, then the next ones …, signs folded into the lowest bit: long runs of zeros for zstd."""
-    size = column.dtype.itemsize
-    folded = (column << 1) ^ (column >> (size * 8 - 1))
-    return np.ascontiguousarray(folded.astype(f"<i{size}", copy=False).view(np.uint8).reshape(-1, size).T).tobytes()
+def _shuffled(columns: Integers) -> bytes:
+    """Of each column the lowest bytes of all numbers, then the next ones …, signs in the lowest bit: long runs of zeros for zstd."""
+    size = columns.dtype.itemsize
+    folded = columns << 1
+    folded ^= columns >> (size * 8 - 1)
+    numbers = folded.astype(f"<i{size}", copy=False).view(np.uint8).reshape(*columns.shape, size)
+    planes: bytes = numbers.transpose(0, 2, 1).tobytes()
+    return planes
 
 
 def _unshuffled(part: memoryview, size: int) -> NDArray[np.uint8]:

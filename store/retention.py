@@ -32,11 +32,11 @@ class Backlog:
     oldest_received_at: int | None
 
 
-def prune(database: Database, now_ms: int, max_days: float, max_bytes: int) -> Pruned:
-    """Deletes the oldest batches: read by all and past their days first, then as many as the file is too large by."""
+def prune(database: Database, now_ms: int, max_days: float, max_bytes: int, *, unread: bool = True) -> Pruned:
+    """Deletes the oldest batches: read by all and past their days first, then as many as the file is too large by, also ``unread``."""
     until_ms = now_ms - round(max_days * DAY_MS)
     aged = _in_steps(database, lambda: _aged(database, until_ms))
-    return aged + _in_steps(database, lambda: _excess(database, max_bytes))
+    return aged + _in_steps(database, lambda: _excess(database, max_bytes, None if unread else read_by_all(database)))
 
 
 def used_bytes(database: Database) -> int:
@@ -98,12 +98,12 @@ def _aged(database: Database, until_ms: int) -> int | None:
     return last
 
 
-def _excess(database: Database, max_bytes: int) -> int | None:
-    """The last of the oldest batches that the file must lose to fit, of as many as one step deletes."""
+def _excess(database: Database, max_bytes: int, up_to: int | None) -> int | None:
+    """The last of the oldest batches (at most batch ``up_to``) that the file must lose to fit, of as many as one step deletes."""
     excess = used_bytes(database) - max_bytes
     last = None
     for sequence, size in database.rows("SELECT sequence, length(packed) FROM batches ORDER BY sequence LIMIT ?", (_AT_ONCE,)):
-        if excess <= 0:
+        if excess <= 0 or (up_to is not None and sequence > up_to):
             break
         last, excess = sequence, excess - size
     return last

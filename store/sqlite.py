@@ -1,5 +1,7 @@
 """One SQLite file as the stores use it: WAL, every commit on the disk, many processes at once."""
 
+import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any
+from weakref import finalize
 
 from domain.errors import StoreError
 
@@ -17,13 +20,16 @@ _PAUSE_S = 0.01
 class Database:
     """A connection to one file, safe for the threads of one process; other processes open the file for themselves.
 
-    ``layout`` are the statements that make the tables of a new file, ``version`` is the number of that layout. Every method
-    raises StoreError where SQLite can't do what is asked (disk full, locked for too long, damaged).
+    ``layout`` are the statements that make the tables of a new file, ``version`` is the number of that layout. A ``guarded`` file may
+    be replaced as a whole (``replace``): its writers tell each other by a lock file beside it. Every method raises StoreError where
+    SQLite can't do what is asked (disk full, locked for too long, damaged).
     """
 
-    def __init__(self, path: Path, layout: Sequence[str], version: int, *, page_bytes: int = 4096) -> None:
+    def __init__(self, path: Path, layout: Sequence[str], version: int, *, page_bytes: int = 4096, guarded: bool = False) -> None:
         self.path = path
         self.lock = RLock()
+        self._guard = self._open_guard() if guarded else None
+        self._unguard = finalize(self, os.close, self._guard) if self._guard is not None else None
         with self._errors():
             self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
@@ -36,7 +42,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the file's write lock from its start; on the disk when the block ends, undone when it fails."""
-        with self.lock, self._errors():
+        with self.lock, self._errors(), self._guarding(fcntl.LOCK_SH):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -61,10 +67,35 @@ class Database:
             finally:
                 cursor.close()
 
+    def sound(self) -> bool:
+        """Whether SQLite finds the file's pages in order: all of them are looked at."""
+        try:
+            return self.rows("PRAGMA quick_check(1)") == [("ok",)]
+        except StoreError as error:
+            if is_damage(error):
+                return False
+            raise
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no process writes to the (guarded) file: theirs wait."""
+        with self.lock, self._guarding(fcntl.LOCK_EX):
+            yield
+
+    def replace(self, other: "Database") -> None:
+        """Takes over the whole content of another file, all or nothing, under the eyes of everybody who has this one open.
+
+        Whatever was in this file's pages does not matter, but for the first.
+        """
+        with self.lock, self._errors():
+            other._connection.backup(self._connection)  # noqa: SLF001 - of this very class
+
     def close(self) -> None:
         """Gives the file back."""
         with self.lock:
             self._connection.close()
+            if self._unguard is not None:
+                self._unguard()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -72,6 +103,23 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
+
+    def _open_guard(self) -> int:
+        try:
+            return os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    @contextmanager
+    def _guarding(self, how: int) -> Iterator[None]:
+        if self._guard is None:
+            yield
+            return
+        fcntl.flock(self._guard, how)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._guard, fcntl.LOCK_UN)
 
     def _settings(self, page_bytes: int) -> None:
         with self._errors():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Table, insert
 
 from dashboard.accounts import make_invitation, wall_ms
+from dashboard.healthz import EXPECTED
 from dashboard.server import run_dashboard
 from domain.clock import Clock
 from domain.curve import FiledCurve
@@ -115,7 +116,7 @@ def write_town(folder: Path, *, evil: bool = False, speed: float = 1.0, rooms: b
     records = open_records(site.data / "records.db")
     _write_records(records, site)
     records.dispose()
-    for component in ("collect", "watch"):
+    for component in EXPECTED:
         write_health(site.data, component, NOW_MS, {"readings": 1234})
     return SampleTown(site, clock)
 

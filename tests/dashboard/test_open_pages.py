@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from dashboard.accounts import wall_ms
+from dashboard.healthz import EXPECTED
 from dashboard.markup import templates
 from dashboard.server import run_dashboard
 from dashboard.session import COOKIE
@@ -64,7 +65,8 @@ def test_every_template_escapes() -> None:
 def test_healthz_is_fine_while_everything_works_and_names_what_does_not(server: Server) -> None:
     data = server.town.site.data
     with server.stranger() as client:
-        write_health(data, "collect", NOW_MS, {})
+        for component in EXPECTED:
+            write_health(data, component, NOW_MS, {})
         write_health(data, "watch", NOW_MS, {"secret": "value"})
         answer = until(lambda: found if (found := client.get("/healthz")).status_code == 200 else None)
         body = answer.json()

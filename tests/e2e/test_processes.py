@@ -133,7 +133,8 @@ def test_the_demo_from_start_to_stop_to_start_again_to_sudden_death(start: Calla
     assert link.startswith(address)
     components = until(lambda: healthy(address), UP_S)
     assert isinstance(components, dict)
-    assert PROCESSES | {"forward"} <= components.keys()
+    assert {"collect", "forward", "watch", "dashboard"} <= components.keys()
+    until(lambda: (PROCESSES | {"forward"}) <= (healthy(address) or {}).keys(), UP_S)
     assert set(demo.family()) == PROCESSES
     with httpx.Client(trust_env=False, follow_redirects=False) as visitor:
         stranger = visitor.get(address, headers={"Accept": "text/html"})

@@ -120,3 +120,34 @@ def test_autonomy_keeps_its_promise(tmp_path: Path) -> None:
         journal.append(batch(hour * HOUR_MS))
         hour += 1
     assert hour - 20 == pytest.approx(promised_h, rel=0.15)
+
+
+def test_a_full_journal_that_keeps_the_oldest_takes_no_new_ones_and_counts_them(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db", max_bytes=200_000, keep="oldest")
+    sequences = hourly(journal, 40)
+    kept = journal.last()
+    assert journal.used_bytes() <= 220_000
+    assert first(journal) == sequences[0]
+    taken = kept - sequences[0] + 1
+    assert 5 < taken < 30
+    assert journal.lost() == (40 - taken) * 1_000
+    assert journal.prune(now_ms=10**15).batches == 0
+    cursor, found = journal.read(0, max_readings=10**6)
+    assert (cursor, len(found)) == (kept, taken * 1_000)
+
+
+def test_what_all_have_read_makes_room_for_new_ones_at_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db", max_bytes=200_000, keep="oldest")
+    hourly(journal, 40)
+    lost = journal.lost()
+    journal.advance("history", journal.last())
+    sequences = hourly(journal, 5, start=40)
+    assert len(set(sequences)) == 5
+    assert journal.lost() == lost
+    assert len(journal.read(journal.cursor("history"))[1]) == 5_000
+
+
+def test_keeping_the_newest_never_refuses(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db", max_bytes=200_000, keep="newest")
+    assert len(set(hourly(journal, 40))) == 40
+    assert journal.lost() == 0
