@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard.actions import RefusedError, acknowledge_alarms
+from dashboard.actions.acting import RefusedError
+from dashboard.actions.alarms import acknowledge_alarms
 from dashboard.facts.alarms import AlarmRow, Wanted, alarm_counts, alarm_rows
 from dashboard.facts.subjects import subject
 from dashboard.panel import panel

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.actions import RefusedError, move_complaint
+from dashboard.actions.acting import RefusedError
+from dashboard.actions.complaints import move_complaint
 from dashboard.charts import GREY, Axis, Line, trend_chart
 from dashboard.facts.building import room_trend
 from dashboard.facts.complaints import (

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard.actions import RefusedError, confirm_notice
+from dashboard.actions.acting import RefusedError
+from dashboard.actions.notices import confirm_notice
 from dashboard.facts.outages import NoticeRow, notice_due_ms, notice_rows, outage_rows
 from dashboard.facts.subjects import subject
 from dashboard.facts.town import Town

@@ -7,7 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, Table, insert, select
 
-from dashboard.actions import RefusedError, acknowledge_alarms, confirm_notice, move_complaint
+from dashboard.actions.acting import RefusedError
+from dashboard.actions.alarms import acknowledge_alarms
+from dashboard.actions.complaints import move_complaint
+from dashboard.actions.notices import confirm_notice
 from dashboard.facts.complaints import NEEDS_REASON, NEXT_STATES
 from dashboard.roles import RIGHTS, ROLES, Account
 from store.records.tables import alarm_transitions, alarms, audit, complaint_transitions, complaints, notice_transitions, notices
