@@ -68,7 +68,7 @@ def curve_runs(series: Mapping[str, PointSeries], rules: StationRules, heat: Run
     edges = boundaries((supply, outdoor), rules, (), int(heat.at[0]), heat.until)
     grid = np.unique(np.concatenate([edges, heat.at]))
     state = heat.state[np.searchsorted(heat.at, grid, "right") - 1]
-    target_c, _ = curve_target_c(standing_values(outdoor, grid, rules.hold_ms), rules.curves, grid)
+    target_c, _ = curve_target_c(standing_values(outdoor, grid, rules.hold_ms), rules, grid)
     deviation_k = np.abs(standing_values(supply, grid, rules.hold_ms) - target_c)
     counted = (state == Heat.SUPPLYING) & ~np.isnan(deviation_k)
     keeping = np.where(deviation_k > TOLERANCE_K + AT_LIMIT_K, Keeping.BADLY, Keeping.WELL)

@@ -12,13 +12,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compliance.kernel import F64, I64
 from compliance.verdict import AT_LIMIT_K
-from domain.curve import FiledCurve
+from domain.curve import FiledCurve, offset_edges
 
 FLOW_SHARE = 0.10
 PUMP_FREQUENCY_HZ = 5.0
@@ -53,6 +54,7 @@ class StationRules:
     design_flow_m3h: float | None
     curves: Sequence[FiledCurve]
     hold_ms: int
+    timezone: ZoneInfo
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def boundaries(series: Iterable[PointSeries], rules: StationRules, seasons: Sequ
     """Every instant of [from_ms, to_ms) at which a standing value, a curve in force or the season may change."""
     edges = [np.array([from_ms], np.int64), np.array(seasons, np.int64).reshape(-1)]
     edges.append(np.array([curve.effective_from_ms for curve in rules.curves], np.int64))
+    if any(any(curve.offsets_k) for curve in rules.curves):
+        edges.append(offset_edges(from_ms, to_ms, rules.timezone))
     for one in series:
         low = np.searchsorted(one.at, from_ms - rules.hold_ms)
         at = one.at[low : np.searchsorted(one.at, to_ms)]
@@ -170,18 +174,18 @@ def _no_heat(standing: Mapping[str, F64], rules: StationRules, grid: I64, before
     outdoor = standing.get("outdoor_temp_c")
     if supply is None or back is None or outdoor is None or not rules.curves:
         return None
-    target_c, filed = curve_target_c(outdoor, rules.curves, grid)
+    target_c, filed = curve_target_c(outdoor, rules, grid)
     lost = _all([_below(supply - back, SPREAD_K), _below(supply, target_c - BELOW_TARGET_K)])
     return np.where(filed, lost, np.int8(before_filing))
 
 
-def curve_target_c(outdoor_c: F64, curves: Sequence[FiledCurve], grid: I64) -> tuple[F64, NDArray[np.bool_]]:
-    """The target in °C of the curve in force at each instant, and whether one was in force."""
+def curve_target_c(outdoor_c: F64, rules: StationRules, grid: I64) -> tuple[F64, NDArray[np.bool_]]:
+    """The target in °C of the curve in force at each instant with its offset by time of day, and whether one was in force."""
     target_c = np.full(len(grid), np.nan)
     filed = np.zeros(len(grid), np.bool_)
-    for curve in sorted(curves, key=lambda one: one.effective_from_ms):
+    for curve in sorted(rules.curves, key=lambda one: one.effective_from_ms):
         since = grid >= curve.effective_from_ms
-        target_c[since] = curve.target_c(outdoor_c[since])
+        target_c[since] = curve.target_c(outdoor_c[since]) + curve.offset_k(grid[since], rules.timezone)
         filed |= since
     return target_c, filed
 

@@ -153,7 +153,7 @@ def _outages(site: Site, columns: Columns, until_ms: int, outcome: Outcome) -> N
     seasons = site.policy.seasons(site.timezone, columns.from_ms, until_ms + 1)
     for station_id, series in columns.stations.items():
         station = site.stations.get(station_id, Station(station_id))
-        rules = StationRules(station.design_flow_m3h, site.curves.get(station_id, ()), round(site.station_hold_min * 60_000))
+        rules = StationRules(station.design_flow_m3h, site.curves.get(station_id, ()), round(site.station_hold_min * 60_000), site.timezone)
         runs = heat_runs(series, rules, seasons, columns.from_ms, until_ms + 1)
         outcome.heat[station_id] = runs
         turns = curve_turns(curve_runs(series, rules, runs), KeepingTimer())

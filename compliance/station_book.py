@@ -9,7 +9,7 @@ import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from compliance.heat import Heat, PointSeries, Runs, StationRules, curve_target_
 from compliance.kernel import F64, I64
 from compliance.outage import Outage, StopTimer, station_outages
 from compliance.verdict import FOREVER_MS
+from domain.curve import FiledCurve
 from domain.reading import FIRST_BAD, Readings
 from domain.site import PlannedStop, Site, Station
 
@@ -171,7 +172,7 @@ class StationState:
     def target_c(self, now_ms: int) -> float:
         """The filed curve's target now in °C, NaN when it is not known."""
         outdoor = np.array([self.standing("outdoor_temp_c", now_ms)])
-        return float(curve_target_c(outdoor, self.rules.curves, np.array([now_ms]))[0][0])
+        return float(curve_target_c(outdoor, self.rules, np.array([now_ms]))[0][0])
 
 
 @dataclass
@@ -220,8 +221,14 @@ class StationBook:
         self.too_late = 0
 
     def _fresh(self, station: Station, start_ms: int) -> StationState:
-        rules = StationRules(station.design_flow_m3h, self.site.curves.get(station.station_id, ()), self.hold_ms)
+        curves = self.site.curves.get(station.station_id, ())
+        rules = StationRules(station.design_flow_m3h, curves, self.hold_ms, self.site.timezone)
         return StationState(station.station_id, rules, checkpoint_at=start_ms, judged_to=start_ms)
+
+    def refile(self, curves: Mapping[str, Sequence[FiledCurve]]) -> None:
+        """Takes other filed curves by station, for what is judged from now on."""
+        for station_id, state in self.stations.items():
+            state.rules = replace(state.rules, curves=curves.get(station_id, ()))
 
     def measure(self, station_id: str, quantity: str) -> None:
         """Notes that a device of the station has this quantity, with or without readings (R4)."""

@@ -53,7 +53,8 @@ from store.history import History, open_history
 from store.journal import Journal, open_journal
 from store.live import write_live
 from store.points import PointRegistry
-from store.records import open_records, tables
+from store.records import open_records, reading, tables
+from store.records.filed_curves import filed_curves, in_force, last_filed
 
 CONSUMER = "watch"
 LAYOUT = 1  # of the snapshot; one of another layout is not taken up: the journal is judged again, and nothing is decided twice
@@ -103,6 +104,15 @@ class Watch:
             self.rooms.restore(kept["watch.rooms"], self.judged_at)
             self.stations.restore(kept["watch.stations"])
         self.incidents = IncidentPass(site, self.stations)
+        self.last_filed = 0
+
+    def _refile(self) -> None:
+        """Takes up the curves filed since (R9). They are in force later than they are filed, so nothing is judged again."""
+        with reading(self.records).connect() as connection:
+            last = last_filed(connection)
+            if last != self.last_filed:
+                self.stations.refile(in_force(self.site, filed_curves(connection)))
+                self.last_filed = last
 
     def _room_book(self) -> RoomBook:
         site = self.site
@@ -117,6 +127,7 @@ class Watch:
 
     def step(self, now_ms: int) -> bool:
         """One pass: what has arrived is judged to ``now_ms``, or to its own arrival while there is a backlog."""
+        self._refile()
         cursor, readings = self.journal.read(self.cursor)
         behind = len(readings) > 0 and self.journal.last() > cursor
         upto_ms = min(now_ms, int(readings.received_at.max())) if behind else now_ms

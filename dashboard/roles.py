@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Role = Literal["viewer", "dispatcher", "engineer", "service", "admin"]
-Right = Literal["view", "acknowledge", "confirm_notice", "move_complaint"]
+Right = Literal["view", "acknowledge", "confirm_notice", "move_complaint", "file_curve"]
 
 ROLES: Final = ("viewer", "dispatcher", "engineer", "service", "admin")
 
@@ -14,6 +14,7 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "acknowledge": frozenset({"dispatcher", "admin"}),
     "confirm_notice": frozenset({"dispatcher", "admin"}),
     "move_complaint": frozenset({"dispatcher", "service", "admin"}),
+    "file_curve": frozenset({"engineer", "admin"}),
 }
 
 

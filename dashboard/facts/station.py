@@ -106,4 +106,4 @@ def _station_trends(town: Town, station_id: str, hours: int) -> StationTrends:
     found = trends(town, [f"station/{station_id}/{name}" for name in wanted], from_ms, to_ms, hold_ms)
     lines = dict(zip(wanted, found, strict=True))
     outdoor = lines.get(OUTDOOR, Trend.empty())
-    return StationTrends(from_ms, to_ms, lines, target_trend(outdoor, town.site.curves.get(station_id, ())))
+    return StationTrends(from_ms, to_ms, lines, target_trend(outdoor, town.curves(station_id), town.site.timezone))

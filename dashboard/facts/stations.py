@@ -163,7 +163,7 @@ def _sparks(town: Town) -> dict[str, Spark]:
     drawn = {}
     for row, station_id in enumerate(stations):
         supply = found[row]
-        target = target_trend(found[row + len(stations)], town.site.curves.get(station_id, ()))
+        target = target_trend(found[row + len(stations)], town.curves(station_id), town.site.timezone)
         values = np.concatenate([supply.value, target.value])
         values = values[np.isfinite(values)]
         if not len(values):

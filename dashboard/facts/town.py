@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard.facts.shared import Shared
 from domain.clock import Clock
+from domain.curve import FiledCurve
 from domain.errors import StoreError
 from domain.reading import Readings
 from domain.site import Room, Site
@@ -24,6 +25,7 @@ from store.points import PointRegistry
 from store.readings import read_readings
 from store.recent import Newest, Recent
 from store.records import open_records, reading
+from store.records.filed_curves import filed_curves, in_force
 
 _log = structlog.get_logger()
 
@@ -117,6 +119,18 @@ class Town:
         """The rows of a query over the records. Raises StoreError when they can't be read."""
         with self.asking("records"), reading(self.records).connect() as connection:
             return [tuple(row) for row in connection.execute(query)]
+
+    def curves(self, station_id: str) -> tuple[FiledCurve, ...]:
+        """A station's filed curves, those of the records included; the site's own while the records can't be read."""
+        try:
+            filed = self.shared.of("curves", self._filed_curves, life_s=5.0)
+        except StoreError:
+            filed = self.site.curves
+        return filed.get(station_id, ())
+
+    def _filed_curves(self) -> dict[str, tuple[FiledCurve, ...]]:
+        with self.asking("records"), reading(self.records).connect() as connection:
+            return in_force(self.site, filed_curves(connection))
 
     @cached_property
     def station_of_room(self) -> dict[str, str]:

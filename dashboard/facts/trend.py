@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def thinned(
     return Trend(at[order], values[order])
 
 
-def target_trend(outdoor: Trend, curves: Sequence[FiledCurve]) -> Trend:
+def target_trend(outdoor: Trend, curves: Sequence[FiledCurve], timezone: ZoneInfo) -> Trend:
     """The supply target along an outdoor temperature, by the filed curve in force at each instant (R9)."""
     if not curves or not len(outdoor):
         return Trend.empty()
@@ -79,7 +80,7 @@ def target_trend(outdoor: Trend, curves: Sequence[FiledCurve]) -> Trend:
     target = np.full(len(outdoor), np.nan)
     for row, curve in enumerate(versions):
         mine = version == row
-        target[mine] = curve.target_c(outdoor.value[mine])
+        target[mine] = curve.target_c(outdoor.value[mine]) + curve.offset_k(outdoor.at_ms[mine], timezone)
     return Trend(outdoor.at_ms, target)
 
 

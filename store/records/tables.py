@@ -148,6 +148,22 @@ complaint_rooms = Table(
     Column("evidence", JSON, nullable=False, default=dict),
 )
 
+# Curves filed on a page or by command (R9); those of curves.csv stand in the site's folder. A curve once filed is never changed.
+filed_curves = Table(
+    "filed_curves",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("station_id", String(128), nullable=False),
+    Column("effective_from", BigInteger, nullable=False),
+    Column("outdoor_c", JSON, nullable=False),
+    Column("supply_c", JSON, nullable=False),
+    Column("offsets_k", JSON, nullable=False, default=list),
+    Column("filed_at", BigInteger, nullable=False),
+    Column("filed_by", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("station_id", "effective_from"),
+)
+
 # What the rules decided, as it was decided: the same events that ``keepwarm replay`` prints.
 events = Table(
     "events",

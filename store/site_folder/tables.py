@@ -18,7 +18,7 @@ ROOMS = Columns(
     ("room_id",),
     ("building_id", "station_id", "premises", "schedule", "offset_k", "hold_max_min", "floor", "unit", "sensor_id"),
 )
-CURVES = Columns(("station_id", "effective_from", "outdoor_c", "supply_c"), ("filed_by", "reason"))
+CURVES = Columns(("station_id", "effective_from", "outdoor_c", "supply_c"), ("filed_by", "reason", "offsets_k"))
 PLANNED_STOPS = Columns(("station_id", "from", "to"), ("reason", "who"))
 EXCLUSIONS = Columns(("room_id", "from"), ("to", "reason", "who"))
 
@@ -146,7 +146,10 @@ def read_exclusions(table: Table, rooms: Collection[str] | None, zone: ZoneInfo)
 
 
 def read_curves(table: Table, stations: Collection[str] | None, zone: ZoneInfo) -> dict[str, tuple[FiledCurve, ...]]:
-    """Filed curves by station, in order of ``effective_from``; the file has a row for each point of each curve."""
+    """Filed curves by station, in order of ``effective_from``; the file has a row for each point of each curve.
+
+    ``offsets_k`` of any of its rows are twelve offsets by time of day, parted by blanks.
+    """
     points: dict[tuple[str, int], list[tuple[Cells, float, float]]] = {}
     for row in table.rows:
         cells = Cells(table, row)
@@ -171,11 +174,20 @@ def _curve(station_id: str, effective_ms: int, points: list[tuple[Cells, float, 
     outdoor_c = tuple(point[1] for point in points)
     supply_c = tuple(point[2] for point in points)
     first = points[0][0]
-    faults = curve_faults(outdoor_c, supply_c)
+    offsets_k = next((found for cells, *_ in points if (found := _offsets(cells))), ())
+    faults = curve_faults(outdoor_c, supply_c, offsets_k)
     for fault in faults:
         first.table.wrong(first.row.line, "station_id", station_id, f"in the curve that begins here, {fault}")
     if faults:
         return None
     filed_by = next((cells.text("filed_by") for cells, *_ in points if cells.text("filed_by")), "")
     reason = next((cells.text("reason") for cells, *_ in points if cells.text("reason")), "")
-    return FiledCurve(station_id, effective_ms, outdoor_c, supply_c, filed_by, reason)
+    return FiledCurve(station_id, effective_ms, outdoor_c, supply_c, filed_by, reason, offsets_k)
+
+
+def _offsets(cells: Cells) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in cells.text("offsets_k").split())
+    except ValueError:
+        cells.wrong("offsets_k", "twelve numbers of K parted by blanks, one for every two hours from midnight")
+        return ()

@@ -11,7 +11,7 @@ A case is a TOML file in ``cases/``::
     offset_k = 0.0
 
     [curves]
-    S1 = "-20:70, 0:46"                    # outdoor:supply, filed before everything
+    S1 = "-20:70, 0:46"                    # outdoor:supply, filed before everything; "| 0 0 3 …" behind it are twelve offsets
 
     [readings]                             # from..to/step value: from, from + step, … up to but not including to
     "room/R1/indoor_temp_c" = "05:00..07:10/10m 17.9, 07:10 18.4"
@@ -190,9 +190,10 @@ def _site(document: dict[str, Any], day: date) -> Site:
         policy = parse_policy(tomllib.loads(content.decode()), content, name)
     curves: dict[str, tuple[FiledCurve, ...]] = {}
     for station_id, text in document.get("curves", {}).items():
-        points = [pair.split(":") for pair in text.replace(" ", "").split(",")]
+        curve, _, offsets = text.partition("|")
+        points = [pair.split(":") for pair in curve.replace(" ", "").split(",")]
         outdoor, supply = (tuple(float(pair[side]) for pair in points) for side in (0, 1))
-        curves[station_id] = (FiledCurve(station_id, 0, outdoor, supply),)
+        curves[station_id] = (FiledCurve(station_id, 0, outdoor, supply, offsets_k=tuple(float(word) for word in offsets.split())),)
     return Site(
         "case",
         ZONE,

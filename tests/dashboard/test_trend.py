@@ -1,5 +1,7 @@
 """Fewer points that look the same: lowest and highest stay, gaps stay gaps."""
 
+from zoneinfo import ZoneInfo
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +56,6 @@ def test_the_target_follows_the_curve_in_force() -> None:
     old = FiledCurve("S01", 0, (-20.0, 0.0), (60.0, 40.0))
     new = FiledCurve("S01", 1_000, (-20.0, 0.0), (70.0, 50.0))
     outdoor = Trend(np.array([-1, 500, 1_000, 2_000], np.int64), np.array([-10.0, -10.0, -10.0, np.nan]))
-    found = target_trend(outdoor, [new, old])
+    found = target_trend(outdoor, [new, old], ZoneInfo("Asia/Shanghai"))
     assert np.isnan(found.value[[0, 3]]).all()
     assert found.value[1:3].tolist() == [50.0, 60.0]

@@ -109,6 +109,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_invitations")),
     )
     op.create_table(
+        "filed_curves",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("station_id", sa.String(length=128), nullable=False),
+        sa.Column("effective_from", sa.BigInteger(), nullable=False),
+        sa.Column("outdoor_c", sa.JSON(), nullable=False),
+        sa.Column("supply_c", sa.JSON(), nullable=False),
+        sa.Column("offsets_k", sa.JSON(), nullable=False),
+        sa.Column("filed_at", sa.BigInteger(), nullable=False),
+        sa.Column("filed_by", sa.String(length=128), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filed_curves")),
+        sa.UniqueConstraint("station_id", "effective_from", name=op.f("uq_filed_curves_station_id_effective_from")),
+    )
+    op.create_table(
         "kept",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
