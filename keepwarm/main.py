@@ -34,6 +34,8 @@ COMMANDS = {
     "accounts": Entry("keepwarm.accounts:accounts", "one-time links into a SITE's pages"),
     "check": Entry("keepwarm.check:check", "every mistake of a SITE's folder at once"),
     "replay": Entry("keepwarm.replay:replay", "every rule over files of readings: what would have fired"),
+    "import": Entry("keepwarm.exchange:import_", "files of readings into a SITE's history"),
+    "export": Entry("keepwarm.exchange:export", "readings of a SITE as CSV or Parquet"),
     "audit": Entry("keepwarm.audit:audit", "the exact rate of compliance of a file of readings"),
 }
 

@@ -1,7 +1,10 @@
 """Files that a command writes for people: whole or not at all."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from domain.errors import ConfigError, Mistake
 
@@ -19,13 +22,28 @@ def write_whole(path: Path, content: bytes) -> None:
 
     Raises ConfigError when it can't be written.
     """
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, which stands in its place when the block has ended well, and leaves nothing behind otherwise.
+
+    Raises ConfigError when it can't be written.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.exists() and not path.is_file():
-            path.write_bytes(content)  # /dev/stdout, a pipe: nothing to move
+            with path.open("wb") as file:  # /dev/stdout, a pipe: nothing to move
+                yield file
             return
-        part.write_bytes(content)
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ConfigError(Mistake(str(path), f"can't be written: {(error.strerror or str(error)).lower()}")) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import numpy as np
 
 from domain.reading import Readings
 from store.duplicates import resolve
+from store.history.parts import DAY_MS
 from store.history.protocol import History, Points
 from store.journal import Journal
 from store.rollup import Rollup, roll_up
@@ -21,6 +22,17 @@ def read_readings(history: History, journal: Journal, points: Points, from_ms: i
     fresh = journal.read_measured(cursor, points, from_ms, to_ms)
     kept = history.read(points, from_ms, to_ms)
     return resolve(Readings.concat([kept, fresh])) if len(fresh) else kept
+
+
+def days_of_readings(history: History, journal: Journal) -> list[int]:
+    """The UTC days (since 1970) on which there may be readings, forwarded or not, in order."""
+    cursor, days = journal.cursor(CURSOR), set[int]()
+    while True:
+        sequence, fresh = journal.read(cursor)
+        if sequence == cursor:
+            return sorted(days.union(history.days()))
+        days.update(np.unique(fresh.measured_at // DAY_MS).tolist())
+        cursor = sequence
 
 
 def read_rollup(history: History, journal: Journal, points: Points, from_ms: int, to_ms: int, step_ms: int) -> Rollup:

@@ -1,9 +1,7 @@
 """From the journal into the history: one portion at a time, at least once (writing twice changes nothing)."""
 
 import time
-from collections import deque
 from threading import Event
-from typing import NamedTuple
 
 import structlog
 
@@ -13,6 +11,7 @@ from domain.site import Site
 from store.health import write_health
 from store.history import open_history
 from store.history.protocol import History
+from store.history.settling import Settling
 from store.journal import Journal, open_journal
 from store.points import PointRegistry
 from store.readings import CURSOR
@@ -25,14 +24,6 @@ RETRY_S = 5.0
 PAUSE_S = 0.5
 
 _log = structlog.get_logger()
-
-
-class Unsettled(NamedTuple):
-    """A portion that the history has, and may still lose: written at this second, by this run of the back end, up to this batch."""
-
-    at_s: float
-    boot: str
-    sequence: int
 
 
 class Forwarder:
@@ -48,7 +39,7 @@ class Forwarder:
         self._history = history
         self._identity: str | None = None
         self._sent = 0
-        self._unsettled: deque[Unsettled] = deque()
+        self._settling = Settling[int](history.settle_s)
 
     def step(self, at_s: float | None = None) -> int:
         """Moves one portion; returns how many readings that were, 0 when there is nothing to move.
@@ -76,7 +67,7 @@ class Forwarder:
             return 0
         self._history.write(readings)
         self._sent = sequence
-        self._unsettled.append(Unsettled(at_s, boot, sequence))
+        self._settling.add(at_s, boot, sequence)
         self._settle(at_s, boot)
         return len(readings)
 
@@ -93,18 +84,15 @@ class Forwarder:
                 )
             self._journal.advance(CURSOR, place, identity)
         self._identity, self._sent = identity, place
-        self._unsettled.clear()
+        self._settling.clear()
 
     def _settle(self, at_s: float, boot: str) -> None:
         """Moves the cursor past what can't be lost any more; goes back to it when something may have been."""
-        settled = None
-        while self._unsettled and at_s - self._unsettled[0].at_s >= self._history.settle_s and self._unsettled[0].boot == boot:
-            settled = self._unsettled.popleft().sequence
+        settled = self._settling.settled(at_s, boot)
         if settled is not None:
             self._journal.advance(CURSOR, settled, self._identity)
-        if any(portion.boot != boot for portion in self._unsettled):
+        if self._settling.broken(boot):
             _log.warning("history was started anew: what it may have lost is sent again")
-            self._unsettled.clear()
             self._sent = self._journal.cursor(CURSOR)
 
 

@@ -26,7 +26,7 @@ from store.history.endpoint import Endpoint, MissingError, NotTakenError
 from store.history.influxdb_database import Database
 from store.history.influxql import FIELDS, LAST, LAST_USABLE, ROLLUP, instants_of, readings_of, rollup_of, select, table_of
 from store.history.outbox import Outbox
-from store.history.parts import FIRST_MS, LAST_MS
+from store.history.parts import FIRST_MS, LAST_MS, days_of
 from store.history.protocol import Points, sorted_points
 from store.history.series import SeriesNames
 from store.rollup import Rollup
@@ -114,6 +114,10 @@ class InfluxHistory:
         if first is None or last is None:
             return None
         return int(instants_of(first).min()), int(instants_of(last).max())
+
+    def days(self) -> range:
+        """All UTC days from the first reading to the last."""
+        return days_of(self.span())
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

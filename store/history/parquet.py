@@ -131,6 +131,10 @@ class ParquetHistory:
         days = days_in(self._folder)
         return (days[0] * DAY_MS, (days[-1] + 1) * DAY_MS - 1) if days else None
 
+    def days(self) -> list[int]:
+        """The UTC days on which there are readings, in order."""
+        return days_in(self._folder)
+
     def identity(self) -> str:
         """Which history this is: a word in a file of its folder, made up by whoever asks first."""
         path = self._folder / IDENTITY

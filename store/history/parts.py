@@ -38,6 +38,11 @@ class Part:
         return self.last - self.first + 1
 
 
+def days_of(span: tuple[int, int] | None) -> range:
+    """The UTC days that a span of instants (both included) touches; none without a span."""
+    return range(0) if span is None else range(span[0] // DAY_MS, span[1] // DAY_MS + 1)
+
+
 def part_path(folder: Path, first: int, last: int) -> Path:
     """Where the file of these writes belongs."""
     return folder / f"part-{first:08d}-{last:08d}.parquet"

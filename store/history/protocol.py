@@ -47,6 +47,9 @@ class History(Protocol):
     def span(self) -> tuple[int, int] | None:
         """The instants of the first and the last reading (UTC ms); None while there is none."""
 
+    def days(self) -> Sequence[int]:
+        """The UTC days (since 1970) on which there may be readings, in order: none that has any is missing."""
+
     def identity(self) -> str:
         """Which history this is: a word of its own, kept with the readings, so that another or an emptied one is known as such."""
 

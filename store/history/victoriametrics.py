@@ -26,7 +26,7 @@ from store.history.delivery import Delivery, Quarantine
 from store.history.endpoint import Endpoint, NotTakenError
 from store.history.metricsql import EARLIEST_MS, Metrics
 from store.history.outbox import Outbox
-from store.history.parts import DAY_MS, FIRST_MS
+from store.history.parts import DAY_MS, FIRST_MS, days_of
 from store.history.protocol import Points, sorted_points
 from store.history.series import SeriesNames
 from store.rollup import Rollup, roll_up
@@ -138,6 +138,10 @@ class VictoriaHistory:
     def span(self) -> tuple[int, int] | None:
         """The instants of the first and the last reading, to the day; None while there is none."""
         return self._metrics.span(FIRST_MS, _wall_ms() + 2 * DAY_MS)
+
+    def days(self) -> range:
+        """All UTC days from the first reading to the last."""
+        return days_of(self.span())
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,11 +1,12 @@
-"""Readings files (architecture.md): CSV, gzipped CSV or Parquet → names of points and columns of readings.
+"""Readings files (architecture.md): CSV, gzipped CSV or Parquet ⇄ names of points and columns of readings.
 
 file ─▶ header ─▶ columns by Arrow ─▶ Readings        every file that is as it should be
                      └ anything odd ─▶ row by row     finds line, column and value of a mistake, or reads it all the same
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,10 +14,10 @@ import numpy as np
 
 from domain.errors import ConfigError, Mistake
 from domain.reading import Readings
-from store.readings_file.csv_file import Source, read_csv
-from store.readings_file.parquet_file import read_parquet
+from store.readings_file.csv_file import Piece, Source, csv_pieces, read_csv
+from store.readings_file.parquet_file import parquet_pieces, read_parquet
 
-__all__ = ["read_readings"]
+__all__ = ["Piece", "read_pieces", "read_readings"]
 
 
 def read_readings(paths: Sequence[Path], *, assume_timezone: ZoneInfo | None = None) -> tuple[list[str], Readings]:
@@ -35,19 +36,45 @@ def read_readings(paths: Sequence[Path], *, assume_timezone: ZoneInfo | None = N
     return list(number), Readings.concat(parts)
 
 
+def read_pieces(path: Path, *, assume_timezone: ZoneInfo | None = None) -> Iterator[Piece]:
+    """One file as ``read_readings`` reads it, a stretch after the other in constant memory; each has names of its own.
+
+    Raises ConfigError when it comes to the mistake.
+    """
+    source, shown = _source(path), str(path)
+    if source is None:
+        yield from parquet_pieces(path, shown, assume_timezone)
+        return
+    with _ends_named(shown):
+        yield from csv_pieces(source, shown, assume_timezone)
+
+
 def _read_file(path: Path, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
-    shown = str(path)
+    source, shown = _source(path), str(path)
+    if source is None:
+        return read_parquet(path, shown, zone)
+    with _ends_named(shown):
+        return read_csv(source, shown, zone)
+
+
+def _source(path: Path) -> Source | None:
+    """The file's text; None where it is Parquet. Raises ConfigError where it is neither, or can't be read."""
     try:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
         fault = {FileNotFoundError: "no such file", IsADirectoryError: "a folder; a file belongs here"}.get(type(error))
-        raise ConfigError(Mistake(shown, fault or f"can't be read: {(error.strerror or str(error)).lower()}")) from error
+        raise ConfigError(Mistake(str(path), fault or f"can't be read: {(error.strerror or str(error)).lower()}")) from error
     if start == b"PAR1":
-        return read_parquet(path, shown, zone)
+        return None
     if start == b"PK\x03\x04":
-        raise ConfigError(Mistake(shown, "a workbook or archive; readings are CSV, gzipped CSV or Parquet"))
+        raise ConfigError(Mistake(str(path), "a workbook or archive; readings are CSV, gzipped CSV or Parquet"))
+    return Source(path, gzipped=start.startswith(b"\x1f\x8b"))
+
+
+@contextmanager
+def _ends_named(shown: str) -> Iterator[None]:
     try:
-        return read_csv(Source(path, gzipped=start.startswith(b"\x1f\x8b")), shown, zone)
+        yield
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(Mistake(shown, f"can't be read to its end: {str(error).lower()}")) from error

@@ -1,8 +1,10 @@
 """Readings in Parquet."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -10,7 +12,10 @@ import pyarrow as pa
 from domain.errors import ConfigError, Mistake
 from domain.reading import Quality, Readings
 from store.readings_file.columns import ARROW_ERRORS, OddError, check_columns, from_columns
+from store.readings_file.csv_file import Piece
 from store.readings_file.rows import from_rows
+
+_ROWS_AT_ONCE = 250_000
 
 
 def read_parquet(path: Path, shown: str, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
@@ -18,26 +23,53 @@ def read_parquet(path: Path, shown: str, zone: ZoneInfo | None) -> tuple[list[st
 
     Raises ConfigError for the first mistake.
     """
+    with _damage_named(shown), _open(path, shown) as file:
+        table = file.read()
+    return _readings(table, shown, zone)
+
+
+def parquet_pieces(path: Path, shown: str, zone: ZoneInfo | None) -> Iterator[Piece]:
+    """The same, a stretch after the other: never more than a row group is held.
+
+    Raises ConfigError when it comes to the mistake.
+    """
+    given = 0
+    with _damage_named(shown), _open(path, shown) as file:
+        for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
+            names, readings = _readings(pa.Table.from_batches([batch]), shown, zone, given)
+            given += len(readings)
+            yield Piece(names, readings, given / file.metadata.num_rows)
+
+
+def _open(path: Path, shown: str) -> Any:
     import pyarrow.parquet as pq
 
+    file = pq.ParquetFile(path)
+    check_columns(file.schema_arrow.names, shown, None)
+    return file
+
+
+@contextmanager
+def _damage_named(shown: str) -> Iterator[None]:
     try:
-        file = pq.ParquetFile(path)
-        check_columns(file.schema_arrow.names, shown, None)
-        table = file.read()
+        yield
     except ARROW_ERRORS as error:
         raise ConfigError(Mistake(shown, f"a damaged Parquet file: {' '.join(str(error).split())}")) from error
+
+
+def _readings(table: pa.Table, shown: str, zone: ZoneInfo | None, given: int = 0) -> tuple[list[str], Readings]:
+    """Names and readings of a table that comes after ``given`` rows of its file."""
     try:
         return from_columns(table, zone)
     except (OddError, UnicodeDecodeError, *ARROW_ERRORS):
         pass
     try:
-        return from_rows(_parquet_rows(table), shown, zone)
+        return from_rows(_parquet_rows(table, given), shown, zone)
     except UnicodeDecodeError as error:
         raise ConfigError(Mistake(shown, "a damaged Parquet file: it holds text that is not UTF-8")) from error
 
 
-def _parquet_rows(table: pa.Table) -> Iterator[tuple[str, dict[str, str]]]:
-    row = 0
+def _parquet_rows(table: pa.Table, row: int) -> Iterator[tuple[str, dict[str, str]]]:
     for batch in table.to_batches(max_chunksize=10_000):
         for record in batch.to_pylist():
             row += 1

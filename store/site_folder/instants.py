@@ -1,7 +1,10 @@
 """Instants as people write them: ISO 8601, with an offset or local."""
 
 import re
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+import numpy as np
+from numpy.typing import NDArray
 
 # Before and after these a time is a slip of the pen (epoch milliseconds taken for seconds, the year 216).
 EARLIEST_MS = -2_208_988_800_000  # 1900-01-01
@@ -51,6 +54,16 @@ def bounded_ms(instant_ms: int) -> int:
     if not EARLIEST_MS <= instant_ms < LATEST_MS:
         raise ValueError(f"{instant_ms} ms is not between the years 1900 and 2200")
     return instant_ms
+
+
+def offsets_min(instants: NDArray[np.int64], zone: tzinfo) -> NDArray[np.int64]:
+    """Minutes by which local time is ahead of UTC at each of these instants (UTC ms).
+
+    Zones change at whole quarters of an hour, so each quarter is looked up once. Old offsets with seconds are cut to the minute.
+    """
+    quarters, which = np.unique(instants // 900_000, return_inverse=True)
+    local = [datetime.fromtimestamp(quarter * 900, UTC).astimezone(zone).utcoffset() or timedelta() for quarter in quarters.tolist()]
+    return np.array([offset // timedelta(minutes=1) for offset in local], np.int64)[which]
 
 
 def _epoch_s(moment: datetime, zone: tzinfo | None) -> int:

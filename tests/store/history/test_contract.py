@@ -267,11 +267,14 @@ def test_any_rollup_is_that_of_its_readings(reopen: Reopen, rows: list, step_min
 
 def test_the_span_holds_every_reading(history: History) -> None:
     assert history.span() is None
+    assert list(history.days()) == []
     history.write(Readings.of([1, 2], [START + 5, START + 40 * DAY_MS], [1.0, 2.0], quality=[Quality.GOOD, Quality.RANGE]))
     span = history.span()
     assert span is not None
     assert START - DAY_MS < span[0] <= START + 5
     assert START + 40 * DAY_MS <= span[1] < START + 41 * DAY_MS
+    assert {START // DAY_MS, START // DAY_MS + 40} <= set(history.days())
+    assert list(history.days()) == sorted(set(history.days()))
 
 
 def test_a_history_knows_itself_again(reopen: Reopen) -> None:
