@@ -15,6 +15,7 @@ from domain.errors import ConfigError, Mistake
 from domain.reading import Readings
 from domain.site import Site
 from keepwarm.audit import SAME_ZONE, Zone, instant_of
+from keepwarm.logs import warn_only
 from keepwarm.output_file import check_writable, whole_file
 from keepwarm.processes import site_argument
 from keepwarm.progress import progress_line
@@ -39,6 +40,7 @@ class Stores(NamedTuple):
 @contextmanager
 def stores_of(site: Site) -> Iterator[Stores]:
     """The stores of a site, beside the processes that use them."""
+    warn_only()
     with ExitStack() as opened:
         points = opened.enter_context(closing(PointRegistry(site.data / "points.db")))
         journal = opened.enter_context(closing(open_journal(site)))

@@ -36,6 +36,7 @@ COMMANDS = {
     "replay": Entry("keepwarm.replay:replay", "every rule over files of readings: what would have fired"),
     "import": Entry("keepwarm.exchange:import_", "files of readings into a SITE's history"),
     "export": Entry("keepwarm.exchange:export", "readings of a SITE as CSV or Parquet"),
+    "history": Entry("keepwarm.history:history", "carries a SITE's readings over from one history into another"),
     "audit": Entry("keepwarm.audit:audit", "the exact rate of compliance of a file of readings"),
 }
 

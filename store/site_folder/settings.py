@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from domain.errors import ConfigError
+from domain.errors import ConfigError, Mistake
 from domain.policy import Policy
 from domain.profile import MqttProfile, Profile
 from domain.site import Broker, JournalKeep, Site, StoreSettings, Subscription
@@ -18,6 +18,7 @@ from store.site_folder.policies import DEFAULT, load_policy
 from store.site_folder.profiles import topic_fault
 from store.site_folder.secret_names import NAME_FORM, absolute_secret, is_secret_name
 from store.site_folder.suggestion import nearest
+from store.site_folder.toml_file import read_toml
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 _TOP = ("name", "timezone", "policy", "hold_max_min", "station_hold_min", "room_interval_s", "hotline", "records_url", "data")
@@ -154,6 +155,27 @@ def _stores(tables: TomlTables, document: Mapping[str, Any], folder: Path) -> St
         history_org=tables.text(history, "org", "", "history."),
         history_bucket=tables.text(history, "bucket", default.history_bucket, "history."),
         history_database=tables.text(history, "database", default.history_database, "history."),
+    )
+
+
+def load_history_settings(path: Path, otherwise: StoreSettings) -> StoreSettings:
+    """The ``[history]`` table of a TOML file (other tables of it do not matter); the journal's settings are those given.
+
+    Raises ConfigError with every mistake.
+    """
+    file = read_toml(path, str(path))
+    mistakes: list[Mistake] = []
+    if not isinstance(file.document.get("history"), dict):
+        mistakes.append(Mistake(str(path), "no [history] table; it says kind, url and so on, as in site.toml"))
+    found = _stores(TomlTables(file, mistakes), {"history": file.document.get("history", {})}, path.absolute().parent)
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return replace(
+        found,
+        journal_days=otherwise.journal_days,
+        journal_bytes=otherwise.journal_bytes,
+        journal_keep=otherwise.journal_keep,
+        journal_warn_h=otherwise.journal_warn_h,
     )
 
 
