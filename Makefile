@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test debian lint format types imports pytest bench lock clean
+.PHONY: help setup setup-dev run test debian lint format types imports pytest bench chaos lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -52,7 +52,10 @@ pytest: .venv/.dev ## the tests alone; ARGS="-k word" picks
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 bench: .venv/.dev ## speed, printed
-	@for file in benchmarks/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+	@for file in benchmarks/*.py; do case $$file in */chaos*) continue;; esac; echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+
+chaos: .venv/.dev ## everything that can die does, for half an hour; ARGS="--minutes 5 --seed 7"
+	@$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 lock: .venv/.dev ## compiles requirements/*.in to hashed, pinned lists
 	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
