@@ -37,6 +37,8 @@ COMMANDS = {
     "import": Entry("keepwarm.exchange:import_", "files of readings into a SITE's history"),
     "export": Entry("keepwarm.exchange:export", "readings of a SITE as CSV or Parquet"),
     "history": Entry("keepwarm.history:history", "carries a SITE's readings over from one history into another"),
+    "backup": Entry("keepwarm.backup:backup", "all that a SITE has stored, in one FILE, while it runs"),
+    "restore": Entry("keepwarm.backup:restore", "puts a backup back where nothing is"),
     "audit": Entry("keepwarm.audit:audit", "the exact rate of compliance of a file of readings"),
 }
 

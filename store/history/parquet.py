@@ -32,6 +32,8 @@ from store.rollup import Rollup, combine, roll_up
 
 QUARANTINE: Final = "quarantine"
 IDENTITY: Final = "identity"
+WRITE: Final = "write"
+MERGE: Final = "merge"
 _TRIES: Final = 20
 _EVER: Final = -(2**63)
 
@@ -139,7 +141,7 @@ class ParquetHistory:
         """Which history this is: a word in a file of its folder, made up by whoever asks first."""
         path = self._folder / IDENTITY
         try:
-            with self._locked("write"):
+            with alone(self._folder, WRITE):
                 if not path.exists():
                     part = path.with_suffix(".tmp")
                     part.write_text(uuid.uuid4().hex, encoding="ascii")
@@ -159,7 +161,7 @@ class ParquetHistory:
     def tidy(self, now_ms: int | None = None) -> None:
         """Merges, counts hours, notes the newest, and with ``now_ms`` removes what is past its days. Raises StoreError on a full disk."""
         try:
-            with self._locked("merge"):
+            with alone(self._folder, MERGE):
                 self._upkeep.tidy(now_ms)
         except OSError as error:
             raise StoreError(f"{self._folder}: {error}") from error
@@ -174,7 +176,7 @@ class ParquetHistory:
         _log.warning("history: readings of impossible time set apart", readings=len(readings), folder=QUARANTINE)
 
     def _write_to(self, folder: Path, readings: Readings) -> None:
-        with self._locked("write"):
+        with alone(self._folder, WRITE):
             folder.mkdir(parents=True, exist_ok=True)
             number = last_number(folder) + 1
             write_part(part_path(folder, number, number), [resolve(readings)], self._name)
@@ -225,12 +227,13 @@ class ParquetHistory:
             self._damaged.add(path)
             _log.error("history: damaged file passed over", path=str(path), reason=str(reason))
 
-    @contextmanager
-    def _locked(self, what: str) -> Iterator[None]:
-        """Alone among all processes that write (or merge) this history."""
-        with (self._folder / f".{what}.lock").open("w", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Alone among all processes that do this (``WRITE`` or ``MERGE``) to the history in the folder."""
+    with (folder / f".{what}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _spans(days: Iterable[int], from_ms: int, to_ms: int) -> list[tuple[int, int]]:
