@@ -88,8 +88,12 @@ class ComplaintBook:
         """What the alarms raised at this one instant make."""
         changes: list[ComplaintChange] = []
         counted: list[str] = []
+        appended: dict[tuple[Kind, str], list[str]] = {}
         for room in raised:
             if room.covered_by is not None or room.shelved:
+                holder = self._having(room.room_id)
+                if holder is not None:  # evidence is appended to an open complaint of the room, whatever else holds
+                    appended.setdefault(holder, []).append(room.room_id)
                 continue
             if room.suspicion is not None and self._holder(room.room_id) is None:
                 changes.append(self._maintain(at, room))
@@ -99,7 +103,7 @@ class ComplaintBook:
             self.recent.popleft()
         self.recent.extend((at, room_id) for room_id in counted)
         changes.extend(self._roll_up(at, counted))
-        changes.extend(self._attach(at, counted, {room_id for change in changes if change.opened for room_id in change.rooms}))
+        changes.extend(self._attach(at, counted, {room_id for change in changes if change.opened for room_id in change.rooms}, appended))
         return changes
 
     def _maintain(self, at: int, room: RaisedRoom) -> ComplaintChange:
@@ -146,9 +150,10 @@ class ComplaintBook:
         self.open[kind, subject] = set(rooms)
         return ComplaintChange(at, True, kind, subject, tuple(sorted(rooms)))
 
-    def _attach(self, at: int, counted: Sequence[str], opened: set[str]) -> list[ComplaintChange]:
-        """Rooms not in a complaint opened just now: appended to the open one, or in one of their own."""
-        joining: dict[tuple[Kind, str], list[str]] = {}
+    def _attach(
+        self, at: int, counted: Sequence[str], opened: set[str], joining: dict[tuple[Kind, str], list[str]]
+    ) -> list[ComplaintChange]:
+        """Rooms not in a complaint opened just now: appended to the open one, or in one of their own; ``joining`` join in any case."""
         changes = []
         for room_id in counted:
             if room_id in opened:
@@ -162,6 +167,10 @@ class ComplaintBook:
             self.open[kind, subject].update(rooms)
             changes.append(ComplaintChange(at, False, kind, subject, tuple(sorted(rooms))))
         return changes
+
+    def _having(self, room_id: str) -> tuple[Kind, str] | None:
+        """The newest open complaint that has this room, tickets of maintenance left aside."""
+        return next((key for key, rooms in reversed(self.open.items()) if room_id in rooms and key[0] != "maintenance"), None)
 
     def _holder(self, room_id: str) -> tuple[Kind, str] | None:
         """The open complaint this room's alarm belongs to, the largest first."""

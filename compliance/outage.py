@@ -131,6 +131,7 @@ def _advance(timer: StopTimer, station_id: str, start: int, stop: int, heat: Hea
         _stopped(timer, station_id, start, stop, suppressed=suppressed)
     if suppressed:
         timer.not_before = stop
+        timer.stop_at, timer.stop_ms = None, 0  # a stop that had not opened is dropped with it, whatever is known of the time inside
     timer.unknown_before = heat is Heat.UNKNOWN
     return ended
 
@@ -171,10 +172,7 @@ def _join(spans: list[Span], start: int, stop: int) -> None:
 
 def _stopped(timer: StopTimer, station_id: str, start: int, stop: int, *, suppressed: bool) -> None:
     timer.supply_at, timer.supply_ms = None, 0
-    if timer.current is not None:
-        return
-    if suppressed:
-        timer.stop_at, timer.stop_ms = None, 0
+    if timer.current is not None or suppressed:
         return
     if timer.stop_at is None:
         timer.stop_at, timer.stop_ms = start, 0

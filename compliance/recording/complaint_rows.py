@@ -25,6 +25,7 @@ def open_book(connection: Connection, estate: Estate, recent: Sequence[tuple[int
         select(columns.kind, columns.subject, ROOMS.c.room_id)
         .select_from(COMPLAINTS.outerjoin(ROOMS, ROOMS.c.complaint_id == columns.id))
         .where(columns.state.not_in(NO_LONGER_OPEN))
+        .order_by(columns.id)
     )
     for kind, subject, room_id in connection.execute(statement):
         rooms = book.open.setdefault((kind, subject), set())
