@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from store.sqlite import Database
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 _INFLOW_BATCHES = 1_000  # the recent inflow is that of the last so many batches
+_LONGEST_PAUSE = 10  # times the usual one: a longer silence says nothing of the inflow
 _AT_ONCE = 500  # batches deleted in one transaction: the collector's commits wait for it
 
 
@@ -59,20 +63,28 @@ def backlog(database: Database, cursor: int) -> Backlog:
 
 def autonomy_h(database: Database, max_bytes: int) -> float:
     """Hours of the recent inflow that fit into what unread batches leave of ``max_bytes``; infinite without an inflow."""
-    rows = database.rows("SELECT sequence, last_received_at, bytes_total FROM batches ORDER BY sequence DESC LIMIT 1")
+    rows = database.rows("SELECT sequence, bytes_total FROM batches ORDER BY sequence DESC LIMIT 1")
     if not rows:
         return float("inf")
-    newest, newest_at, bytes_newest = rows[0]
-    oldest_at, bytes_oldest = database.rows(
-        "SELECT last_received_at, bytes_total FROM batches WHERE sequence >= ? ORDER BY sequence LIMIT 1", (newest - _INFLOW_BATCHES,)
-    )[0]
-    if newest_at <= oldest_at:
+    newest, bytes_newest = rows[0]
+    recent = database.rows(
+        "SELECT last_received_at, bytes_total FROM batches WHERE sequence >= ? ORDER BY sequence", (newest - _INFLOW_BATCHES,)
+    )
+    elapsed_ms = _elapsed_ms(np.array([received_at for received_at, _ in recent], np.int64))
+    if not elapsed_ms:
         return float("inf")
     # Pages, indices and gaps of the file, for each byte of a batch.
     file_bytes = used_bytes(database) / max(1, bytes_newest - _bytes_before(database, 0))
     room = max_bytes - (bytes_newest - _bytes_before(database, read_by_all(database) + 1)) * file_bytes
-    inflow = (bytes_newest - bytes_oldest) * file_bytes / (newest_at - oldest_at)
+    inflow = (bytes_newest - recent[0][1]) * file_bytes / elapsed_ms
     return float(max(0.0, room) / inflow / HOUR_MS)
+
+
+def _elapsed_ms(received_at: NDArray[np.int64]) -> float:
+    """For how long these batches came in. A host's clock may jump: a step back counts nothing, one forth as a long pause at most."""
+    steps = np.diff(received_at)
+    steps = steps[steps > 0]
+    return float(np.minimum(steps, _LONGEST_PAUSE * np.median(steps)).sum()) if len(steps) else 0.0
 
 
 def read_by_all(database: Database) -> int:

@@ -122,6 +122,25 @@ def test_autonomy_keeps_its_promise(tmp_path: Path) -> None:
     assert hour - 20 == pytest.approx(promised_h, rel=0.15)
 
 
+@pytest.mark.parametrize("jump_h", [1, -1, 24, -24])
+def test_a_clock_that_jumps_says_nothing_of_the_inflow(tmp_path: Path, jump_h: int) -> None:
+    journal = Journal(tmp_path / "journal.db", max_bytes=2_000_000)
+    for minute in range(120):
+        journal.append(batch(minute * 60_000))
+    before = journal.autonomy_h()
+    for minute in range(120, 130):
+        journal.append(batch(jump_h * HOUR_MS + minute * 60_000))
+    assert journal.autonomy_h() == pytest.approx(before, rel=0.15)
+
+
+def test_a_long_silence_does_not_make_the_inflow_small(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db", max_bytes=20_000_000)
+    for minute in [*range(100), *range(5_000, 5_100)]:
+        journal.append(batch(minute * 60_000))
+    per_hour = journal.used_bytes() / (200 / 60)
+    assert journal.autonomy_h() == pytest.approx((20_000_000 - journal.used_bytes()) / per_hour, rel=0.15)
+
+
 def test_a_full_journal_that_keeps_the_oldest_takes_no_new_ones_and_counts_them(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db", max_bytes=200_000, keep="oldest")
     sequences = hourly(journal, 40)

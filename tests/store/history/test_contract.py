@@ -1,6 +1,7 @@
 """What every history does, whatever keeps the readings."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 from domain.reading import Quality, Readings
 from store.duplicates import newest, resolve
 from store.history import History
+from store.history.forward import Forwarder
+from store.journal import Journal
 from store.points import PointRegistry
+from store.readings import CURSOR
 from store.rollup import roll_up
 
 DAY_MS = 86_400_000
@@ -124,6 +128,38 @@ def test_another_process_sees_what_was_written_and_after_tidying_too(reopen: Reo
     assert reopen().read([1], START, START + DAY_MS).value.tolist() == [float(value) for value in range(12)]
 
 
+@pytest.mark.parametrize("jump_min", [60, -60])
+def test_the_host_s_clock_may_jump_an_hour(reopen: Reopen, tmp_path: Path, jump_min: int) -> None:
+    """Readings come by the wrong clock for a while, then by the right one again: each stays, under the time it was accepted with."""
+    journal, history = Journal(tmp_path / "journal.db"), reopen()
+    forwarder = Forwarder(journal, history)
+    accepted: list[Readings] = []
+
+    def minutes(first: int, last: int, by_ms: int) -> None:
+        for minute in range(first, last):
+            at = START + 12 * HOUR_MS + minute * 60_000 + by_ms
+            accepted.append(Readings.of([1, 2], [at, at], [minute + by_ms / 7e6, 0.5], received_at=[at + 9, at + 9]))
+            journal.append(accepted[-1])
+            if minute % 10 == 9:
+                forwarder.step(minute * 60.0)
+                journal.prune(at)
+                history.tidy(at)
+
+    minutes(0, 30, 0)
+    minutes(30, 60, jump_min * 60_000 + 1)  # by its own milliseconds: what is measured twice at one instant is one reading (R2)
+    minutes(60, 150, 0)
+    forwarder.step(1e6)
+    everything = resolve(Readings.concat(accepted))
+    assert len(everything) == 2 * 150
+    assert same(history.read([1, 2], START, START + 2 * DAY_MS), everything)
+    assert history.rollup([1], START, START + 2 * DAY_MS, DAY_MS).count.sum() == 150
+    assert history.latest([1], START + 2 * DAY_MS).measured_at.tolist() == [everything.measured_at.max()]
+    assert (journal.lost(), journal.backlog(CURSOR).readings, set(history.counts().values())) == (0, 0, {0})
+    journal.close()
+
+
+HOUR_MS = 3_600_000
+
 reading = st.tuples(
     st.integers(0, 3),
     st.integers(0, 2 * DAY_MS) | st.integers(0, 3).map(lambda hours: hours * 3_600_000),
@@ -208,9 +244,6 @@ def test_the_latest_usable_reading_behind_newer_bad_ones(history: History) -> No
     assert usable.quality.tolist() == [Quality.SUSPECT_RANGE]
     assert history.latest([0], START + DAY_MS).value.tolist() == [6.0]
     assert history.latest([0], START + 4_500).value.tolist() == [np.inf]
-
-
-HOUR_MS = 3_600_000
 
 
 def rolled(history: History, from_ms: int, to_ms: int, step_ms: int) -> list[tuple[int, int, float, float, float, int]]:

@@ -16,7 +16,7 @@ from domain.errors import StoreError
 from domain.reading import Readings
 from domain.site import Site, StoreSettings
 from store.health import read_health
-from store.history import History, open_history
+from store.history import History, forward, open_history
 from store.history.forward import FLUSH_S, Forwarder, Forwarding
 from store.history.parquet import ParquetHistory
 from store.journal import Journal, open_journal
@@ -199,6 +199,49 @@ def test_a_server_killed_and_back_unnoticed_loses_nothing(here: Site, server: Se
         forwarder.step(10.0 + turn * 60)
     assert numbers(history) == [0.5, 1.5]
     assert journal.backlog("history").readings == 0
+    history.close()
+
+
+def test_a_server_down_for_a_day_is_drained_in_order_while_live_readings_go_on(
+    here: Site, server: Server, journal: Journal, registry: PointRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "PORTION", 800)
+    now_ms = Clock().now_ms()
+    start = now_ms // DAY_MS * DAY_MS - DAY_MS
+    step_ms = 300_000
+
+    def accept(number: int) -> None:
+        at = start + number * step_ms
+        journal.append(Readings.of(np.arange(20), np.full(20, at), np.full(20, float(number)), received_at=np.full(20, at + 3)))
+
+    history = open_history(here, registry)
+    forwarding = Forwarding(here, Clock(), journal, history)
+    accept(0)
+    forwarding.turn(0.0)
+    server.kill()
+    day = DAY_MS // step_ms
+    for number in range(1, day):
+        accept(number)
+        if number % 12 == 0:
+            forwarding.turn(number * 300.0)
+    detail = next(word.detail for word in read_health(here.data) if word.component == "forward")
+    assert detail["failing_since_ms"] is not None
+    assert detail["waiting"] >= (day - 13) * 20
+    server.start()
+    number, at_s = day, DAY_MS / 1000
+    held: list[int] = []
+    while not held or held[-1] < number - 1:
+        forwarding.turn(at_s)
+        found = history.read([7], start, start + 2 * DAY_MS).value.tolist()
+        assert found == [float(index) for index in range(len(found))]  # in order: nothing is there before what came earlier
+        held.append(len(found) - 1)
+        if number < day + 20:
+            accept(number)  # live
+            number += 1
+        at_s += FLUSH_S
+    assert len(held) > 5
+    assert held[1] < day - 1  # live readings were accepted while it drained
+    assert journal.lost() == 0
     history.close()
 
 
