@@ -18,6 +18,7 @@ from store.history.parts import DAY_MS, FIRST_MS, LAST_MS
 from store.history.series import SeriesNames, line_head
 
 _AT_ONCE = 100_000  # readings made into lines at once: 10 MB
+_REVISION_BITS = 31
 
 # The readings of these points measured in [from_ms, to_ms) that the server has, and the revision of each (0: never replaced).
 Stored = Callable[[NDArray[np.int32], int, int], tuple[Readings, NDArray[np.int64]]]
@@ -92,9 +93,9 @@ class Outbox:
             piece = readings.take(slice(at, at + _AT_ONCE))
             number = revision[at : at + _AT_ONCE] if self._revisions else np.zeros(len(piece), np.int64)
             # A series is a point and a revision, which hardly any has.
-            series, head_of = np.unique(np.stack([piece.point, number]), axis=1, return_inverse=True)
-            heads = [self._head(point, copy) for point, copy in series.T.tolist()]
-            self._delivery.send(lines_of(piece, heads, head_of.ravel(), exact=self._exact))
+            series, head_of = np.unique(piece.point.astype(np.int64) << _REVISION_BITS | number, return_inverse=True)
+            heads = [self._head(code >> _REVISION_BITS, code & (1 << _REVISION_BITS) - 1) for code in series.tolist()]
+            self._delivery.send(lines_of(piece, heads, head_of, exact=self._exact))
 
     def _head(self, point: int, revision: int) -> str:
         return line_head(self._names.of(point), f",revision={revision}" if revision else "")
