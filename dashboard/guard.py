@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.session import Sessions
 
 # Open to all: exact paths, and the folder of our own style sheet and icons, which those pages need.
-OPEN_PATHS = frozenset({"/login", "/enter", "/healthz", "/board", "/favicon.ico"})
+OPEN_PATHS = frozenset({"/login", "/enter", "/healthz", "/metrics", "/board", "/favicon.ico"})
 OWN_PATHS = OPEN_PATHS | {"/account", "/logout"}
 OPEN_FOLDER = "/assets/"
 # What Streamlit's pages ask for; every other path of Streamlit's stays shut.

@@ -27,6 +27,7 @@ from dashboard.guard import Guard, is_streamlit
 from dashboard.healthz import Healthz
 from dashboard.login import Login
 from dashboard.markup import ASSETS
+from dashboard.metrics import Metrics
 from dashboard.pages import PAGES
 from dashboard.running import running
 from dashboard.session import Sessions
@@ -93,6 +94,7 @@ def make_app(town: Town) -> FastAPI:
         [
             *Login(town, sessions).routes(),
             Route("/healthz", Healthz(town).answer, methods=["GET"]),
+            Route("/metrics", Metrics(town).answer, methods=["GET"]),
             Route("/board", Board(town).show, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/assets", StaticFiles(directory=ASSETS)),

@@ -1,5 +1,6 @@
 """总览: what the dispatch room watches."""
 
+from dashboard.facts.keeping import keeping
 from dashboard.facts.stations import sparks, station_states, worst_first
 from dashboard.facts.wall import changes, headline
 from dashboard.panel import panel
@@ -22,6 +23,7 @@ def wall() -> None:
             "sparks": sparks(town) if len(states) <= ROOMY_STATIONS else {},
             "roomy": len(states) <= ROOMY_STATIONS,
             "changes": changes(town),
+            "keeping": keeping(town),
         }
 
     go(panel(now.shared_html("wall.html", "", values), key="wall").open)

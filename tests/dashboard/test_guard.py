@@ -62,7 +62,7 @@ def test_strangers_are_sent_to_the_login_or_refused(server: Server, path: str) -
         assert client.post(path).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/login", "/enter", "/healthz", "/board", "/assets/keepwarm.css"])
+@pytest.mark.parametrize("path", ["/login", "/enter", "/healthz", "/metrics", "/board", "/assets/keepwarm.css"])
 def test_what_strangers_may_see(server: Server, path: str) -> None:
     with server.stranger() as client:
         assert client.get(path).status_code == 200

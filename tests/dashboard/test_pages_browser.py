@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from sqlalchemy import select
 
+from store.health import write_health
 from store.records.tables import alarms, audit, complaint_transitions, notices
 from tests.dashboard.conftest import Server, until
-from tests.dashboard.sample_town import COLD_BUILDING, EVIL, SILENT
+from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, SILENT
 
 pytestmark = pytest.mark.browser
 
@@ -109,6 +110,20 @@ def test_from_the_wall_to_a_station_to_a_building_to_a_room(sign_in: SignIn) -> 
         cell.click()
         page.wait_for_url(f"**/building?building={COLD_BUILDING}&room={COLD_BUILDING}-203")
         expect(page.locator(".kw-cell.kw-chosen")).to_contain_text("203", timeout=SLOW_MS)
+
+
+def test_a_history_that_takes_nothing_and_a_journal_that_fills_up_are_told(sign_in: SignIn, server: Server) -> None:
+    with sign_in("viewer") as page:
+        expect(page.get_by_text("日志余量")).to_have_count(0)
+        keeping = {"autonomy_h": 3.25, "full_in_h": 3.25, "waiting": 4200, "failing_since_ms": NOW_MS - 60_000, "refused": True, "lost": 7}
+        write_health(server.town.site.data, "forward", NOW_MS, keeping)
+        expect(page.locator(".kw-banner", has_text="4200 条留在日志中")).to_contain_text("请检查其设置", timeout=SLOW_MS)
+        expect(page.locator(".kw-banner", has_text="日志将在 3.2 小时后写满")).to_be_visible()
+        expect(page.get_by_text("丢失 7 条读数")).to_be_visible()
+        write_health(server.town.site.data, "forward", NOW_MS, {"autonomy_h": 310.5, "waiting": 0, "lost": 0})
+        expect(page.get_by_text("日志余量 310 小时")).to_be_visible(timeout=SLOW_MS)
+        expect(page.locator(".kw-banner", has_text="日志")).to_have_count(0)
+        write_health(server.town.site.data, "forward", NOW_MS, {})
 
 
 def test_html_in_names_is_text(sign_in: SignIn) -> None:

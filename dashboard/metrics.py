@@ -1,0 +1,71 @@
+"""``/metrics``: what every component says of itself, in the text format of Prometheus.
+
+``health/NAME.json`` ─▶ each number of its detail ─▶ ``keepwarm_NAME_KEY``, and how long ago it was said
+
+Open to all like ``/healthz``, and like it without a name, a reading or a path: numbers of components only.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client.core import CollectorRegistry, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboard.accounts import wall_ms
+from dashboard.facts.town import Town
+from store.health import Health, read_health
+
+MEANINGS: Final = {
+    "forward_autonomy_h": "Hours for which everything behind the journal may stay down before an unread reading is lost",
+    "forward_full_in_h": "The same, only while it is few: the journal is filling up",
+    "forward_waiting": "Readings that the history has not got yet",
+    "forward_lost": "Readings ever lost because the journal was full or damaged",
+    "forward_journal_bytes": "Bytes of the journal's file that hold something",
+    "forward_forwarded": "Readings given to the history since the start of the process",
+    "forward_quarantined": "Readings that the history's server refuses for what they are, set aside",
+    "forward_expired": "Readings older than the history's retention",
+    "collect_readings_committed": "Readings accepted since the start of the process",
+    "collect_overruns": "Polls left out because the one before was still going on",
+}
+_NO_NAME: Final = re.compile(r"[^a-zA-Z0-9_]")
+
+
+class Metrics:
+    """Answers with the metrics of one site."""
+
+    def __init__(self, town: Town) -> None:
+        self.town = town
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Components(town))
+
+    def answer(self, _: Request) -> Response:
+        """The metrics of this moment."""
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Components(Collector):
+    def __init__(self, town: Town) -> None:
+        self._town = town
+
+    def collect(self) -> Iterator[Metric]:
+        """The age of each component's last word, and each number in it."""
+        found = self._town.shared.of("metrics", lambda: read_health(self._town.site.data))
+        ages = GaugeMetricFamily("keepwarm_component_age_seconds", "Since a component last spoke, in life's seconds", labels=["component"])
+        for health in found:
+            ages.add_metric([health.component], max(0.0, (wall_ms() - health.wall_at_ms) / 1000))
+        yield ages
+        for health in found:
+            yield from _numbers(health)
+
+
+def _numbers(health: Health) -> Iterator[Metric]:
+    """A gauge for each number (or truth) at the top of a component's detail."""
+    for key, value in sorted(health.detail.items()):
+        if isinstance(value, int | float):
+            name = _NO_NAME.sub("_", f"{health.component}_{key}")
+            yield GaugeMetricFamily(f"keepwarm_{name}", MEANINGS.get(name, f"{key} of {health.component}"), value=float(value))

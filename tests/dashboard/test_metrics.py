@@ -1,0 +1,82 @@
+"""``/metrics`` as Prometheus reads it, and what the wall says of how readings are kept."""
+
+import json
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from dashboard.facts.keeping import Keeping, keeping
+from dashboard.facts.town import Town
+from store.health import write_health
+from tests.dashboard.conftest import Server, until
+from tests.dashboard.sample_town import NOW_MS
+
+DETAIL = {
+    "autonomy_h": 310.5,
+    "full_in_h": None,
+    "waiting": 42,
+    "lost": 0,
+    "refused": False,
+    "failing_since_ms": None,
+    "error": "",
+    "history": "parquet",
+}
+
+
+def test_every_number_of_every_component_is_a_metric(server: Server) -> None:
+    data = server.town.site.data
+    write_health(data, "forward", NOW_MS, DETAIL)
+    write_health(data, "collect", NOW_MS, {"readings_committed": 1234, "sources": [{"name": "S01-PLC", "polls": 7}]})
+    with server.stranger() as client:
+        answer = until(lambda: found if "310.5" in (found := client.get("/metrics")).text else None)
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    values = {name: family.samples[0].value for name, family in families.items()}
+    assert values["keepwarm_forward_autonomy_h"] == 310.5
+    assert values["keepwarm_forward_waiting"] == 42
+    assert values["keepwarm_forward_refused"] == 0
+    assert values["keepwarm_collect_readings_committed"] == 1234
+    assert "keepwarm_forward_full_in_h" not in families  # there while it is few
+    assert families["keepwarm_forward_autonomy_h"].documentation.startswith("Hours for which everything behind the journal may stay down")
+    ages = {sample.labels["component"]: sample.value for sample in families["keepwarm_component_age_seconds"].samples}
+    assert ages.keys() >= {"forward", "collect", "watch"}
+    assert all(0 <= age < 120 for age in ages.values())
+    assert not any(word in answer.text for word in ("S01-PLC", "parquet", str(data)))  # open to all: numbers only
+
+
+def test_a_health_file_that_is_broken_costs_its_own_metrics_only(server: Server) -> None:
+    data = server.town.site.data
+    write_health(data, "forward", NOW_MS, {**DETAIL, "waiting": 43, "odd name-1": 5})
+    (data / "health" / "broken.json").write_text("{")
+    with server.stranger() as client:
+        answer = until(lambda: found if "keepwarm_forward_waiting 43" in (found := client.get("/metrics")).text else None)
+    assert answer.status_code == 200
+    assert "keepwarm_forward_odd_name_1 5.0" in answer.text
+    (data / "health" / "broken.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        (DETAIL, Keeping(autonomy_h=310.5, waiting=42)),
+        ({**DETAIL, "autonomy_h": None}, Keeping(waiting=42)),
+        (
+            {**DETAIL, "full_in_h": 3.25, "failing_since_ms": NOW_MS - 60_000, "refused": True, "lost": 7},
+            Keeping(310.5, 3.25, NOW_MS - 60_000, refused=True, waiting=42, lost=7),
+        ),
+        ({}, Keeping()),
+    ],
+)
+def test_what_the_forwarder_says_is_what_the_page_knows(town: Town, detail: dict[str, object], expected: Keeping) -> None:
+    write_health(town.site.data, "forward", NOW_MS, detail)
+    town.shared.forget()
+    assert keeping(town) == expected
+
+
+def test_before_the_forwarder_ever_spoke_the_page_says_nothing(town: Town) -> None:
+    (town.site.data / "health" / "forward.json").unlink()
+    town.shared.forget()
+    assert keeping(town) is None
+    (town.site.data / "health" / "forward.json").write_text(json.dumps({"component": "forward"}))
+    town.shared.forget()
+    assert keeping(town) is None
