@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dashboard.facts.trend import Trend
 from dashboard.moments import Moments
@@ -91,3 +92,40 @@ def _series(line: Line, moments: Moments) -> dict[str, Any]:
     if line.color:
         option["color"] = line.color
     return option
+
+
+@dataclass(frozen=True)
+class Dots:
+    """A series over a number, not over time: single dots, or joined to a line in order."""
+
+    name: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    color: str
+    joined: bool = False
+    dash: Dash = "solid"
+    width: float = 2.0
+    size: int = 4
+
+
+def scatter_chart(series: Sequence[Dots], x_name: str, y_name: str) -> dict[str, Any]:
+    """The option of a chart of numbers over numbers; both axes show what there is."""
+    axis = {"type": "value", "scale": True, "axisLabel": {"hideOverlap": True}, "nameLocation": "middle"}
+    return {
+        "animation": False,
+        "grid": {"left": 34, "right": 14, "top": 30, "bottom": 26, "containLabel": True},
+        "legend": {"type": "scroll", "top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
+        "tooltip": {"trigger": "item", "confine": True, "transitionDuration": 0},
+        "xAxis": {**axis, "name": x_name, "nameGap": 26, "splitLine": {"show": False}},
+        "yAxis": {**axis, "name": y_name, "nameGap": 38},
+        "series": [_dots(one) for one in series],
+    }
+
+
+def _dots(one: Dots) -> dict[str, Any]:
+    known = np.isfinite(one.x) & np.isfinite(one.y)
+    data = np.column_stack([one.x[known], one.y[known]]).round(2).tolist()
+    option: dict[str, Any] = {"name": one.name, "data": data, "color": one.color, "emphasis": {"disabled": True}}
+    if one.joined:
+        return {**option, "type": "line", "showSymbol": False, "lineStyle": {"width": one.width, "type": one.dash}}
+    return {**option, "type": "scatter", "symbolSize": one.size, "itemStyle": {"opacity": 0.45}}

@@ -24,5 +24,6 @@ PAGES: Final = {
         PageEntry("alarms", "alarms.py", N_("Alarms")),
         PageEntry("outages", "outages.py", N_("Outages & notices")),
         PageEntry("complaints", "complaints.py", N_("Complaints")),
+        PageEntry("curves", "curves.py", N_("Supply curves")),
     )
 }

@@ -22,10 +22,11 @@ from store.history.protocol import History
 from store.journal import open_journal
 from store.live import Live, read_live
 from store.points import PointRegistry
-from store.readings import read_readings
+from store.readings import read_readings, read_rollup
 from store.recent import Newest, Recent
 from store.records import open_records, reading
 from store.records.filed_curves import filed_curves, in_force
+from store.rollup import Rollup
 
 _log = structlog.get_logger()
 
@@ -106,14 +107,30 @@ class Town:
 
         Raises StoreError when the history or the journal can't be read.
         """
-        ids = [-1 if point is None else point for point in map(self.points.find, names)]
-        if -1 in ids and self.points.refresh():
-            ids = [-1 if point is None else point for point in map(self.points.find, names)]
+        ids = self._ids(names)
         known = [point for point in ids if point >= 0]
         if not known:
             return ids, Readings.empty()
         with self.asking("history"):
             return ids, read_readings(self.history, self.journal, known, from_ms, to_ms)
+
+    def rollup(self, names: Sequence[str], from_ms: int, to_ms: int, step_ms: int) -> tuple[list[int], Rollup]:
+        """The ids of these points (−1 for one that never had a reading) and what their readings did in each stretch of [from_ms, to_ms).
+
+        Raises StoreError when the history or the journal can't be read.
+        """
+        ids = self._ids(names)
+        known = [point for point in ids if point >= 0]
+        if not known:
+            return ids, Rollup.empty()
+        with self.asking("history"):
+            return ids, read_rollup(self.history, self.journal, known, from_ms, to_ms, step_ms)
+
+    def _ids(self, names: Sequence[str]) -> list[int]:
+        ids = [-1 if point is None else point for point in map(self.points.find, names)]
+        if -1 in ids and self.points.refresh():
+            ids = [-1 if point is None else point for point in map(self.points.find, names)]
+        return ids
 
     def rows(self, query: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """The rows of a query over the records. Raises StoreError when they can't be read."""

@@ -28,6 +28,8 @@ from store.live import write_live
 from store.points import PointRegistry
 from store.records import open_records, tables
 from store.site_folder import load_policy
+from tests.compliance.curve_tuning.stations import Truth, live
+from tests.compliance.curve_tuning.stations import outdoor as season_outdoor
 
 ZONE = ZoneInfo("Asia/Shanghai")
 MINUTE_MS = 60_000
@@ -36,7 +38,7 @@ NOW_MS = round(datetime(2026, 1, 15, 14, 23, 5, tzinfo=ZONE).timestamp() * 1000)
 POLICY = Path(__file__).parents[2] / "domain" / "policies" / "default.toml"
 
 NAMES = ("城南", "城北", "东湖", "西关", "人民路", "解放路", "建设街", "铁西", "光明", "和平里", "滨河", "新华")
-STOPPED, PLANNED, SILENT, COLD, OVERDUE = "S03", "S09", "S07", "S05", "S12"
+STOPPED, PLANNED, SILENT, COLD, OVERDUE, TOO_WARM = "S03", "S09", "S07", "S05", "S12", "S10"
 EVIL = '<img src=x onerror="window.hurt=1"><script>window.hurt=2</script>'
 COLD_BUILDING = "S05-B11"
 STATION_EVERY_MS = 5 * MINUTE_MS
@@ -102,7 +104,7 @@ def write_town(folder: Path, *, evil: bool = False, speed: float = 1.0, rooms: b
     site.data.mkdir(parents=True, exist_ok=True)
     clock = Clock.starting_at(NOW_MS, speed)
     points = PointRegistry(site.data / "points.db")
-    readings = (_station_readings(site, points), _room_readings(site, points)) if rooms else (Readings.empty(),)
+    readings = (_station_readings(site, points), _room_readings(site, points), _season(site, points)) if rooms else (Readings.empty(),)
     history = open_history(site, points)
     old = [part.take(part.measured_at < NOW_MS - HOUR_MS) for part in readings]
     new = [part.take(part.measured_at >= NOW_MS - HOUR_MS) for part in readings]
@@ -175,6 +177,29 @@ def _station_readings(site: Site, points: PointRegistry) -> Readings:
                 quality[-30:] = Quality.STUCK
             parts.append(Readings.of(np.full(len(at), point, np.int32), at, value, quality=quality))
     return Readings.concat(parts)
+
+
+def _season(site: Site, points: PointRegistry) -> Readings:
+    """Three weeks by the hour at one station before the last two days: its rooms are too warm, its supply was moved by hand."""
+    days = 21
+    outdoor = season_outdoor(days, 5)
+    by_hand = np.repeat(np.random.default_rng(3).choice([-3.0, 0.0, 3.0], days * 2), 12)
+    supply = site.curves[TOO_WARM][0].target_c(outdoor) + by_hand
+    rooms = [room_id for room_id, room in site.rooms.items() if room.station_id == TOO_WARM]
+    hours = live(Truth(heater=0.56), outdoor, supply, np.zeros(len(outdoor), np.bool_), rooms=len(rooms), start_c=21.0)
+    at = NOW_MS - 48 * HOUR_MS - (np.arange(len(hours))[::-1] + 1) * HOUR_MS
+    columns = {
+        "outdoor_temp_c": hours.outdoor_c,
+        "secondary_supply_temp_c": hours.supply_c,
+        "secondary_return_temp_c": hours.return_c,
+        "secondary_flow_m3h": np.full(len(hours), 118.0),
+        "heat_energy_gj": 15_000 + np.cumsum(np.full(len(hours), 4.0)),
+    }
+    names = [f"station/{TOO_WARM}/{name}" for name in columns] + [f"room/{room_id}/indoor_temp_c" for room_id in rooms]
+    values = [*columns.values(), *hours.room_c.T]
+    return Readings.concat(
+        [Readings.of(np.full(len(at), point, np.int32), at, value) for point, value in zip(points.ids(names), values, strict=True)]
+    )
 
 
 def _room_base(site: Site, room_id: str, number: int) -> float:

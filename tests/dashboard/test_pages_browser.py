@@ -11,16 +11,25 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from sqlalchemy import select
 
 from store.health import write_health
+from store.records.filed_curves import filed_curves
 from store.records.tables import alarms, audit, complaint_transitions, notices
 from tests.dashboard.conftest import Server, until
-from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, SILENT
+from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, SILENT, TOO_WARM
 
 pytestmark = pytest.mark.browser
 
 SLOW_MS = 30_000
 NUMBER = count()
 PAGES = {
-    "zh": {"总览": "室温合格率", "换热站": "全部测点", "楼栋": "低于限值", "报警": "未确认", "停热与通告": "停热通告", "投诉": "办理过程"},
+    "zh": {
+        "总览": "室温合格率",
+        "换热站": "全部测点",
+        "楼栋": "低于限值",
+        "报警": "未确认",
+        "停热与通告": "停热通告",
+        "投诉": "办理过程",
+        "供热曲线": "数据结论",
+    },
     "en": {
         "Overview": "Rate of compliance",
         "Station": "All values",
@@ -28,6 +37,7 @@ PAGES = {
         "Alarms": "unacknowledged",
         "Outages & notices": "Evidence",
         "Complaints": "Steps",
+        "Supply curves": "What the data says",
     },
 }
 SignIn = Callable[..., AbstractContextManager[Page]]
@@ -198,6 +208,29 @@ def test_a_viewer_finds_nothing_to_change(sign_in: SignIn) -> None:
         assert page.get_by_role("button", name=re.compile("受理|派单|办结")).count() == 0
 
 
+def test_an_engineer_tries_a_curve_and_files_it(sign_in: SignIn, server: Server) -> None:
+    with sign_in("engineer") as page:
+        page.goto(f"{page.url}curves?station={TOO_WARM}")
+        expect(page.get_by_text("调整曲线斜率。")).to_be_visible(timeout=SLOW_MS)
+        effect = page.locator(".kw-panel", has_text="按所绘曲线")
+        expect(effect).to_contain_text("与现在相比的热量")
+        before = effect.inner_text()
+        page.get_by_role("slider", name="平移，K").press("ArrowLeft")
+        expect(effect).not_to_have_text(before, timeout=SLOW_MS)
+        page.get_by_label("事由").fill("室温偏高 <b>")
+        page.get_by_role("button", name="备案", exact=True).last.click()
+        expect(page.get_by_text("已备案：")).to_be_visible(timeout=SLOW_MS)
+    with server.records.connect() as connection:
+        (filed,) = filed_curves(connection)[TOO_WARM]
+    assert filed.reason == "室温偏高 <b>"
+    old = server.town.site.curves[TOO_WARM][0].supply_c
+    assert [round(was - new, 1) for new, was in zip(filed.supply_c, old, strict=True)] == [2.5] * 4
+    with sign_in("dispatcher") as page:
+        page.goto(f"{page.url}curves?station={TOO_WARM}")
+        expect(page.get_by_text("调整曲线斜率。")).to_be_visible(timeout=SLOW_MS)
+        assert page.get_by_label("事由").count() == 0
+
+
 def test_dark_is_remembered_on_every_page(sign_in: SignIn) -> None:
     with sign_in("viewer") as page:
         app = page.locator(".stApp")
@@ -210,7 +243,15 @@ def test_dark_is_remembered_on_every_page(sign_in: SignIn) -> None:
 
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(sign_in: SignIn) -> None:
     with sign_in("viewer", width=390) as page:
-        for path in ("", "alarms", "outages", "complaints", f"building?building={COLD_BUILDING}", "station?station=S05"):
+        for path in (
+            "",
+            "alarms",
+            "outages",
+            "complaints",
+            f"building?building={COLD_BUILDING}",
+            "station?station=S05",
+            f"curves?station={TOO_WARM}",
+        ):
             page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + "/" + path)
             expect(page.locator(".kw-panel").first).to_be_visible(timeout=SLOW_MS)
             wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
