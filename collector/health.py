@@ -27,12 +27,13 @@ class SourceHealth:
     counts: Counter[str] = field(default_factory=Counter)
 
     def good(self, at_ms: int, latency_ms: float | None = None) -> None:
-        """A sound exchange; one line in the log when the source was not good before."""
+        """A sound exchange; one line in the log when the source was failing before."""
         self.last_good_ms = at_ms
         if latency_ms is not None:
             self.latency_ms = latency_ms
         if self.state != "good":
-            log.info("source is there", source=self.name, protocol=self.protocol, was=self.state)
+            if self.state == "failing":  # thousands of sources that are there from the start are no news
+                log.info("source is there", source=self.name, protocol=self.protocol)
             self.state, self.reason = "good", ""
 
     def failed(self, reason: str) -> None:
