@@ -222,11 +222,11 @@ class Measured:
         lost = ", ".join(f"{self.sent[kind] - self.committed[kind]} of {self.sent[kind]:,} of {kind}s" for kind in self.sent)
         p50, p99, most = np.percentile(self.waits_ms, [50, 99, 100])
         print(
-            f"{town.stations} stations × {STATION_VALUES} values / {POLL_S:.0f} s and {town.rooms} rooms × {ROOM_VALUES} / {ROOM_S / 60:.0f} min,"
-            f" {self.seconds / 60:.1f} min: lost {lost}; doubled {self.doubled}, overruns {self.overruns}\n"
+            f"{town.stations} stations × {STATION_VALUES} values / {POLL_S:.0f} s and {town.rooms} rooms × {ROOM_VALUES}"
+            f" / {ROOM_S / 60:.0f} min, {self.seconds / 60:.1f} min: lost {lost}; doubled {self.doubled}, overruns {self.overruns}\n"
             f"  receipt to commit, seen from outside: p50 {p50:.0f} ms, p99 {p99:.0f} ms, most {most:.0f} ms\n"
-            f"  collect: {100 * self.cpu_s / self.seconds:.1f} % of a core, {self.us_a_reading:.1f} µs a reading, {self.memory_mb:.0f} MB at most;"
-            f" controllers, sensors and broker: {100 * self.outside_cpu_s / self.seconds:.1f} % of a core",
+            f"  collect: {100 * self.cpu_s / self.seconds:.1f} % of a core, {self.us_a_reading:.1f} µs a reading,"
+            f" {self.memory_mb:.0f} MB at most; controllers, sensors and broker: {100 * self.outside_cpu_s / self.seconds:.1f} % of a core",
             flush=True,
         )
 
@@ -344,7 +344,11 @@ def live(town: Town, seconds: float) -> Measured:
         controllers = Outside("--registers", STATION_VALUES)
         stack.callback(controllers.kill)
         write_site(folder, town, controllers.first["port"], broker)
-        collect = subprocess.Popen([sys.executable, *(os.environ["PROF"].split() if "PROF" in os.environ else ["-m", "keepwarm", "collect"]), str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        collect = subprocess.Popen(
+            [sys.executable, "-m", "keepwarm", "collect", str(folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         stack.callback(collect.kill)
         wait_for(lambda: any(source["state"] == "good" for source in detail(data).get("sources", []) if source["protocol"] == "mqtt"))
         rooms = Outside("--rooms", town.rooms, "--broker", broker, "--every", ROOM_S)

@@ -8,6 +8,8 @@ from domain.clock import Clock
 FIRST_S = 1.0
 MOST_S = 30.0
 
+_RANDOM = Random()
+
 
 class Backoff:
     """Delays that double from ``first_s`` to ``most_s`` (wall seconds); each is drawn from the upper half of its bound.
@@ -19,7 +21,7 @@ class Backoff:
         self.first_s = first_s
         self.most_s = max(first_s, most_s)
         self._bound_s = first_s
-        self._random = random or Random()
+        self._random = random or _RANDOM
 
     @classmethod
     def at_pace(cls, clock: Clock) -> Self:

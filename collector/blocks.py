@@ -83,8 +83,9 @@ class Request:
         numbers = []
         for kind, dtype in _DTYPES.items():
             if found := columns(kind):
-                order = _byte_order(byte_order, int(dtype[-1]) // 2)
-                positions = [[2 * places[column] + byte for byte in order] for column in found]
+                words = int(dtype[-1]) // 2
+                orders = [_byte_order(registers[column].byte_order or byte_order, words) for column in found]
+                positions = [[2 * places[column] + byte for byte in order] for column, order in zip(found, orders, strict=True)]
                 numbers.append(_Numbers(dtype, np.array(positions, np.intp), np.array(found, np.intp)))
         bits, flags = columns("bit"), columns("flag")
         texts = tuple((slice(2 * places[c], 2 * (places[c] + registers[c].length)), c) for c in columns("string"))
@@ -197,20 +198,40 @@ def requests_of(profile: ModbusProfile) -> tuple[Request, ...]:
 
 @lru_cache(maxsize=4096)
 def split(request: Request) -> tuple[Request, Request] | None:
-    """Two requests that leave out the widest hole of this one; None if it has no hole.
+    """Two requests instead of this one: without its widest hole, or, where it has none, parted in the middle. None for one address.
 
     For devices that refuse a block in which some addresses are not theirs.
     """
     ordered = sorted(request.registers, key=lambda register: register.offset)
-    end, widest, cut = request.offset, 0, 0
+    end, cuts = request.offset, []
     for index, register in enumerate(ordered):
-        if register.offset - end > widest:
-            widest, cut = register.offset - end, index
+        if index and register.offset >= end:
+            cuts.append((register.offset - end, -abs(2 * index - len(ordered)), index))
         end = max(end, register.offset + width(register, request.function))
-    if not widest:
+    if not cuts:
         return None
+    cut = max(cuts)[-1]
     low, high = (Request.of(request.function, part, request.byte_order) for part in (ordered[:cut], ordered[cut:]))
     return low, high
+
+
+@lru_cache(maxsize=1024)
+def settling(requests: tuple[Request, ...]) -> Request | None:
+    """A question within one of these, to whose reply no reply to any of these or their parts is alike: function or length differ.
+
+    None where they are too small for one.
+    """
+    sizes, waiting = set(), list(requests)
+    while waiting:
+        request = waiting.pop()
+        sizes.add((request.function, request.size))
+        waiting += split(request) or ()
+    for request in requests:
+        for count in range(1, 2 if request.function in BIT_FUNCTIONS else request.count):
+            size = 1 if request.function in BIT_FUNCTIONS else 2 * count
+            if (request.function, size) not in sizes:
+                return Request.of(request.function, [Register("alarm_word", request.offset, "string", length=count)], request.byte_order)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The process ``collect``: device → reading → journal.
 
 SOURCES ──▶ one task per connection ──▶ intake ──▶ journal          health/collect.json every second
+   └── how each stands, every minute ──────┘
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from collector.backoff import Backoff
+from collector.health import POINTS_EVERY_S, health_names, health_readings
 from collector.intake import Intake
 from collector.sources.table import SOURCES, Source
 from collector.unknown_sensors import UnknownSensors
@@ -45,17 +47,19 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
     sensors = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id}
     unknown = UnknownSensors(site.data / "unknown_sensors.json", sensors)
     sources = [source for make in SOURCES.values() for source in make(site, clock, intake, unknown)]
-    await intake.ids([name for source in sources for name in source.point_names()])
+    records = [record for source in sources for record in source.health()]
+    await intake.ids([name for source in sources for name in source.point_names()] + health_names(records))
     log.info("collecting", sources=len(sources), devices=len(site.devices), brokers=len(site.brokers))
     committing = asyncio.create_task(intake.run(), name="intake")
     tasks = [asyncio.create_task(_keep_running(source), name=source.name) for source in sources]
     health = asyncio.create_task(_tell_health(site.data, clock, sources, intake, unknown), name="health")
+    noting = asyncio.create_task(_note_health(clock, sources, intake), name="health points")
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
         # The intake never ends by itself: if it does, that is a fault which must end the process loudly.
         await asyncio.wait([stopped, committing], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _cancel([*tasks, health, stopped])
+        await _cancel([*tasks, health, noting, stopped])
         await _end(intake, committing, sources)
         unknown.save()
         _write(site.data, clock, sources, intake, unknown)
@@ -110,6 +114,16 @@ async def _tell_health(data: Path, clock: Clock, sources: Sequence[Source], inta
         await asyncio.to_thread(_write, data, clock, sources, intake, unknown)
         await asyncio.to_thread(_save, unknown)
         await asyncio.sleep(HEALTH_EVERY_S)
+
+
+async def _note_health(clock: Clock, sources: Sequence[Source], intake: Intake) -> None:
+    """Stores how each source stands as readings, every minute of the clock."""
+    while True:
+        records = [record for source in sources for record in source.health()]
+        points = await intake.ids(health_names(records))
+        if not intake.full:
+            intake.put(health_readings(points, records, clock.now_ms()))
+        await asyncio.sleep(max(HEALTH_EVERY_S, clock.wall_s(POINTS_EVERY_S)))
 
 
 def _save(unknown: UnknownSensors) -> None:

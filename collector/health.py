@@ -1,11 +1,24 @@
-"""What is known about each source: counters, and the state whose changes are logged."""
+"""What is known about each source: counters, and the state whose changes are logged.
+
+It is told three ways: every second in the health file, as points beside all others (``source/ID/…``), and changes in the log.
+"""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
+
+from domain.reading import Readings
 
 log = structlog.get_logger("collect")
+
+
+# Once a minute of each source, beside what its protocol notes at every exchange (exchange_ok, latency_ms, connected).
+POINTS = ("failures", "overruns", "received_bytes", "silence_s")
+POINTS_EVERY_S = 60.0
 
 
 @dataclass
@@ -60,3 +73,19 @@ class SourceHealth:
             "exceptions": dict(self.exceptions),
             "counts": dict(self.counts),
         }
+
+
+def health_names(records: Sequence[SourceHealth]) -> list[str]:
+    """The names of the points that tell of these sources."""
+    return [f"source/{record.name}/{quantity}" for record in records for quantity in POINTS]
+
+
+def health_readings(points: NDArray[np.int32], records: Sequence[SourceHealth], now_ms: int) -> Readings:
+    """How the sources stand, for the points named by ``health_names``. What was never there has no silence yet."""
+    rows = [
+        (record.failures, record.overruns, record.bytes, np.nan if record.last_good_ms is None else (now_ms - record.last_good_ms) / 1000)
+        for record in records
+    ]
+    values = np.array(rows, np.float64).ravel()
+    known = np.isfinite(values)
+    return Readings.of(points[known], np.full(known.sum(), now_ms), values[known])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 RegisterType = Literal["bool", "bit", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64", "string"]
+ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
 REGISTERS_OF: Mapping[str, int] = {
     "bool": 1, "bit": 1, "i16": 1, "u16": 1, "i32": 2, "u32": 2, "f32": 2, "i64": 4, "u64": 4, "f64": 4,
 }  # fmt: skip
@@ -18,7 +19,7 @@ class Register:
     """One value in a block of registers: quantity = raw × ``scale`` + ``add``.
 
     ``offset`` counts registers from the device's ``base``; ``bit`` is the bit of a register for type ``bit``; raw values in
-    ``sentinels`` mean "no value". ``function`` overrides the profile's read function (1 to 4).
+    ``sentinels`` mean "no value". ``function`` and ``byte_order`` override the profile's.
     """
 
     quantity: str
@@ -30,18 +31,23 @@ class Register:
     length: int = 1
     sentinels: tuple[float, ...] = ()
     function: int | None = None
+    byte_order: ByteOrder | None = None
     page: str = ""
 
 
 @dataclass(frozen=True)
 class ModbusProfile:
-    """A register map. ``byte_order`` is the order of bytes on the wire, ``ABCD``, ``CDAB``, ``BADC`` or ``DCBA``."""
+    """A register map. ``byte_order`` is the order of bytes on the wire, of values of several registers.
+
+    Of the device's manners: a request asks for at most ``max_registers``, leaves out holes wider than ``max_hole`` registers, and
+    comes ``pause_s`` wall seconds after the last reply.
+    """
 
     name: str
     title: str
     registers: tuple[Register, ...]
     function: int = 4
-    byte_order: Literal["ABCD", "CDAB", "BADC", "DCBA"] = "ABCD"
+    byte_order: ByteOrder = "ABCD"
     max_registers: int = 125
     max_hole: int = 16
     pause_s: float = 0.0

@@ -57,7 +57,19 @@ _ALL = (
     Quantity("rssi_dbm", "dBm", "信号强度", "signal strength", (-200, 20), decimals=0),
 )
 
+# How a source of readings stands (points ``source/ID/…``), as the collector sees it: no device measures these.
+_OF_SOURCES = (
+    Quantity("exchange_ok", "", "通信正常", "exchange succeeded", decimals=0),
+    Quantity("connected", "", "已连接", "connected", decimals=0),
+    Quantity("latency_ms", "ms", "应答时间", "time to answer"),
+    Quantity("failures", "", "通信失败次数", "failed exchanges", decimals=0),
+    Quantity("overruns", "", "超时轮询次数", "polls overrun", decimals=0),
+    Quantity("received_bytes", "B", "接收字节", "bytes received", decimals=0),
+    Quantity("silence_s", "s", "距上次正常", "time since the last good exchange", decimals=0),
+)
+
 QUANTITIES = {quantity.name: quantity for quantity in _ALL}
+SOURCE_QUANTITIES = {quantity.name: quantity for quantity in _OF_SOURCES}
 
 # pump1_running, secondary2_supply_temp_c: the number says which pump or secondary circuit, the rest says what it is.
 _NUMBERED = re.compile(r"^(pump|makeup_pump|secondary)(\d+)(_.+)$")
@@ -69,7 +81,7 @@ def quantity(name: str) -> Quantity:
 
     Raises KeyError when there is none.
     """
-    found = QUANTITIES.get(name)
+    found = QUANTITIES.get(name) or SOURCE_QUANTITIES.get(name)
     if found is not None:
         return found
     numbered = _NUMBERED.match(name)

@@ -69,7 +69,8 @@ class Device:
 
     ``address`` is ``host:port`` for modbus_tcp and modbus_rtu_tcp, ``/dev/…:9600:8N1`` for modbus_rtu, ``opc.tcp://…`` for
     opcua. ``security`` and ``user`` are OPC UA's; the password is the secret named ``password`` (``env:NAME`` or ``file:PATH``).
-    ``base`` is added to every register address of the profile. ``timeout_s`` is in wall seconds, ``interval_s`` in the clock's.
+    ``base`` is added to every register address of the profile; ``max_registers`` is this device's own limit of registers a request
+    (0: the profile's). ``timeout_s`` is in wall seconds, ``interval_s`` in the clock's.
     """
 
     device_id: str
@@ -84,6 +85,15 @@ class Device:
     security: str = ""
     user: str = ""
     password: str = ""
+    max_registers: int = 0
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What a Modbus gateway bears (``[[gateway]]`` of site.toml): so many connections at once, one request in flight on each."""
+
+    address: str
+    connections: int = 1
 
 
 @dataclass(frozen=True)
@@ -173,6 +183,7 @@ class Site:
     buildings: dict[str, Building] = field(default_factory=dict)
     rooms: dict[str, Room] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
+    gateways: dict[str, Gateway] = field(default_factory=dict)
     brokers: tuple[Broker, ...] = ()
     curves: dict[str, tuple[FiledCurve, ...]] = field(default_factory=dict)
     planned_stops: tuple[PlannedStop, ...] = ()

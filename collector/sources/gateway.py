@@ -1,19 +1,21 @@
 """The units behind one address: polled one after the other, each at its own time, over one connection.
 
-wait for the next turn ──▶ leave alone? ──▶ connect ──▶ read each request ──▶ blocks to the intake
-                           (sick, line down)             silence ──▶ the unit is left alone for a while
+wait for the next turn ──▶ leave alone? ──▶ connect ──▶ settle what may come late ──▶ read each request ──▶ blocks to the intake
+                           (sick, line down)                                           │           └── refused: part it, remember
+                                                                                       └── silence: leave the unit alone for a while
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collector.backoff import Backoff
-from collector.blocks import Block, Request, requests_of, split
+from collector.blocks import Block, Request, requests_of, settling, split
 from collector.health import SourceHealth
 from collector.intake import Intake
 from collector.schedule import Patience, Rota, Turn
@@ -36,15 +38,16 @@ BUSY_PAUSE_S = 0.1
 SILENCES_OF_A_DEAD_LINE = 4
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Read:
-    """One request to one device, and the points its values belong to."""
+    """One request to one device, and the points its values belong to. ``refusals`` counts how often it was an illegal address."""
 
     request: Request
     points: NDArray[np.int32]
+    refusals: int = 0
 
     def halves(self) -> tuple["Read", "Read"] | None:
-        """The same without the widest hole of the request; None if it has no hole."""
+        """The same in two; None if it is one address."""
         parts = split(self.request)
         if parts is None:
             return None
@@ -54,14 +57,21 @@ class Read:
 
 
 class Unit:
-    """One device behind a gateway and how its polling stands."""
+    """One device behind a gateway and how its polling stands.
+
+    ``owing``: a question of ours may still be answered, by a reply that does not tell which question it is for; ``settling`` is the
+    question that clears that up.
+    """
 
     def __init__(self, device: Device, profile: ModbusProfile, phase_s: float, clock: Clock, *, shared: bool) -> None:
         interval_s = clock.wall_s(device.interval_s)
         self.device = device
         self.pause_s = profile.pause_s
-        self.requests = requests_of(profile)
+        most = min(profile.max_registers, device.max_registers or profile.max_registers)
+        self.requests = requests_of(replace(profile, max_registers=most))
         self.reads: list[Read] = []
+        self.settling = settling(self.requests)
+        self.owing = False
         self.turn = Turn(phase_s, interval_s)
         self.patience = Patience(device.timeout_s, interval_s, shared=shared, clock=clock)
         self.health = SourceHealth(device.device_id, device.protocol, device.address)
@@ -86,6 +96,7 @@ class Gateway:
 
     def __init__(self, units: Sequence[Unit], clock: Clock, intake: Intake) -> None:
         self._protocol, self._address = units[0].device.protocol, units[0].device.address
+        self._tagged = self._protocol == "modbus_tcp"  # replies name their question by its transaction
         self.name = f"{self._protocol} {self._address}"
         self._units = units
         self._clock, self._intake = clock, intake
@@ -135,6 +146,8 @@ class Gateway:
         unit.answered = False
         try:
             line = await self._connected(unit)
+            if unit.owing and unit.settling is not None:
+                await self._settle(unit, line, unit.settling)
             for index, read in enumerate(tuple(unit.reads)):
                 if index and unit.pause_s:
                     await asyncio.sleep(unit.pause_s)
@@ -148,14 +161,74 @@ class Gateway:
             self._line = await connect(self._protocol, self._address, unit.patience.cap_s)
         return self._line
 
+    async def _settle(self, unit: Unit, line: Line, question: Request) -> None:
+        """Asks what no earlier question of ours was alike to: units answer in turn, so after its reply no other is to come.
+
+        A late reply instead of it is of another length: it is refused like any wrong reply, and the next poll begins here again.
+        """
+        try:
+            await self._read(unit, line, question)
+        except ExceptionReplyError:
+            unit.owing = False
+        unit.health.counts["late replies ruled out"] += 1
+        if unit.pause_s:
+            await asyncio.sleep(unit.pause_s)
+
     async def _ask(self, unit: Unit, line: Line, read: Read) -> None:
-        """Reads one request. An exception of the device is an answer too: its points are marked."""
+        """Reads one request. A refusal of the device is an answer too: its points are marked, unless parts of it are not refused."""
+        reply = await self._try(unit, line, read)
+        if reply is None:
+            read.refusals = 0
+            return
+        parts = await self._parts(unit, line, read) if reply.code == ILLEGAL_ADDRESS else []
+        if not parts:
+            self._mark(read)
+            return
+        # Some address is not the device's: from now on it is asked for alone, holes not at all.
+        at = unit.reads.index(read)
+        unit.reads[at : at + 1] = parts
+        unit.health.counts["blocks split"] += 1
+
+    async def _parts(self, unit: Unit, line: Line, read: Read) -> list[Read]:
+        """The block in as few parts as the device answers; none where it refuses them all: then it is not the addresses.
+
+        As that takes many requests, it is tried at the first refusal on end, the second, the fourth, the eighth and so on.
+        """
+        read.refusals += 1
+        halves = read.halves()
+        if halves is None or read.refusals & (read.refusals - 1):
+            return []
+        parts: list[Read] = []
+        refused: list[Read] = []
+        waiting = deque(halves)
+        while waiting:
+            part = waiting.popleft()
+            if unit.pause_s:
+                await asyncio.sleep(unit.pause_s)
+            reply = await self._try(unit, line, part)
+            halves = part.halves() if reply is not None and reply.code == ILLEGAL_ADDRESS else None
+            if halves is not None:
+                waiting.extendleft(reversed(halves))
+                continue
+            parts.append(part)
+            if reply is not None:
+                refused.append(part)
+        if len(refused) == len(parts):
+            return []
+        for part in refused:
+            self._mark(part)
+        return parts
+
+    async def _try(self, unit: Unit, line: Line, read: Read) -> ExceptionReplyError | None:
+        """Hands in what one request brings; what the device said instead, if it refused."""
         began, bytes_before = monotonic(), line.bytes
+        refusal = None
         try:
             payload = await self._exchange(unit, line, read.request)
         except ExceptionReplyError as reply:
-            at_ms = self._note_answer(unit, began)
-            self._note_exception(unit, read, reply, at_ms)
+            refusal = reply
+            self._note_answer(unit, began)
+            unit.health.exceptions[str(reply)] += 1
             if reply.code in GATEWAY_CODES and len(self._units) > 1:
                 # The gateway waited for the silent target: leave that alone as if it had been silent to us.
                 unit.alone_until = asyncio.get_running_loop().time() + 8 * (monotonic() - began)
@@ -163,18 +236,28 @@ class Gateway:
             at_ms = self._note_answer(unit, began)
             self._intake.put_block(Block(read.request, read.points, payload, at_ms))
         unit.health.bytes += line.bytes - bytes_before
+        return refusal
 
     async def _exchange(self, unit: Unit, line: Line, request: Request) -> bytes:
         """One request; a busy device is asked once more."""
-        device = unit.device
         try:
-            return await line.read(device.unit, request, device.base, unit.patience.wait_s)
+            return await self._read(unit, line, request)
         except ExceptionReplyError as reply:
             if reply.code != BUSY:
                 raise
             unit.health.exceptions[str(reply)] += 1
         await asyncio.sleep(BUSY_PAUSE_S)
-        return await line.read(device.unit, request, device.base, unit.patience.wait_s)
+        return await self._read(unit, line, request)
+
+    async def _read(self, unit: Unit, line: Line, request: Request) -> bytes:
+        unit.owing = not self._tagged
+        try:
+            payload = await line.read(unit.device.unit, request, unit.device.base, unit.patience.wait_s)
+        except ExceptionReplyError:
+            unit.owing = False
+            raise
+        unit.owing = False
+        return payload
 
     # ── what came of it ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,18 +275,12 @@ class Gateway:
             self._intake.note(unit.latency_ms, at_ms, took_s * 1000)
         return at_ms
 
-    def _note_exception(self, unit: Unit, read: Read, reply: ExceptionReplyError, at_ms: int) -> None:
-        unit.health.exceptions[str(reply)] += 1
-        points = read.points
+    def _mark(self, read: Read) -> None:
+        """The device's refusal stands in for the values."""
+        points, at_ms = read.points, self._clock.now_ms()
         instants = np.full(len(points), at_ms, np.int64)
         marks = np.full(len(points), Quality.DEVICE_ERROR, np.uint8)
         self._intake.put(Readings(points, instants, instants, np.full(len(points), np.nan), marks))
-        halves = read.halves() if reply.code == ILLEGAL_ADDRESS else None
-        if halves is not None:
-            # Some address between its registers is not the device's: from now on the hole is left out.
-            at = unit.reads.index(read)
-            unit.reads[at : at + 1] = halves
-            unit.health.counts["blocks split"] += 1
 
     def _failed(self, unit: Unit, error: SourceError) -> None:
         """Takes note of a poll that got no (sound) answer, and decides how long the unit or the whole line is left alone."""

@@ -39,6 +39,7 @@ BUSY = 6
 ILLEGAL_ADDRESS = 2
 GATEWAY_CODES = (10, 11)
 GRACE_S = 0.005
+QUIET_CHARACTERS, BITS_OF_CHARACTER, LEAST_QUIET_S = 3.5, 11, 0.00175  # Modbus over serial line V1.02, 2.5.1.1
 
 _SOCKET = FramerSocket(DecodePDU(False))
 _RTU = FramerRTU(DecodePDU(False))
@@ -203,7 +204,11 @@ class TcpLine(Line):
 
 
 class RtuLine(Line):
-    """RTU frames over TCP or a serial line. Without transaction ids: after any reply missed, the connection is given up."""
+    """RTU frames over TCP or a serial line. Without transaction ids: after any reply missed, the connection is given up.
+
+    That alone is not enough where what is behind the connection lives on (a serial port, a transparent serial server): a reply that
+    late comes over the next connection. So ``Gateway`` asks first a question whose reply can't be alike.
+    """
 
     def _frame(self, pdu: bytes, unit: int) -> bytes:
         return _RTU.encode(pdu, unit, 0)
@@ -234,6 +239,25 @@ class RtuLine(Line):
 
     def _distrust(self) -> None:
         self.close()
+
+
+class SerialLine(RtuLine):
+    """A serial port. Frames are told apart by silence: each begins ``quiet_s`` after the last byte, whoever sent it."""
+
+    def __init__(self, baud: int) -> None:
+        super().__init__()
+        self.quiet_s = max(QUIET_CHARACTERS * BITS_OF_CHARACTER / baud, LEAST_QUIET_S)
+        self._heard_at = asyncio.get_running_loop().time()
+
+    async def read(self, unit: int, request: Request, base: int, wait_s: float) -> bytes:
+        """As for any line, once it has been quiet for long enough."""
+        await asyncio.sleep(self._heard_at + self.quiet_s - asyncio.get_running_loop().time())
+        return await super().read(unit, request, base, wait_s)
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio: bytes came."""
+        self._heard_at = asyncio.get_running_loop().time()
+        super().data_received(data)
 
 
 def _expire(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[bytes], wait_s: float) -> None:
@@ -293,16 +317,17 @@ async def _open_serial(address: str) -> Line:
     port, _, rest = address.partition(":")
     speed, _, frame = rest.partition(":")
     loop = asyncio.get_running_loop()
+    baud = int(speed or 9600)
     _, line = await create_serial_connection(
         loop,
-        RtuLine,
+        lambda: SerialLine(baud),
         port,
-        baudrate=int(speed or 9600),
+        baudrate=baud,
         bytesize=int(frame[:1] or 8),
         parity=frame[1:2] or "N",
         stopbits=float(frame[2:] or 1),
         timeout=0,
     )
-    assert isinstance(line, RtuLine)
+    assert isinstance(line, SerialLine)
     await line.made.wait()
     return line

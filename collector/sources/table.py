@@ -1,7 +1,7 @@
 """Every protocol that can be collected, in one table: how the sources of a site that speak it are made."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from collector.health import SourceHealth
 from collector.intake import Intake
@@ -15,6 +15,8 @@ from domain.errors import ConfigError, Mistake
 from domain.profile import ModbusProfile, OpcUaProfile
 from domain.site import Device, Site
 from store.secrets import secret
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -61,14 +63,18 @@ def _modbus(protocol: str) -> Maker:
                 by_address.setdefault(device.address, []).append((device, profile))
         return [
             Gateway(
-                [Unit(device, profile, phase_s[device.device_id], clock, shared=len(devices) > 1) for device, profile in devices],
-                clock,
-                intake,
+                [Unit(device, profile, phase_s[device.device_id], clock, shared=len(part) > 1) for device, profile in part], clock, intake
             )
-            for devices in by_address.values()
+            for address, devices in by_address.items()
+            for part in _parted(devices, site.gateways[address].connections if address in site.gateways else 1)
         ]
 
     return make
+
+
+def _parted(devices: Sequence[T], connections: int) -> list[Sequence[T]]:
+    """The units behind one address, shared out among the connections that it bears."""
+    return [devices[first::connections] for first in range(min(connections, len(devices)))]
 
 
 def _opcua(site: Site, clock: Clock, intake: Intake, _unknown: UnknownSensors) -> Sequence[Source]:

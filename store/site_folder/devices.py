@@ -13,7 +13,7 @@ from store.site_folder.table import Columns, Table
 
 DEVICES = Columns(
     ("device_id", "station_id", "protocol", "address", "profile"),
-    ("unit", "base", "interval_s", "timeout_s", "security", "user", "password"),
+    ("unit", "base", "interval_s", "timeout_s", "security", "user", "password", "max_registers"),
 )
 PROTOCOLS = ("modbus_tcp", "modbus_rtu_tcp", "modbus_rtu", "opcua")
 
@@ -76,11 +76,14 @@ def _device(cells: Cells, device_id: str, stations: Collection[str] | None, prof
     base = cells.whole("base", -65_535, 65_535, 0)
     interval_s = cells.number("interval_s", 0, 86_400, 10.0, above_low=True)
     timeout_s = cells.number("timeout_s", 0, 60, 3.0, above_low=True)
+    max_registers = cells.whole("max_registers", 0, 2000, 0)
+    if max_registers and protocol == "opcua":
+        cells.wrong("max_registers", "opcua has none; leave it empty")
     security, user, password = _login(cells, protocol)
     if station_id is None or protocol is None or fault is not None or profile not in profile_names:
         return None
     kind = cast("Protocol", protocol)
-    return Device(device_id, station_id, kind, address, profile, unit, base, interval_s, timeout_s, security, user, password)
+    return Device(device_id, station_id, kind, address, profile, unit, base, interval_s, timeout_s, security, user, password, max_registers)
 
 
 def _login(cells: Cells, protocol: str | None) -> tuple[str, str, str]:

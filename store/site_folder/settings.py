@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from domain.errors import ConfigError, Mistake
 from domain.policy import Policy
 from domain.profile import MqttProfile, Profile
-from domain.site import Broker, JournalKeep, Site, StoreSettings, Subscription
+from domain.site import Broker, Gateway, JournalKeep, Site, StoreSettings, Subscription
 from store.site_folder.fields import TomlTables
 from store.site_folder.policies import DEFAULT, load_policy
 from store.site_folder.profiles import topic_fault
@@ -22,7 +22,8 @@ from store.site_folder.toml_file import read_toml
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 _TOP = ("name", "timezone", "policy", "hold_max_min", "station_hold_min", "room_interval_s", "hotline", "records_url", "data")
-_TABLES = ("journal", "history", "dashboard", "notices", "mqtt")
+_TABLES = ("journal", "history", "dashboard", "notices", "gateway", "mqtt")
+MOST_CONNECTIONS = 32
 _JOURNAL = ("days", "bytes", "keep", "warn_h")
 _HISTORY = ("kind", "days", "url", "read_url", "ca_file", "timeout_s", "token", "org", "bucket", "database")
 _HISTORIES = ("parquet", "influxdb", "victoriametrics")
@@ -208,6 +209,24 @@ def _secret(tables: TomlTables, table: Mapping[str, Any], key: str, where: str, 
         return absolute_secret(name, folder)
     tables.wrong(f"{where}{key}", None, NAME_FORM)
     return ""
+
+
+def read_gateways(tables: TomlTables, addresses: Collection[str]) -> dict[str, Gateway]:
+    """What Modbus gateways bear, ``[[gateway]]``, by their address, which is that of a device in ``addresses``."""
+    gateways: dict[str, Gateway] = {}
+    for where, table in tables.tables(tables.file.document, "gateway"):
+        values = tables.values(Gateway, table, f"{where}.")
+        if values is None:
+            continue
+        gateway = Gateway(**values)
+        if gateway.address in gateways:
+            tables.wrong(f"{where}.address", gateway.address, "another [[gateway]] has this address already")
+        elif gateway.address not in addresses:
+            tables.wrong(f"{where}.address", gateway.address, f"no Modbus device has this address; {nearest(gateway.address, addresses)}")
+        if not 1 <= gateway.connections <= MOST_CONNECTIONS:
+            tables.wrong(f"{where}.connections", gateway.connections, f"a whole number from 1 to {MOST_CONNECTIONS}")
+        gateways[gateway.address] = gateway
+    return gateways
 
 
 def read_brokers(

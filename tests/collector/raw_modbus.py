@@ -1,7 +1,9 @@
 """A Modbus server of few lines that misbehaves on purpose, and writes down everything it was asked."""
 
 import asyncio
+import os
 import struct
+import tty
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ class Wire:
 
     writer: asyncio.StreamWriter
     rtu: bool
+    bus: int | None = None  # the descriptor of a serial bus, instead of the writer
 
     async def reply(self, asked: Asked, pdu: bytes, *, unit: int | None = None, transaction: int | None = None) -> None:
         self.send(self.frame(asked, pdu, unit=unit, transaction=transaction))
@@ -41,7 +44,9 @@ class Wire:
         return struct.pack(">HHH", asked.transaction if transaction is None else transaction, 0, len(body)) + body
 
     def send(self, data: bytes) -> None:
-        if not self.writer.is_closing():
+        if self.bus is not None:
+            os.write(self.bus, data)
+        elif not self.writer.is_closing():
             self.writer.write(data)
 
     def reset(self) -> None:
@@ -106,6 +111,47 @@ class RawModbus:
         finally:
             self.open_at_once -= 1
             writer.close()
+
+
+@dataclass
+class RawSerial:
+    """Units on a serial bus: one end of a pseudo terminal, whose other end is the collector's port."""
+
+    answer: Answer
+    asked: list[Asked] = field(default_factory=list)
+    address: str = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["RawSerial"]:
+        bus, port = os.openpty()
+        tty.setraw(bus)
+        tty.setraw(port)
+        os.set_blocking(bus, False)
+        self.address = f"{os.ttyname(port)}:19200:8N1"
+        loop = asyncio.get_running_loop()
+        wire = Wire(None, rtu=True, bus=bus)  # type: ignore[arg-type]
+        tasks: set[asyncio.Task[None]] = set()
+        buffer = bytearray()
+
+        def readable() -> None:
+            buffer.extend(os.read(bus, 256))
+            while len(buffer) >= 8:
+                asked = Asked(0, buffer[0], buffer[1], *struct.unpack(">HH", buffer[2:6]))
+                del buffer[:8]
+                self.asked.append(asked)
+                task = asyncio.create_task(self.answer(asked, wire))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+        loop.add_reader(bus, readable)
+        try:
+            yield self
+        finally:
+            loop.remove_reader(bus)
+            for task in tasks:
+                task.cancel()
+            os.close(bus)
+            os.close(port)
 
 
 def registers(asked: Asked, *values: int) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.blocks import Block, Request, readings_of, requests_of, split, width
+from collector.blocks import Block, Request, readings_of, requests_of, settling, split, width
 from domain.profile import REGISTERS_OF, ModbusProfile, Register, RegisterType
 from domain.reading import Quality
 
@@ -175,16 +175,60 @@ def test_requests_cover_each_register_once_within_the_limits(registers: list[Reg
         assert one.function != other.function or one.offset <= other.offset
 
 
-def test_a_block_splits_at_its_widest_hole_until_none_is_left() -> None:
-    profile = ModbusProfile("p", "p", tuple(Register("heat_energy_gj", offset, "u16") for offset in (0, 1, 4, 5, 12)))
+def test_a_block_splits_at_its_widest_hole_then_in_the_middle_until_it_is_one_address() -> None:
+    profile = ModbusProfile("p", "p", tuple(Register("heat_energy_gj", offset, "u16") for offset in (0, 1, 4, 5, 6, 12)))
     (request,) = requests_of(profile)
     parts = split(request)
     assert parts is not None
-    assert [(part.offset, part.count) for part in parts] == [(0, 6), (12, 1)]
+    assert [(part.offset, part.count) for part in parts] == [(0, 7), (12, 1)]
     again = split(parts[0])
     assert again is not None
-    assert [(part.offset, part.count) for part in again] == [(0, 2), (4, 2)]
-    assert split(again[0]) is None
+    assert [(part.offset, part.count) for part in again] == [(0, 2), (4, 3)]
+    once_more = split(again[1])
+    assert once_more is not None
+    assert sorted(part.count for part in once_more) == [1, 2]
+    assert split(parts[1]) is None
+
+
+def test_values_of_one_register_are_never_parted() -> None:
+    bits = [Register(f"pump{bit + 1}_running", 3, "bit", bit=bit) for bit in range(4)]
+    (request,) = requests_of(ModbusProfile("p", "p", (*bits, Register("primary_flow_m3h", 4, "f32"))))
+    parts = split(request)
+    assert parts is not None
+    assert [(part.offset, part.count) for part in parts] == [(3, 1), (4, 2)]
+    assert [split(part) for part in parts] == [None, None]
+
+
+def family(request: Request) -> list[Request]:
+    return [request, *(each for half in split(request) or () for each in family(half))]
+
+
+@given(maps, st.integers(1, 125))
+@settings(deadline=None)
+def test_no_reply_of_a_device_is_alike_to_that_of_the_settling_question(registers: list[Register], most: int) -> None:
+    requests = requests_of(ModbusProfile("p", "p", tuple(registers), max_registers=most))
+    known = {(each.function, each.size) for request in requests for each in family(request)}
+    question = settling(requests)
+    if question is None:
+        assert all(
+            (request.function, 2 * count) in known for request in requests if request.function != 1 for count in range(1, request.count)
+        )
+        return
+    assert (question.function, question.size) not in known
+    assert any(
+        request.function == question.function
+        and request.offset <= question.offset
+        and question.offset + question.count <= request.offset + request.count
+        for request in requests
+    )
+
+
+def test_a_register_may_have_a_byte_order_of_its_own() -> None:
+    registers = (Register("primary_flow_m3h", 0, "f32"), Register("secondary_flow_m3h", 2, "f32", byte_order="CDAB"))
+    values, _ = requests_of(ModbusProfile("p", "p", registers))[0].decode(
+        np.frombuffer(bytes.fromhex("41c80000000041c8"), np.uint8).reshape(1, 8)
+    )
+    assert values.tolist() == [[25.0, 25.0]]
 
 
 def test_blocks_of_one_request_are_decoded_together_and_keep_their_points_and_times() -> None:

@@ -5,11 +5,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import collector
 from collector.blocks import Request, requests_of
 from collector.sources import modbus, mqtt, opcua
 from domain.clock import Clock
+from domain.errors import SourceError
 from domain.profile import ModbusProfile, Profile, Register
 from domain.site import Device
 from tests.collector.conftest import Collecting, MakeSite
@@ -137,3 +140,14 @@ def test_a_profile_with_a_write_function_can_not_be_asked() -> None:
     assert isinstance(request, Request)
     with pytest.raises(KeyError):
         modbus._pdu(request.function, 0, request.count)
+
+
+@given(st.integers(0, 300), st.integers(0, 70_000), st.integers(0, 3000), st.integers(0, 255))
+def test_whatever_is_asked_for_only_frames_that_read_can_be_made(function: int, address: int, count: int, unit: int) -> None:
+    try:
+        pdu = modbus._pdu(function, address, count)
+    except (KeyError, SourceError):
+        return
+    frames = [kind()._frame(pdu, unit) for kind in (modbus.TcpLine, modbus.RtuLine)]
+    assert [frame[at] for frame, at in zip(frames, (7, 1), strict=True)] == [function, function]
+    assert function in (1, 2, 3, 4)

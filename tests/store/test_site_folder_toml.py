@@ -6,6 +6,7 @@ import pytest
 
 from domain.errors import ConfigError
 from domain.profile import ModbusProfile, OpcUaProfile
+from domain.site import Gateway
 from store.secrets import secret
 from store.site_folder import check_site, load_policy, load_profiles, load_site
 from tests.store.site_cases import cases, lines
@@ -39,6 +40,10 @@ port = 8080
 
 [notices]
 publish = "review"
+
+[[gateway]]
+address = "10.0.0.1:502"
+connections = 2
 
 [[mqtt]]
 name = "rooms"
@@ -74,7 +79,8 @@ def test_mistakes_in_toml_files(tmp_path: Path, file: str, content: str, expecte
 def test_every_key_arrives(tmp_path: Path) -> None:
     folder = tmp_path / "site"
     folder.mkdir()
-    for name, content in (("site.toml", FULL), ("law.toml", LAW), ("ca.pem", "x")):
+    devices = "device_id,station_id,protocol,address,profile,max_registers\nD1,S1,modbus_tcp,10.0.0.1:502,xd100n,20\n"
+    for name, content in (("site.toml", FULL), ("law.toml", LAW), ("ca.pem", "x"), ("devices.csv", devices)):
         (folder / name).write_text(content, encoding="utf-8")
     site = load_site(folder)
     assert (site.name, site.timezone.key, site.policy.name, site.hotline) == ("Fuxin", "Asia/Urumqi", "north", "0418-12345")
@@ -83,6 +89,8 @@ def test_every_key_arrives(tmp_path: Path) -> None:
     assert (site.stores.journal_days, site.stores.journal_bytes, site.stores.history) == (14.0, 1_000_000, "influxdb")
     assert (site.stores.history_token, site.stores.history_bucket) == ("env:INFLUX_TOKEN", "b")
     assert (site.dashboard_host, site.dashboard_port, site.publish) == ("0.0.0.0", 8080, "review")
+    assert site.gateways == {"10.0.0.1:502": Gateway("10.0.0.1:502", 2)}
+    assert site.devices["D1"].max_registers == 20
     [broker] = site.brokers
     assert (broker.client_id, broker.protocol, broker.ca_file) == ("keepwarm-Fuxin", "3.1.1", str(folder / "ca.pem"))
     assert broker.password == f"file:{folder}/secrets/mqtt"
