@@ -4,7 +4,7 @@ profile ──▶ requests_of ──▶ Request (function, offset, count, how it
 Block (request, points, bytes, instant) × many ──▶ readings_of ──▶ Readings
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -215,18 +215,13 @@ def split(request: Request) -> tuple[Request, Request] | None:
     return low, high
 
 
-@lru_cache(maxsize=1024)
-def settling(requests: tuple[Request, ...]) -> Request | None:
-    """A question within one of these, to whose reply no reply to any of these or their parts is alike: function or length differ.
+def settling(asked: Collection[Request]) -> Request | None:
+    """A question within one of these, to whose reply no reply to any of these is alike: function or length differ.
 
     None where they are too small for one.
     """
-    sizes, waiting = set(), list(requests)
-    while waiting:
-        request = waiting.pop()
-        sizes.add((request.function, request.size))
-        waiting += split(request) or ()
-    for request in requests:
+    sizes = {(request.function, request.size) for request in asked}
+    for request in asked:
         for count in range(1, 2 if request.function in BIT_FUNCTIONS else request.count):
             size = 1 if request.function in BIT_FUNCTIONS else 2 * count
             if (request.function, size) not in sizes:

@@ -8,6 +8,7 @@ wait for the next turn ──▶ leave alone? ──▶ connect ──▶ settle
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -59,8 +60,7 @@ class Read:
 class Unit:
     """One device behind a gateway and how its polling stands.
 
-    ``owing``: a question of ours may still be answered, by a reply that does not tell which question it is for; ``settling`` is the
-    question that clears that up.
+    ``owing``: a question of ours may still be answered, by a reply that does not tell which of the questions ``asked`` it is for.
     """
 
     def __init__(self, device: Device, profile: ModbusProfile, phase_s: float, clock: Clock, *, shared: bool) -> None:
@@ -70,7 +70,7 @@ class Unit:
         most = min(profile.max_registers, device.max_registers or profile.max_registers)
         self.requests = requests_of(replace(profile, max_registers=most))
         self.reads: list[Read] = []
-        self.settling = settling(self.requests)
+        self.asked: dict[Request, None] = {}
         self.owing = False
         self.turn = Turn(phase_s, interval_s)
         self.patience = Patience(device.timeout_s, interval_s, shared=shared, clock=clock)
@@ -146,8 +146,8 @@ class Gateway:
         unit.answered = False
         try:
             line = await self._connected(unit)
-            if unit.owing and unit.settling is not None:
-                await self._settle(unit, line, unit.settling)
+            if unit.owing and (question := settling(unit.asked)) is not None:
+                await self._settle(unit, line, question)
             for index, read in enumerate(tuple(unit.reads)):
                 if index and unit.pause_s:
                     await asyncio.sleep(unit.pause_s)
@@ -166,10 +166,9 @@ class Gateway:
 
         A late reply instead of it is of another length: it is refused like any wrong reply, and the next poll begins here again.
         """
-        try:
-            await self._read(unit, line, question)
-        except ExceptionReplyError:
-            unit.owing = False
+        with suppress(ExceptionReplyError):
+            await line.read(unit.device.unit, question, unit.device.base, unit.patience.wait_s)
+        unit.owing = False
         unit.health.counts["late replies ruled out"] += 1
         if unit.pause_s:
             await asyncio.sleep(unit.pause_s)
@@ -250,7 +249,8 @@ class Gateway:
         return await self._read(unit, line, request)
 
     async def _read(self, unit: Unit, line: Line, request: Request) -> bytes:
-        unit.owing = not self._tagged
+        if not self._tagged:
+            unit.owing, unit.asked[request] = True, None
         try:
             payload = await line.read(unit.device.unit, request, unit.device.base, unit.patience.wait_s)
         except ExceptionReplyError:

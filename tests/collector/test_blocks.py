@@ -199,15 +199,11 @@ def test_values_of_one_register_are_never_parted() -> None:
     assert [split(part) for part in parts] == [None, None]
 
 
-def family(request: Request) -> list[Request]:
-    return [request, *(each for half in split(request) or () for each in family(half))]
-
-
 @given(maps, st.integers(1, 125))
 @settings(deadline=None)
 def test_no_reply_of_a_device_is_alike_to_that_of_the_settling_question(registers: list[Register], most: int) -> None:
     requests = requests_of(ModbusProfile("p", "p", tuple(registers), max_registers=most))
-    known = {(each.function, each.size) for request in requests for each in family(request)}
+    known = {(request.function, request.size) for request in requests}
     question = settling(requests)
     if question is None:
         assert all(
