@@ -1,7 +1,7 @@
 """Everything that can die does, at random, and every reading is accounted for. Run: python -m benchmarks.chaos --minutes 30 --seed 7
 
     controllers (Modbus TCP) ──┐
-                               ├──▶ keepwarm collect ──▶ journal ──▶ history server
+    a server of OPC UA ────────┼──▶ keepwarm collect ──▶ journal ──▶ history server
     sensors ──▶ mosquitto ─────┘
        each of these processes is killed (SIGKILL), frozen (SIGSTOP) or restarted (SIGTERM) while the others go on
 
@@ -33,6 +33,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.chaos_outside import (
     BOXES,
+    NAMESPACE,
     PASSWORD,
     QUANTITIES,
     SAID,
@@ -59,6 +60,7 @@ DEVICES: Final = 4  # of each of the two processes
 DEEDS: Final = ("kill", "freeze", "restart")
 SAVE_S: Final = 1  # so often the broker saves its sessions
 FORGOTTEN_S: Final = 5.0  # a killed broker forgets what came after its last save, which may have taken a moment
+OPCUA: Final = "U0"
 HELLO: Final = "HELLO"  # a sensor of ours, left out of the account
 QUIET_S: Final = 3.0  # so long nothing comes once the broker has delivered all
 _ROOT: Final = Path(__file__).parents[1]
@@ -182,12 +184,16 @@ def broker(folder: Path, port: int) -> list[str]:
     return [program("mosquitto"), "-c", str(folder / "mosquitto.conf")]
 
 
-def write_site(folder: Path, kind: str, devices: list[int], mqtt: int, server: int) -> None:
+def write_site(folder: Path, kind: str, devices: list[int], opcua: int, mqtt: int, server: int) -> None:
     (folder / "profiles").mkdir(parents=True)
     registers = "".join(
         f'\n[[register]]\nquantity = "{quantity}"\noffset = {2 * index}\ntype = "u32"\n' for index, quantity in enumerate(QUANTITIES)
     )
     (folder / "profiles" / "chaos.toml").write_text(f'kind = "modbus"\nname = "chaos"\ntitle = "chaos"\nfunction = 4\n{registers}')
+    nodes = "".join(f'\n[[node]]\nquantity = "{quantity}"\nnode = "s={quantity}"\n' for quantity in QUANTITIES)
+    (folder / "profiles" / "chaos_opcua.toml").write_text(
+        f'kind = "opcua"\nname = "chaos_opcua"\ntitle = "chaos"\nnamespace_uri = "{NAMESPACE}"\nmode = "poll"\n{nodes}'
+    )
     url = f'url = "http://127.0.0.1:{server}"\ntimeout_s = 2\n' if kind != "parquet" else ""
     (folder / "site.toml").write_text(
         f'name = "chaos"\nroom_interval_s = 60\n[history]\nkind = "{kind}"\n{url}'
@@ -195,8 +201,9 @@ def write_site(folder: Path, kind: str, devices: list[int], mqtt: int, server: i
         'password = "env:KEEPWARM_CHAOS_PASSWORD"\nprotocol = "5"\n[[mqtt.subscription]]\ntopic = "edge/+/points"\nprofile = "edge_json"\n'
     )
     stations = [f"S{number}" for number in range(len(devices))]
-    (folder / "stations.csv").write_text("station_id\n" + "\n".join(stations) + "\n")
+    (folder / "stations.csv").write_text("station_id\n" + "\n".join([*stations, OPCUA]) + "\n")
     rows = [f"{name}-PLC,{name},modbus_tcp,127.0.0.1:{port},chaos,0.5,1" for name, port in zip(stations, devices, strict=True)]
+    rows.append(f"{OPCUA}-PLC,{OPCUA},opcua,opc.tcp://127.0.0.1:{opcua}/,chaos_opcua,0.5,2")
     (folder / "devices.csv").write_text("device_id,station_id,protocol,address,profile,interval_s,timeout_s\n" + "\n".join(rows) + "\n")
     rooms = [HELLO, *(sensor_id(box, sensor) for box in range(BOXES) for sensor in range(SENSORS))]
     (folder / "rooms.csv").write_text("room_id,sensor_id\n" + "".join(f"{room},{room}\n" for room in rooms))
@@ -205,12 +212,13 @@ def write_site(folder: Path, kind: str, devices: list[int], mqtt: int, server: i
 @contextmanager
 def town(folder: Path, kind: str) -> Iterator[dict[str, Victim]]:
     """All processes, running."""
-    *devices, mqtt, server, rpc = free_ports(2 * DEVICES + 3)
-    write_site(folder / "site", kind, devices, mqtt, server)
+    *devices, opcua, mqtt, server, rpc = free_ports(2 * DEVICES + 4)
+    write_site(folder / "site", kind, devices, opcua, mqtt, server)
     outside = [sys.executable, "-m", "benchmarks.chaos_outside"]
     commands = {
         "devices A": [*outside, "devices", str(folder / "A.said"), *map(str, devices[:DEVICES])],
         "devices B": [*outside, "devices", str(folder / "B.said"), *map(str, devices[DEVICES:])],
+        "opcua": [*outside, "opcua", str(folder / "opcua.said"), str(opcua)],
         "broker": broker(folder, mqtt),
         "sensors": [*outside, "sensors", str(folder / "sensors.said"), str(mqtt)],
         "history": history_server(kind, folder, server, rpc),
@@ -255,7 +263,7 @@ def subscribed(data: Path, mqtt: int) -> None:
 
 def drained(site: Site, victims: dict[str, Victim], within_s: float) -> None:
     """Ends the simulators once the broker has all of their messages, and waits until all that arrived has been forwarded for good."""
-    for name in ("sensors", "devices A", "devices B"):
+    for name in ("sensors", "devices A", "devices B", "opcua"):
         victims[name].end(signal.SIGINT)
     deadline = time.monotonic() + within_s
     with closing(open_journal(site)) as journal, closing(PointRegistry(site.data / "points.db")) as points:
@@ -289,6 +297,7 @@ class Account:
     redelivered: int = 0
     unaccepted: int = 0
     forgotten_by_broker: int = 0
+    by_source: dict[str, int] = field(default_factory=dict)  # accepted, of each kind of device
     struck: dict[str, int] = field(default_factory=dict)  # how often each process was
 
     @property
@@ -338,10 +347,13 @@ def account(folder: Path, victims: dict[str, Victim]) -> Account:
     result = Account(accepted=len(accepted), held=len(held), redelivered=len(arrived) - len(resolve(arrived)))
     for victim in victims.values():
         result.struck |= {f"{victim.name} {deed}": len(moments) for deed, moments in victim.suffered.items() if moments}
+    kinds = (("Modbus", "station/S"), ("OPC UA", "station/U"), ("MQTT", "room/"))
+    result.by_source = {kind: sum(name.startswith(begin) for name, _ in accepted) for kind, begin in kinds}
     result.lost = len(accepted.keys() - held.keys())
     result.altered = sum(not same(value, accepted.get(key)) for key, value in held.items())
     result.doubled = counted - len(found.usable())  # counted where they are kept: reading puts what is there twice together
     _account_devices(folder, held, result)
+    _account_opcua(folder, held, result)
     _account_sensors(folder, victims["broker"], held, accepted, result)
     return result
 
@@ -360,11 +372,22 @@ def _account_devices(folder: Path, held: dict[Key, float], result: Account) -> N
     result.said += len(at)
     seen: set[tuple[str, float]] = set()
     for (name, measured_at), value in held.items():
-        if name.startswith("station/"):
+        if name.startswith("station/S"):
             said_at = at.get((name, value))
             result.altered += said_at is None or measured_at < said_at - 1_500
             result.doubled += (name, value) in seen
             seen.add((name, value))
+
+
+def _account_opcua(folder: Path, held: dict[Key, float], result: Account) -> None:
+    """Each reading must be as it was shown, under the instant it was shown with."""
+    shown = {
+        (f"station/{OPCUA}/{quantity}", record.at_ms): device_value(record.number, index)
+        for record in records(folder / "opcua.said")
+        for index, quantity in enumerate(QUANTITIES)
+    }
+    result.said += len(shown)
+    result.altered += sum(not same(value, shown.get(key)) for key, value in held.items() if key[0].startswith(f"station/{OPCUA}/"))
 
 
 def _account_sensors(folder: Path, broker: Victim, held: dict[Key, float], accepted: dict[Key, float], result: Account) -> None:
@@ -412,8 +435,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = chaos(Path(folder), options.history, options.minutes * 60, options.seed)
     print("strikes: " + ", ".join(f"{name} {count}" for name, count in result.struck.items()))
+    print("accepted: " + ", ".join(f"{name} {count}" for name, count in result.by_source.items()))
     for name, count in vars(result).items():
-        if name == "struck":
+        if isinstance(count, dict):
             continue
         print(f"{name.replace('_', ' '):<20}{count:>12}")
     sys.exit(0 if result.sound else 1)

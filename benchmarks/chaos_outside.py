@@ -1,6 +1,7 @@
 """The outside world of the chaos run: controllers and sensors that write down what they say before they say it.
 
 python -m benchmarks.chaos_outside devices LOG PORT…     a Modbus TCP controller on each port
+python -m benchmarks.chaos_outside opcua LOG PORT        an OPC UA server with one station
 python -m benchmarks.chaos_outside sensors LOG PORT      boxes of room sensors that publish to the broker on this port
 
 Everything said has a number of its own, and each value follows from it, so that a value that was never said is known as such. A
@@ -9,6 +10,7 @@ record is on the log before its bytes are on the wire; a process that is killed 
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import struct
@@ -16,15 +18,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import paho.mqtt.client as paho
+from asyncua import ua
+from asyncua.server.server import Server
 from paho.mqtt.enums import CallbackAPIVersion
 
 USER: Final = "keepwarm"
 PASSWORD: Final = "chaos"
 QUANTITIES: Final = ("heat_energy_gj", "primary_volume_m3", "secondary_volume_m3", "makeup_volume_m3")  # of each controller
+NAMESPACE: Final = "urn:keepwarm:chaos"
 SENSORS: Final = 20  # of each box
 BOXES: Final = 3
 _EVERY_S: Final = 0.25
@@ -111,6 +117,34 @@ async def devices(log: Log, ports: list[int], stop: asyncio.Event) -> None:
         server.close()
 
 
+# ── a server of OPC UA ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def opcua(log: Log, port: int, stop: asyncio.Event) -> None:
+    """Its items have another value every quarter of a second, stamped with the instant that is on the log."""
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    server = Server()
+    await server.init()
+    server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    index = await server.register_namespace(NAMESPACE)
+    nodes = [await server.nodes.objects.add_variable(ua.NodeId(ua.String(name), ua.Int16(index)), name, 0.0) for name in QUANTITIES]
+
+    async def show() -> None:
+        at_ms = now_ms()
+        number = log.next(0, at_ms)
+        moment = ua.DateTime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+        for quantity, node in enumerate(nodes):
+            value = ua.DataValue(ua.Variant(device_value(number, quantity), ua.VariantType.Double), SourceTimestamp=moment)
+            await server.write_attribute_value(node.nodeid, value)
+
+    await show()
+    async with server:
+        while not stop.is_set():
+            await asyncio.sleep(_EVERY_S)
+            await show()
+
+
 # ── sensors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -151,13 +185,16 @@ def sensors(log: Log, port: int, stop: threading.Event, drain: threading.Event) 
 
 def main() -> None:
     what, log, *ports = sys.argv[1:]
-    if what == "devices":
+    if what != "sensors":
 
         async def run() -> None:
             stop = asyncio.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            await devices(Log(Path(log)), [int(port) for port in ports], stop)
+            if what == "opcua":
+                await opcua(Log(Path(log)), int(ports[0]), stop)
+            else:
+                await devices(Log(Path(log)), [int(port) for port in ports], stop)
 
         asyncio.run(run())
         return

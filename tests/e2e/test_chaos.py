@@ -26,6 +26,7 @@ def test_whatever_dies_nothing_accepted_is_lost_doubled_or_altered(tmp_path: Pat
     assert result.sound, result
     assert result.held == result.accepted > 3_000
     assert result.strikes >= 8
+    assert min(result.by_source.values()) > 50, result.by_source
 
 
 # ── the account itself ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -36,7 +37,7 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        write_site(folder / "site", "parquet", [1, 2], 3, 4)
+        write_site(folder / "site", "parquet", [1, 2], 3, 4, 5)
         self.site = load_site(folder / "site")
         self.points = PointRegistry(self.site.data / "points.db")
         self.journal = open_journal(self.site)
@@ -80,7 +81,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 def test_a_sound_town_is_found_sound(town: Town) -> None:
     total = 2 * (len(QUANTITIES) + SENSORS)
-    assert town.account() == Account(said=total, accepted=total, held=total, struck={})
+    assert town.account() == Account(said=total, accepted=total, held=total, by_source={"Modbus": 8, "OPC UA": 0, "MQTT": 40})
     assert town.account().sound
 
 
@@ -107,6 +108,16 @@ def test_a_value_that_changes_on_its_way_into_the_history_is_altered(town: Town)
 def test_a_reply_taken_for_two_is_doubled(town: Town) -> None:
     town.accept(town.reply(2, START + 9_000))
     assert town.account().doubled == len(QUANTITIES)
+
+
+def test_an_item_under_another_instant_than_it_was_shown_with_is_altered(town: Town) -> None:
+    shown = Log(town.folder / "opcua.said")
+    shown.next(0, START)
+    point = town.points.ids([f"station/U0/{QUANTITIES[0]}"])
+    town.accept(Readings.of(point, [START], [device_value(1, 0)]))
+    assert town.account().sound
+    town.accept(Readings.of(point, [START + 1], [device_value(1, 0)]))
+    assert (town.account().altered, town.account().by_source["OPC UA"]) == (1, 2)
 
 
 def test_a_message_delivered_again_is_no_harm(town: Town) -> None:
