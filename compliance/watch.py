@@ -9,6 +9,7 @@ What is found again after a restart stands in the log of events already, so noth
 
 import fcntl
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
+from pwd import getpwuid
 
 import numpy as np
 import structlog
@@ -55,6 +57,7 @@ from store.live import write_live
 from store.points import PointRegistry
 from store.records import open_records, reading, tables
 from store.records.filed_curves import filed_curves, in_force, last_filed
+from store.records.policies import use_policy
 
 CONSUMER = "watch"
 LAYOUT = 1  # of the snapshot; one of another layout is not taken up: the journal is judged again, and nothing is decided twice
@@ -105,6 +108,9 @@ class Watch:
             self.stations.restore(kept["watch.stations"])
         self.incidents = IncidentPass(site, self.stations)
         self.last_filed = 0
+        with records.begin() as connection:
+            if use_policy(connection, site.policy, now_ms, _who()):
+                _log.info("judging by another policy", policy=site.policy.name, sha256=site.policy.sha256[:12])
 
     def _refile(self) -> None:
         """Takes up the curves filed since (R9). They are in force later than they are filed, so nothing is judged again."""
@@ -281,6 +287,14 @@ def _watch(watch: Watch, clock: Clock, stop: threading.Event) -> None:
         if not worked:
             stop.wait(PAUSE_S)
     watch.snapshot()
+
+
+def _who() -> str:
+    """The account that this process runs under; its number where it has no name, as in containers."""
+    try:
+        return getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from math import isnan
@@ -33,6 +33,18 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Refund:
+    """One tier of what users get back: for an outage of at least ``outage_h`` hours, or for rooms below ``below_c`` (one of the two).
+
+    ``share_pct`` is per cent of the day's charge. Keepwarm states it; it books nothing.
+    """
+
+    share_pct: float
+    outage_h: float | None = None
+    below_c: float | None = None
+
+
+@dataclass(frozen=True)
 class PolicyVersion:
     """The rules in force from local midnight of ``valid_from``. ``season`` is ((month, day), (month, day)), both days inside."""
 
@@ -42,6 +54,14 @@ class PolicyVersion:
     notice_after_h: float = 8.0
     warn_after_h: tuple[float, ...] = (4.0, 6.0, 7.0)
     deadlines: str = "A"
+    refunds: tuple["Refund", ...] = ()
+
+    @property
+    def outage_duties(self) -> tuple[tuple[float, str], ...]:
+        """What an outage brings with it, as (hours from its earliest start, action), in order: warn, notice, refund."""
+        duties = [(hours, "warn") for hours in self.warn_after_h] + [(self.notice_after_h, "notice")]
+        duties += [(refund.outage_h, "refund") for refund in self.refunds if refund.outage_h is not None]
+        return tuple(sorted(duties))
 
     def in_season(self, day: date) -> bool:
         """Whether this local day belongs to the heating season (R1)."""
@@ -75,11 +95,12 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy file's versions, in order of ``valid_from``; ``sha256`` is of the file's bytes."""
+    """A policy file's versions, in order of ``valid_from``; ``content`` is the file's bytes, ``sha256`` their hash."""
 
     name: str
     versions: tuple[PolicyVersion, ...]
     sha256: str
+    content: bytes = b""
 
     def version_at(self, day: date) -> PolicyVersion | None:
         """The version in force on this local day, None before the first."""
@@ -182,7 +203,7 @@ def parse_policy(document: Mapping[str, Any], content: bytes, file: str) -> Poli
     Raises ConfigError with every mistake found.
     """
     reader = _PolicyReader(file)
-    policy = reader.read(document, sha256(content).hexdigest())
+    policy = replace(reader.read(document, sha256(content).hexdigest()), content=content)
     if reader.mistakes:
         raise ConfigError(*reader.mistakes)
     return policy
@@ -203,6 +224,7 @@ def clock_s(text: str) -> int:
     return total
 
 
+_MIDSUMMER = (7, 15)
 _VERSION_KEYS = {"valid_from", "season", "outage", "deadlines", "schedule", "refund"}
 
 
@@ -250,7 +272,8 @@ class _PolicyReader:
         windows = {name: self.schedule(rows, f"{where}.schedule.{name}") for name, rows in schedules.items()}
         if valid_from is None:
             return None
-        return PolicyVersion(valid_from, season, windows, notice_after_h, warn_after_h, str(deadlines))
+        refunds = self.refunds(table.get("refund", []), f"{where}.refund")
+        return PolicyVersion(valid_from, season, windows, notice_after_h, warn_after_h, str(deadlines), refunds)
 
     def day(self, value: object, where: str) -> date | None:
         if isinstance(value, datetime):
@@ -269,9 +292,33 @@ class _PolicyReader:
         if isinstance(value, dict) and value.keys() == {"from", "to"}:
             first = self.month_day(value["from"], f"{where}.from")
             last = self.month_day(value["to"], f"{where}.to")
-            return None if first is None or last is None else (first, last)
+            if first is None or last is None:
+                return None
+            if first <= _MIDSUMMER <= last:
+                self.wrong(
+                    where, f"{value['from']} to {value['to']}", 'a season that ends after it begins: "11-15" to "03-15" runs over New Year'
+                )
+            return first, last
         self.wrong(where, value, '{ from = "11-15", to = "03-15" }, both days inside, or "always"')
         return None
+
+    def refunds(self, rows: object, where: str) -> tuple[Refund, ...]:
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            self.wrong(where, rows, "a list of { outage_h = 24, share_pct = 100 } or { below_c = 16.0, share_pct = 50 }")
+            return ()
+        found = []
+        for place, row in enumerate(rows):
+            kind = row.keys() - {"share_pct"}
+            share = row.get("share_pct")
+            value = row.get(next(iter(kind), ""))
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if kind not in ({"outage_h"}, {"below_c"}) or not number or (kind == {"outage_h"} and not _positive(value)):
+                self.wrong(f"{where}[{place}]", row, "a tier is { outage_h = 24, share_pct = 100 } or { below_c = 16.0, share_pct = 50 }")
+            elif not _positive(share) or share > 100:
+                self.wrong(f"{where}[{place}].share_pct", share, "per cent of the day's charge, above 0 and at most 100")
+            else:
+                found.append(Refund(float(share), **{key: float(row[key]) for key in kind}))
+        return tuple(found)
 
     def month_day(self, value: object, where: str) -> tuple[int, int] | None:
         try:

@@ -33,6 +33,7 @@ COMMANDS = {
     "status": Entry("keepwarm.status:status", "each process of SITE and the age of its last work"),
     "accounts": Entry("keepwarm.accounts:accounts", "one-time links into a SITE's pages"),
     "check": Entry("keepwarm.check:check", "every mistake of a SITE's folder at once"),
+    "policy": Entry("keepwarm.policy:policy", "policies: show, check, diff, list"),
     "curves": Entry("keepwarm.curves:curves", "supply curves of a SITE: file, list, verify"),
     "replay": Entry("keepwarm.replay:replay", "every rule over files of readings: what would have fired"),
     "import": Entry("keepwarm.exchange:import_", "files of readings into a SITE's history"),

@@ -148,6 +148,18 @@ complaint_rooms = Table(
     Column("evidence", JSON, nullable=False, default=dict),
 )
 
+# Each change of policy (R1): the file as it was, since when something is judged by it, who put it in force.
+policies = Table(
+    "policies",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("first_used_at", BigInteger, nullable=False),
+    Column("who", String(128), nullable=False),
+)
+
 # Curves filed on a page or by command (R9); those of curves.csv stand in the site's folder. A curve once filed is never changed.
 filed_curves = Table(
     "filed_curves",

@@ -15,17 +15,23 @@ SHIPPED = Path(domain.__file__).parent / "policies"
 
 
 def load_policy(path: Path | str, shown: str | None = None) -> Policy:
-    """The policy in a file; the word ``default`` is the shipped one. ``shown`` is the file's name in messages.
+    """The policy in a file, or a shipped one by its name, such as ``default``. ``shown`` is the file's name in messages.
 
     Raises ConfigError with every mistake in it.
     """
-    if str(path) == DEFAULT:
-        path = SHIPPED / f"{DEFAULT}.toml"
+    if str(path) == DEFAULT or (str(path) in shipped_policies() and not Path(path).is_file()):
+        path = SHIPPED / f"{path}.toml"
     file = read_toml(Path(path), shown or str(path))
     try:
         return parse_policy(file.document, file.content, file.shown)
     except ConfigError as error:
         raise ConfigError(*(file.located(mistake) for mistake in error.mistakes)) from None
+
+
+def shipped_policies() -> list[str]:
+    """The names of the policies that come with Keepwarm, the default first."""
+    names = sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    return [DEFAULT, *(name for name in names if name != DEFAULT)]
 
 
 def schedule_gap(policy: Policy, room: Room, from_day: date | None = None, to_day: date | None = None) -> str | None:

@@ -14,7 +14,7 @@ from domain.policy import Policy
 from domain.profile import MqttProfile, Profile
 from domain.site import Broker, Gateway, JournalKeep, Site, StoreSettings, Subscription
 from store.site_folder.fields import TomlTables
-from store.site_folder.policies import DEFAULT, load_policy
+from store.site_folder.policies import DEFAULT, load_policy, shipped_policies
 from store.site_folder.profiles import topic_fault
 from store.site_folder.secret_names import NAME_FORM, absolute_secret, is_secret_name
 from store.site_folder.suggestion import nearest
@@ -105,7 +105,9 @@ def _policy(tables: TomlTables, document: Mapping[str, Any], folder: Path) -> Po
     if name == DEFAULT:
         return load_policy(DEFAULT)
     if not (folder / name).is_file():
-        tables.wrong("policy", name, f'no such file in the site folder; leave the key out or write "{DEFAULT}" for the shipped policy')
+        if name in shipped_policies():
+            return load_policy(name)
+        tables.wrong("policy", name, f"no such file in the site folder, and none of the shipped policies: {', '.join(shipped_policies())}")
         return None
     try:
         return load_policy(folder / name, name)

@@ -154,6 +154,16 @@ def upgrade() -> None:
     op.create_index(op.f("ix_outages_station_id"), "outages", ["station_id"])
     op.create_index(op.f("ix_outages_subject"), "outages", ["subject"])
     op.create_table(
+        "policies",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("first_used_at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policies")),
+    )
+    op.create_table(
         "room_days",
         sa.Column("day", sa.String(length=10), nullable=False),
         sa.Column("room_id", sa.String(length=128), nullable=False),
