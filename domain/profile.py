@@ -56,24 +56,37 @@ class ModbusProfile:
 
 @dataclass(frozen=True)
 class Node:
-    """One OPC UA node: quantity = value × ``scale`` + ``add``. ``node`` is the id without namespace (``s=…`` or ``i=…``)."""
+    """One OPC UA node: quantity = value × ``scale`` + ``add``. ``node`` is the id without namespace (``s=…`` or ``i=…``).
+
+    ``deadband`` overrides the profile's; both are in the node's own unit, before scaling.
+    """
 
     quantity: str
     node: str
     scale: float = 1.0
     add: float = 0.0
+    deadband: float | None = None
     page: str = ""
 
 
 @dataclass(frozen=True)
 class OpcUaProfile:
-    """A node map. ``{station_id}`` in a node id stands for the device's station; the namespace is named by its URI."""
+    """A node map. ``{station_id}`` in a node id stands for the device's station; the namespace is named by its URI.
+
+    ``mode`` ``poll`` reads all nodes every ``interval_s`` of the device. With ``subscribe`` the server tells of changes every
+    ``interval_s``: it samples every ``sampling_s`` (0: ``interval_s``), keeps ``queue`` samples of a node, and leaves out changes of
+    at most ``deadband``; what has not changed for ``reread_s`` is read, so that a subscription gone dead shows.
+    """
 
     name: str
     title: str
     namespace_uri: str
     nodes: tuple[Node, ...]
     mode: Literal["subscribe", "poll"] = "poll"
+    sampling_s: float = 0.0
+    queue: int = 10
+    deadband: float = 0.0
+    reread_s: float = 60.0
     manual: str = ""
 
 

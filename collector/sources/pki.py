@@ -1,7 +1,8 @@
 """Certificates for secured OPC UA: our own, and which servers' are trusted.
 
 ``DATA/pki/own.der`` and ``own.pem`` (the key) are made when missing. A server is trusted when its certificate lies in
-``SITE/trusted/*.der``; one that is not is refused and laid into ``DATA/pki/refused/`` for a person to look at and accept.
+``SITE/trusted/*.der``; one that is not is refused and laid into ``DATA/pki/refused/`` for a person to look at and accept
+(``keepwarm trust``).
 """
 
 import os
@@ -18,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from domain.errors import SourceError
 
 VALID = timedelta(days=5 * 365)
-RENEW_BEFORE = timedelta(days=30)
+WARN_BEFORE = timedelta(days=60)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class Identity:
 
 
 def own_identity(data: Path, now: datetime) -> Identity:
-    """Our certificate in ``DATA/pki``; made when it is missing, spoilt or within 30 days of its end. ``now`` is aware, of the wall."""
+    """Our certificate in ``DATA/pki``; made when it is missing, spoilt or past its end. ``now`` is aware, of the wall.
+
+    Never before its end: servers trust the one they know, and a new one has to be accepted there by a person.
+    """
     folder = data / "pki"
     identity = Identity(folder / "own.der", folder / "own.pem", f"urn:{socket.gethostname()}:keepwarm")
     if not _usable(identity, now):
@@ -47,7 +51,7 @@ def _usable(identity: Identity, now: datetime) -> bool:
     except (OSError, ValueError, x509.ExtensionNotFound):
         return False
     named = identity.application_uri in names.get_values_for_type(x509.UniformResourceIdentifier)
-    return named and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEW_BEFORE
+    return named and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
 
 
 def _make(identity: Identity, now: datetime) -> None:
@@ -101,6 +105,26 @@ def fingerprint(certificate: bytes) -> str:
     return digest.finalize().hex(":").upper()
 
 
+def expiry_warning(whose: str, certificate: bytes, now: datetime) -> str:
+    """That a certificate (DER) ends within 60 days, in words; empty when it does not. ``now`` is aware, of the wall."""
+    left = x509.load_der_x509_certificate(certificate).not_valid_after_utc - now
+    return f"{whose} ends in {left.days} days" if left < WARN_BEFORE else ""
+
+
+def refused_folder(data: Path) -> Path:
+    """Where certificates of servers wait for a person to accept them."""
+    return data / "pki" / "refused"
+
+
+def accept(refused: Path, site_folder: Path) -> Path:
+    """Moves a refused certificate into ``SITE/trusted``; returns where it lies now."""
+    trusted = site_folder / "trusted" / refused.name
+    trusted.parent.mkdir(parents=True, exist_ok=True)
+    trusted.write_bytes(refused.read_bytes())
+    refused.unlink()
+    return trusted
+
+
 def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: datetime, server: str) -> None:
     """Returns when this server certificate (DER) lies in ``SITE/trusted`` and is in its time.
 
@@ -109,10 +133,10 @@ def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: dateti
     mark = fingerprint(certificate)
     trusted = {fingerprint(path.read_bytes()) for path in sorted((site_folder / "trusted").glob("*.der"))}
     if mark not in trusted:
-        refused = data / "pki" / "refused" / f"{mark.replace(':', '')[:16]}.der"
+        refused = refused_folder(data) / f"{mark.replace(':', '')[:16]}.der"
         refused.parent.mkdir(parents=True, exist_ok=True)
         refused.write_bytes(certificate)
-        raise SourceError(f"{server}: its certificate is not trusted; SHA-256 {mark}; if it is right, copy {refused} to SITE/trusted/")
+        raise SourceError(f"{server}: its certificate is not trusted; SHA-256 {mark}; if that is right: keepwarm trust SITE {mark[:11]}")
     try:
         found = x509.load_der_x509_certificate(certificate)
     except ValueError as error:

@@ -84,7 +84,9 @@ def _profile(tables: TomlTables, document: dict[str, Any], stem: str) -> Profile
     profile = kind.profile(**values)
     if isinstance(profile, ModbusProfile):
         _check_modbus(tables, profile)
-    elif isinstance(profile, MqttProfile):
+    elif isinstance(profile, OpcUaProfile):
+        _check_opcua(tables, profile)
+    else:
         _check_mqtt(tables, profile)
     return profile
 
@@ -134,6 +136,16 @@ def _check_modbus(tables: TomlTables, profile: ModbusProfile) -> None:
         words = REGISTERS_OF.get(register.type, register.length)
         if register.offset + words > 65_536:
             tables.wrong(f"{where}.offset", register.offset, f"an offset that leaves room for the {words} registers of {register.type}")
+
+
+def _check_opcua(tables: TomlTables, profile: OpcUaProfile) -> None:
+    check = partial(_check_range, tables)
+    check("sampling_s", profile.sampling_s, 0, 3600)
+    check("queue", profile.queue, 1, 10_000)
+    check("deadband", profile.deadband, 0, 1e9)
+    check("reread_s", profile.reread_s, 1, 3600)
+    for index, node in enumerate(profile.nodes):
+        check(f"node[{index}].deadband", node.deadband or 0.0, 0, 1e9)
 
 
 def _check_range(tables: TomlTables, key: str, value: float, low: float, high: float) -> None:

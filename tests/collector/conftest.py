@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from store.health import read_health
 from store.journal import Journal
 from store.points import PointRegistry
 from store.site_folder.policies import DEFAULT, load_policy
+from tests.collector.opcua_server import URI, OpcUaTestServer, fill
 
 SUPPLY_AND_RETURN = ModbusProfile(
     "two",
@@ -155,3 +157,22 @@ def collecting(monkeypatch: pytest.MonkeyPatch) -> Collecting:
 def _quiet_servers() -> None:
     """The simulators of the libraries log each fault that a test causes on purpose."""
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture(scope="session")
+def running_opcua(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpcUaTestServer]:
+    """One OPC UA server for all tests of a process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = OpcUaTestServer(tmp_path_factory.mktemp("opcua"), port)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(running_opcua: OpcUaTestServer) -> OpcUaTestServer:
+    """That server, with one station in it."""
+    running_opcua.namespaces(URI)
+    fill(running_opcua)
+    return running_opcua

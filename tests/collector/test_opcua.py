@@ -1,64 +1,18 @@
 """``collect`` on a real OPC UA server, from session to journal."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from collector.sources.pki import fingerprint
-from domain.profile import Node, OpcUaProfile
 from domain.reading import Quality
 from domain.site import Device, Site
 from tests.collector.conftest import Collecting, MakeSite
-from tests.collector.opcua_server import PASSWORD, USER, OpcUaTestServer
-
-URI = "urn:keepwarm:heat-station"
-PROFILE = OpcUaProfile(
-    "zlz",
-    "station",
-    URI,
-    (
-        Node("secondary_supply_temp_c", "s=HRZ.{station_id}.二次供水温度"),
-        Node("secondary_return_temp_c", "s=HRZ.{station_id}.二次回水温度"),
-        Node("secondary_supply_pressure_mpa", "s=HRZ.{station_id}.PT201", scale=0.001),
-        Node("pump1_running", "s=HRZ.{station_id}.1号循环泵运行"),
-    ),
-)
-NAMES = [node.node.replace("s=", "") for node in PROFILE.nodes]
-SUPPLY, RETURN, PRESSURE, PUMP = (f"station/S1/{node.quantity}" for node in PROFILE.nodes)
-
-
-def data(value: object, *, status: int = StatusCodes.Good, at: datetime | None = None) -> ua.DataValue:
-    variant = ua.Variant(value) if value is not None else ua.Variant(None, ua.VariantType.Null)
-    return ua.DataValue(variant, ua.StatusCode(ua.UInt32(status)), SourceTimestamp=at or datetime.now(UTC))  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpcUaTestServer]:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = OpcUaTestServer(tmp_path_factory.mktemp("opcua"), port)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(running: OpcUaTestServer) -> OpcUaTestServer:
-    running.namespaces(URI)
-    fill(running)
-    return running
-
-
-def fill(server: OpcUaTestServer, index: int = 2, station_id: str = "S1") -> None:
-    for name, value in zip(NAMES, (55.5, 41.25, 450.0, True), strict=True):
-        server.put(index, name.format(station_id=station_id), data(value))
+from tests.collector.opcua_server import NAMES, PASSWORD, PRESSURE, PROFILE, PUMP, RETURN, SUPPLY, URI, USER, OpcUaTestServer, data, fill
 
 
 def site_of(make_site: MakeSite, server: OpcUaTestServer, *stations: str, **more: object) -> Site:
