@@ -7,16 +7,18 @@ import contextlib
 import itertools
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from hashlib import sha256
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.deadlines import DeadlineTable
 from domain.errors import ConfigError, Mistake
 
 DAY_S = 86_400
@@ -95,21 +97,26 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy file's versions, in order of ``valid_from``; ``content`` is the file's bytes, ``sha256`` their hash."""
+    """A policy file's versions, in order of ``valid_from``; ``content`` is the file's bytes, ``sha256`` their hash.
+
+    ``deadline_tables`` holds the service deadlines (R7) that its versions name.
+    """
 
     name: str
     versions: tuple[PolicyVersion, ...]
     sha256: str
     content: bytes = b""
+    deadline_tables: Mapping[str, DeadlineTable] = field(default_factory=dict)
 
     def version_at(self, day: date) -> PolicyVersion | None:
         """The version in force on this local day, None before the first."""
         found = bisect_right(self.versions, day, key=lambda version: version.valid_from)
         return self.versions[found - 1] if found else None
 
-    def tables_missing(self, table: str) -> list[date]:
-        """``valid_from`` of each version that has no such temperature schedule."""
-        return [version.valid_from for version in self.versions if table not in version.schedules]
+    def deadlines_at(self, day: date) -> DeadlineTable | None:
+        """The service deadlines in force on this local day (R7), None before the first version."""
+        version = self.version_at(day)
+        return None if version is None else self.deadline_tables.get(version.deadlines)
 
     def timeline(self, table: str | None, zone: ZoneInfo, from_ms: int, to_ms: int) -> Timeline:
         """The steps of the limit over [from_ms, to_ms), exact to the second also where the zone's clocks are put forward or back.
@@ -224,6 +231,7 @@ def clock_s(text: str) -> int:
     return total
 
 
+CLASSES = ("residential", "bungalow")  # the classes of premises that need no contract (R1)
 _MIDSUMMER = (7, 15)
 _VERSION_KEYS = {"valid_from", "season", "outage", "deadlines", "schedule", "refund"}
 
@@ -269,6 +277,9 @@ class _PolicyReader:
         if not isinstance(schedules, dict) or not schedules:
             self.wrong(f"{where}.schedule", None, "a version needs at least one [version.schedule.NAME] table")
             schedules = {}
+        for known in CLASSES:
+            if known not in schedules and (close := get_close_matches(known, schedules, n=1, cutoff=0.7)):
+                self.wrong(f"{where}.schedule.{close[0]}", close[0], f"no class of premises; the nearest known is {known}")
         windows = {name: self.schedule(rows, f"{where}.schedule.{name}") for name, rows in schedules.items()}
         if valid_from is None:
             return None
@@ -294,7 +305,9 @@ class _PolicyReader:
             last = self.month_day(value["to"], f"{where}.to")
             if first is None or last is None:
                 return None
-            if first <= _MIDSUMMER <= last:
+            if _eve(first) == last:
+                self.wrong(where, f"{value['from']} to {value['to']}", 'a season that ends on the eve of its beginning is "always"')
+            elif first <= _MIDSUMMER <= last:
                 self.wrong(
                     where, f"{value['from']} to {value['to']}", 'a season that ends after it begins: "11-15" to "03-15" runs over New Year'
                 )
@@ -330,6 +343,8 @@ class _PolicyReader:
 
     def outage(self, value: object, where: str) -> tuple[float, tuple[float, ...]]:
         default = PolicyVersion.notice_after_h, PolicyVersion.warn_after_h
+        if isinstance(value, list):
+            return self.outage_list(value, where) or default
         if not isinstance(value, dict):
             self.wrong(where, value, "{ notice_after_h = 8, warn_after_h = [4, 6, 7] }")
             return default
@@ -344,6 +359,22 @@ class _PolicyReader:
             self.wrong(f"{where}.warn_after_h", warn, "a list of rising hours, each above 0 and below notice_after_h")
             warn = list(default[1])
         return float(notice), tuple(float(hours) for hours in warn)
+
+    def outage_list(self, rows: list[Any], where: str) -> tuple[float, tuple[float, ...]] | None:
+        """Duties as a list of hours and actions: any number of warnings, then the one notice."""
+        duties: list[tuple[float, str]] = []
+        for place, row in enumerate(rows):
+            good = isinstance(row, dict) and row.keys() == {"after_h", "action"}
+            if not good or not _positive(row["after_h"]) or row["action"] not in ("warn", "notice"):
+                remedy = '{ after_h = 8, action = "warn" }, hours above 0, the action "warn" or "notice"'
+                self.wrong(f"{where}[{place}]", row, remedy)
+                return None
+            duties.append((float(row["after_h"]), row["action"]))
+        hours = [after_h for after_h, _ in duties]
+        if hours != sorted(set(hours)) or [action for _, action in duties].count("notice") != 1 or duties[-1][1] != "notice":
+            self.wrong(where, None, 'duties in the order of their hours, each hour once, the last of them the one "notice"')
+            return None
+        return hours[-1], tuple(hours[:-1])
 
     def schedule(self, rows: object, where: str) -> tuple[Window, ...]:
         if not isinstance(rows, dict) or not rows:
@@ -384,8 +415,14 @@ class _PolicyReader:
         return [window for window in halves if window.to_s > window.from_s]
 
 
-def _positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+def _positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value > 0
+
+
+def _eve(month_day: tuple[int, int]) -> tuple[int, int]:
+    """The day before, in a leap year."""
+    day = date(2024, *month_day) - timedelta(days=1)
+    return day.month, day.day
 
 
 def _clock(second_of_day: int) -> str:

@@ -86,17 +86,19 @@ def written(found: Policy) -> Iterator[str]:
     for version in found.versions:
         yield ""
         yield f"from {version.valid_from.isoformat()}"
-        for key, value in facts(version).items():
+        for key, value in facts(found, version).items():
             yield f"  {key}: {value}"
 
 
-def facts(version: PolicyVersion) -> dict[str, str]:
+def facts(policy: Policy, version: PolicyVersion) -> dict[str, str]:
     """What a version says, by name."""
     names = {"warn": "warning", "notice": "notice", "refund": "refund"}
     found = {"season": _season(version)}
     found |= {f"{name}": ", ".join(_window(window) for window in windows) for name, windows in version.schedules.items()}
     found["outage duties"] = ", ".join(f"{names[action]} at {hours:g} h" for hours, action in version.outage_duties)
     found["service deadlines"] = version.deadlines
+    for one in policy.deadline_tables[version.deadlines].duties.values():
+        found[one.duty] = f"{one.target} within {one.within} of {one.starts}"
     if version.refunds:
         found["refunds"] = ", ".join(map(_refund, version.refunds))
     return found
@@ -120,7 +122,7 @@ def differences(before: Policy, after: Policy) -> Iterator[str]:
 
 def _on(policy: Policy, day: date) -> dict[str, str]:
     version = policy.version_at(day)
-    return {} if version is None else facts(version)
+    return {} if version is None else facts(policy, version)
 
 
 def _load(name: str) -> Policy:

@@ -1,10 +1,12 @@
-"""Policy files (R1), and whether a policy has what a room is held to."""
+"""Policy files (R1) with the service deadlines they name (R7), and whether a policy has what a room is held to."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import domain
-from domain.errors import ConfigError
+from domain.deadlines import DeadlineTable, parse_deadlines
+from domain.errors import ConfigError, Mistake
 from domain.policy import Policy, PolicyVersion, parse_policy
 from domain.site import Room
 from store.site_folder.suggestion import nearest
@@ -12,18 +14,48 @@ from store.site_folder.toml_file import read_toml
 
 DEFAULT = "default"
 SHIPPED = Path(domain.__file__).parent / "policies"
+DEADLINES = "deadlines"  # the folder of tables of deadlines, beside the policy's file
 
 
-def load_policy(path: Path | str, shown: str | None = None) -> Policy:
+def load_policy(path: Path | str, shown: str | None = None, folder: Path | None = None) -> Policy:
     """The policy in a file, or a shipped one by its name, such as ``default``. ``shown`` is the file's name in messages.
 
+    A table of deadlines is looked for in ``deadlines/`` of ``folder`` (by default the file's) and then among the shipped ones, so a
+    site may override a shipped table.
     Raises ConfigError with every mistake in it.
     """
     if str(path) == DEFAULT or (str(path) in shipped_policies() and not Path(path).is_file()):
         path = SHIPPED / f"{path}.toml"
     file = read_toml(Path(path), shown or str(path))
     try:
-        return parse_policy(file.document, file.content, file.shown)
+        policy = parse_policy(file.document, file.content, file.shown)
+    except ConfigError as error:
+        raise ConfigError(*(file.located(mistake) for mistake in error.mistakes)) from None
+    tables: dict[str, DeadlineTable] = {}
+    mistakes: list[Mistake] = []
+    for index, version in enumerate(policy.versions):
+        try:
+            tables[version.deadlines] = _deadlines(version.deadlines, folder or Path(path).parent)
+        except KeyError as error:
+            mistake = Mistake(file.shown, str(error.args[0]), key=f"version[{index}].deadlines", value=version.deadlines)
+            mistakes.append(file.located(mistake))
+        except ConfigError as error:
+            mistakes.extend(error.mistakes)
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return replace(policy, deadline_tables=tables)
+
+
+def _deadlines(name: str, folder: Path) -> DeadlineTable:
+    """The table of this name. Raises KeyError where there is none, with a remedy."""
+    known: dict[str, Path] = {}
+    for place in (SHIPPED / DEADLINES, folder / DEADLINES):
+        known.update({file.stem: file for file in sorted(place.glob("*.toml"))})
+    if name not in known:
+        raise KeyError(f"a table of service deadlines; {nearest(name, sorted(known))}")
+    file = read_toml(known[name], f"{DEADLINES}/{known[name].name}")
+    try:
+        return parse_deadlines(file.document, file.shown)
     except ConfigError as error:
         raise ConfigError(*(file.located(mistake) for mistake in error.mistakes)) from None
 

@@ -102,15 +102,12 @@ def _zone(tables: TomlTables, document: Mapping[str, Any]) -> ZoneInfo:
 
 def _policy(tables: TomlTables, document: Mapping[str, Any], folder: Path) -> Policy | None:
     name = tables.text(document, "policy", DEFAULT)
-    if name == DEFAULT:
-        return load_policy(DEFAULT)
-    if not (folder / name).is_file():
-        if name in shipped_policies():
-            return load_policy(name)
+    shipped = name == DEFAULT or (name in shipped_policies() and not (folder / name).is_file())
+    if not shipped and not (folder / name).is_file():
         tables.wrong("policy", name, f"no such file in the site folder, and none of the shipped policies: {', '.join(shipped_policies())}")
         return None
     try:
-        return load_policy(folder / name, name)
+        return load_policy(name if shipped else folder / name, name, folder)
     except ConfigError as error:
         tables.mistakes.extend(error.mistakes)
         return None

@@ -239,7 +239,8 @@ def tentative(outage: Outage, at: int) -> bool:
     "A duration that is full at the very instant at which its condition ends has been reached": a supply that only begins there is too late.
     """
     if outage.parts:
-        return all(tentative(part, at) for part in outage.parts if part.open_at(at))
+        # An end of the season at this very instant still finds the parts open that it ends.
+        return all(tentative(part, at) for part in outage.parts if part.open_at(at) or (part.by_season and part.closed_at == at))
     supplying = [piece for piece in outage.heat if piece.state == "supplying"]
     return all(any(piece.start <= moment < piece.stop for piece in supplying) for moment in (at - 1, at))
 

@@ -63,12 +63,23 @@ def test_show_says_it_in_words(policy: Callable[..., Ran]) -> None:
         "  bungalow: 00:00-24:00 ≥ 16 ℃",
         "  outage duties: warning at 4 h, warning at 6 h, warning at 7 h, notice at 8 h",
         "  service deadlines: A",
+        "  low_temperature_on_site: on_site within 30 min of reported",
+        "  low_temperature_cured: resolved within 48 h of reported",
+        "  leak_on_site: on_site within 30 min of reported",
+        "  slip_handed_over: handed_over within 10 min of reported",
+        "  complaint_verified: verified within 2 d of reported",
+        "  slip_filed: filed within 5 d of reported",
+        "  call_back_complaint: done within 3 d of closed",
+        "  call_back_repair: done within 7 d of resolved",
+        "  water_loss_handled: handled within 6 h of began",
     ]
     assert "refunds: 50 % for below 18 ℃, 100 % for below 16 ℃" in policy("show", "twenty-all-day").out
 
 
 def test_diff_says_from_which_day_on(policy: Callable[..., Ran], tmp_path: Path) -> None:
-    assert policy("diff", "default", "profile-b").out == "from 2000-01-01  service deadlines: A → B\n"
+    said = policy("diff", "default", "profile-b").out.splitlines()
+    assert "from 2000-01-01  service deadlines: A → B" in said
+    assert "from 2000-01-01  call_back_repair: done within 7 d of resolved → done within 48 h of resolved" in said
     assert policy("diff", "default", "default") == Ran(0, "", "")
     ran = policy("diff", "default", "twenty-all-day")
     assert ran.code == 1

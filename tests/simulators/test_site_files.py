@@ -32,7 +32,7 @@ def test_it_is_the_town(folder: Path, town: Town) -> None:
     assert len(site.sources["HS1"]) == 12
     assert site.dashboard_port == 9000
     assert {room.table for room in site.rooms.values()} == {"residential", "bungalow", "office"}
-    assert not site.policy.tables_missing("office")
+    assert all("office" in version.schedules for version in site.policy.versions)
 
 
 def test_devices_and_broker_are_reached_where_the_servers_listen(folder: Path) -> None:
