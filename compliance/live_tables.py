@@ -33,6 +33,18 @@ def room_table(book: RoomBook, now_ms: int) -> dict[str, Any]:
     }
 
 
+def station_state(book: StationBook, incidents: IncidentPass, station_id: str, now_ms: int) -> dict[str, Any]:
+    """One station's three states (R4) and its open outage, as a complaint's evidence keeps them."""
+    heat, heat_since = book.stations[station_id].heat
+    return {
+        "heat": HEATS[heat],
+        "heat_since_ms": heat_since,
+        "comm": book.comm_of(station_id, now_ms)[0],
+        "data": book.data_of(station_id, now_ms),
+        "outage_id": incidents.open_outage(station_id, now_ms),
+    }
+
+
 def station_table(book: StationBook, incidents: IncidentPass, now_ms: int) -> dict[str, Any]:
     """Columns by station, in the order of the site's stations."""
     rows = []

@@ -25,10 +25,11 @@ from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from compliance.complaint import Estate, RaisedRoom
+from compliance.desk_pass import DeskPass
 from compliance.events import Event, ExcludedAt, alarm_events
 from compliance.evidence import gather
 from compliance.incident_pass import IncidentPass
-from compliance.live_tables import room_table, station_table
+from compliance.live_tables import room_table, station_state, station_table
 from compliance.points_map import PointsMap, measured_quantities
 from compliance.recording.alarm_rows import (
     clear_alarm,
@@ -64,6 +65,7 @@ LAYOUT = 1  # of the snapshot; one of another layout is not taken up: the journa
 PAUSE_S = 0.2
 SNAPSHOT_S = 60.0
 DAYS_S = 10.0
+DESK_S = 5.0
 LIVE_S = 0.5
 RETRY_S = 2.0
 TWO_HOURS_MS = 2 * 3_600_000
@@ -107,6 +109,7 @@ class Watch:
             self.rooms.restore(kept["watch.rooms"], self.judged_at)
             self.stations.restore(kept["watch.stations"])
         self.incidents = IncidentPass(site, self.stations)
+        self.desk = DeskPass(site, records, (history, journal, points))
         self.last_filed = 0
         with records.begin() as connection:
             if use_policy(connection, site.policy, now_ms, _who()):
@@ -195,7 +198,9 @@ class Watch:
         first_at, last_at = raised[0][0], raised[-1][0]
         room_ids = [self.rooms.rooms[row].room_id for _, row, _ in raised]
         stores = (self.history, self.journal, self.points)
-        evidence = gather(self.site, self.estate, stores, room_ids, first_at, min(last_at, now_ms))
+        fed_by = {station_id for room_id in room_ids if (station_id := self.estate.station_of.get(room_id)) in self.stations.stations}
+        states = {station_id: station_state(self.stations, self.incidents, station_id, now_ms) for station_id in fed_by if station_id}
+        evidence = gather(self.site, self.estate, stores, room_ids, (first_at, min(last_at, now_ms)), states)
         book = open_book(connection, self.estate, counted_since(connection, first_at - TWO_HOURS_MS, first_at))
         for at, group in groupby(raised, key=lambda one: one[0]):
             shelved = shelved_subjects(connection, at)
@@ -210,7 +215,7 @@ class Watch:
                 if reason:
                     suppress(connection, alarm_id, reason)
             for change in book.raise_together(at, together):
-                record_change(connection, change, self.estate, evidence.of_room)
+                record_change(connection, change, self.estate, evidence)
 
     def _note_days(self, readings: Readings, now_ms: int) -> None:
         zone = self.site.timezone
@@ -223,6 +228,11 @@ class Watch:
         today = datetime.fromtimestamp(self.judged_at / 1000, self.site.timezone).date()
         record_days(self.site, self.records, (self.history, self.journal, self.points), sorted(self.days), self.judged_at)
         self.days = {today}
+
+    def look_after_desk(self) -> None:
+        """Overdue duties and cured rooms, as of the instant judged last. Raises StoreError when the history can't be read."""
+        cold = np.flatnonzero(self.rooms.states["verdict"] == Verdict.BREACH).tolist()
+        self.desk.run(self.judged_at, frozenset(self.rooms.rooms[row].room_id for row in cold))
 
     def snapshot(self) -> None:
         """Keeps the folded states and their place in the journal, all in one transaction."""
@@ -265,7 +275,7 @@ def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
 
 def _watch(watch: Watch, clock: Clock, stop: threading.Event) -> None:
     """Passes until told to stop; upkeep by wall seconds of a steady clock."""
-    due = dict.fromkeys(("live", "days", "snapshot"), 0.0)
+    due = dict.fromkeys(("live", "days", "desk", "snapshot"), 0.0)
     while not stop.is_set():
         worked = watch.step(clock.now_ms())
         at_s = time.monotonic()
@@ -281,6 +291,12 @@ def _watch(watch: Watch, clock: Clock, stop: threading.Event) -> None:
             except StoreError as error:
                 _log.warning("days can't be judged while the history is down", reason=str(error))
             due["days"] = at_s + DAYS_S
+        if at_s >= due["desk"] and caught_up:
+            try:
+                watch.look_after_desk()
+            except StoreError as error:
+                _log.warning("cured rooms can't be found while the history is down", reason=str(error))
+            due["desk"] = at_s + DESK_S
         if at_s >= due["snapshot"] and caught_up:
             watch.snapshot()
             due["snapshot"] = at_s + SNAPSHOT_S

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Role = Literal["viewer", "dispatcher", "engineer", "service", "admin"]
-Right = Literal["view", "acknowledge", "confirm_notice", "move_complaint", "file_curve"]
+Right = Literal["view", "acknowledge", "confirm_notice", "move_complaint", "open_complaint", "file_curve", "file_visit"]
 
 ROLES: Final = ("viewer", "dispatcher", "engineer", "service", "admin")
 
@@ -14,6 +14,8 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "acknowledge": frozenset({"dispatcher", "admin"}),
     "confirm_notice": frozenset({"dispatcher", "admin"}),
     "move_complaint": frozenset({"dispatcher", "service", "admin"}),
+    "open_complaint": frozenset({"dispatcher", "service", "admin"}),
+    "file_visit": frozenset({"dispatcher", "engineer", "service", "admin"}),
     "file_curve": frozenset({"engineer", "admin"}),
 }
 

@@ -119,8 +119,79 @@ COMPLAINT_KIND: Final = {
     "room": N_("Room"),
     "building": N_("Building"),
     "station": N_("Station"),
+    "household": N_("Household"),
     "maintenance": N_("Maintenance"),
 }
+
+COMPLAINT_CATEGORY: Final = {
+    "low_temperature": N_("Too cold"),
+    "leak": N_("Leak"),
+    "pipe_burst": N_("Pipe burst"),
+    "heat_stopped": N_("Heat stopped"),
+    "other": N_("Other"),
+}
+
+COMPLAINT_SOURCE: Final = {
+    "phone": N_("Phone"),
+    "counter": N_("Counter"),
+    "app": N_("App"),
+    "hotline_12345": N_("Hotline 12345"),
+}
+
+COMPLAINT_CAUSE: Final = {
+    "curve_low": N_("Supply curve too low"),
+    "hydraulic_imbalance": N_("Hydraulic imbalance"),
+    "air_lock": N_("Air lock"),
+    "station_fault": N_("Fault of the station"),
+    "pipe_fault": N_("Fault of a pipe"),
+    "source_fault": N_("Fault of the heat source"),
+    "power_loss": N_("Power lost"),
+    "user_side": N_("On the user's side"),
+    "sensor_fault": N_("Fault of the sensor"),
+    "no_fault_found": N_("No fault found"),
+    "other": N_("Other"),
+}
+
+DEED: Final = {
+    "contacted": N_("Contacted"),
+    "handed_over": N_("Slip handed over"),
+    "answered": N_("Opinion given"),
+    "verified": N_("Verified with the complainant"),
+    "filed": N_("Slip returned and filed"),
+    "held": N_("Waiting for the resident"),
+    "resumed": N_("Goes on"),
+    "call_back": N_("Call-back"),
+    "proposed": N_("Proposed resolved"),
+    "withdrawn": N_("Proposal withdrawn"),
+    "attached": N_("Complaint merged into this one"),
+}
+
+# What R7 asks for, as the queue names what is left to do.
+DUTY: Final = {
+    "contacted": N_("Contact the resident"),
+    "on_site": N_("Be on site"),
+    "cured": N_("Cure the low temperature"),
+    "repaired": N_("Repair"),
+    "handed_over": N_("Hand over the slip"),
+    "answered": N_("Give an opinion"),
+    "cause_answered": N_("Answer for the cause"),
+    "verified": N_("Verify with the complainant"),
+    "filed": N_("Return and file the slip"),
+    "call_back_complaint": N_("Call back after the complaint"),
+    "call_back_repair": N_("Call back after the repair"),
+    "water_handled": N_("Handle the loss of water"),
+}
+
+DUTY_STANDING: Final = {
+    "open": Word(N_("In time"), "clock", "calm"),
+    "held": Word(N_("Waiting for the resident"), "clock", "dim"),
+    "overdue": Word(N_("Overdue"), "bell", "bad"),
+    "kept": Word(N_("Kept"), "ok", "ok"),
+    "late": Word(N_("Too late"), "cross", "bad"),
+    "void": Word(N_("No longer owed"), "dash", "calm"),
+}
+
+TOLD: Final = {"department_head": N_("Department head"), "manager": N_("Manager")}
 
 ORIGIN: Final = {"sensor": N_("Sensor"), "resident": N_("Resident"), "visit": N_("Visit")}
 
@@ -239,6 +310,13 @@ WORDS: Final[Mapping[str, object]] = {
     "cleared_reason": lambda reason: name_of(CLEARED_REASON, reason),
     "cause_name": lambda cause: name_of(CAUSE, cause),
     "complaint_kind": lambda kind: name_of(COMPLAINT_KIND, kind),
+    "category_name": lambda category: name_of(COMPLAINT_CATEGORY, category),
+    "source_name": lambda source: name_of(COMPLAINT_SOURCE, source),
+    "complaint_cause": lambda cause: name_of(COMPLAINT_CAUSE, cause),
+    "deed_name": lambda deed: name_of(DEED, deed),
+    "duty_name": lambda duty: name_of(DUTY, duty),
+    "duty_word": lambda standing: look(DUTY_STANDING, standing),
+    "told_name": lambda told: name_of(TOLD, told),
     "origin_name": lambda origin: name_of(ORIGIN, origin),
     "premises_name": lambda premises: name_of(PREMISES, premises),
     "role_name": lambda role: name_of(ROLE, role),

@@ -1,6 +1,7 @@
 """A site: what stands in its folder, checked and typed. Read by ``store.site_folder``."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -188,6 +189,7 @@ class Site:
     curves: dict[str, tuple[FiledCurve, ...]] = field(default_factory=dict)
     planned_stops: tuple[PlannedStop, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    working_days: dict[date, bool] = field(default_factory=dict)  # what the site says before the calendar of China does
     profiles: dict[str, Profile] = field(default_factory=dict)
     stores: StoreSettings = field(default_factory=StoreSettings)
     records_url: str = ""

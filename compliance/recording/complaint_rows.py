@@ -1,20 +1,18 @@
 """Sensor complaints in the records (R6): exactly one for each room and episode, across restarts."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
 
 from compliance.complaint import ComplaintBook, ComplaintChange, Estate
+from compliance.complaint_life import OVER
 from compliance.events import complaint_event
+from compliance.evidence import RoomEvidence
 from compliance.recording.event_rows import add_transition, record_event
 from store.records import tables
 
 COMPLAINTS = tables.complaints
 ROOMS = tables.complaint_rooms
-NO_LONGER_OPEN = ("closed", "rejected", "merged")
-
-Evidence = Callable[[str, int], dict[str, Any]]
 
 
 def open_book(connection: Connection, estate: Estate, recent: Sequence[tuple[int, str]]) -> ComplaintBook:
@@ -24,7 +22,7 @@ def open_book(connection: Connection, estate: Estate, recent: Sequence[tuple[int
     statement = (
         select(columns.kind, columns.subject, ROOMS.c.room_id)
         .select_from(COMPLAINTS.outerjoin(ROOMS, ROOMS.c.complaint_id == columns.id))
-        .where(columns.state.not_in(NO_LONGER_OPEN))
+        .where(columns.state.not_in(OVER))
         .order_by(columns.id)
     )
     for kind, subject, room_id in connection.execute(statement):
@@ -35,17 +33,19 @@ def open_book(connection: Connection, estate: Estate, recent: Sequence[tuple[int
     return book
 
 
-def record_change(connection: Connection, change: ComplaintChange, estate: Estate, evidence: Evidence) -> bool:
+def record_change(connection: Connection, change: ComplaintChange, estate: Estate, evidence: RoomEvidence) -> bool:
     """Stores a complaint opened or joined, with the evidence for each of its rooms; False when it was stored before."""
     if not record_event(connection, complaint_event(change)):
         return False
-    complaint_id = _insert(connection, change, estate) if change.opened else _standing(connection, change.kind, change.subject)
+    complaint_id = _insert(connection, change, estate, evidence) if change.opened else _standing(connection, change.kind, change.subject)
     if complaint_id is None:
         return False
     held = select(ROOMS.c.room_id).where(ROOMS.c.complaint_id == complaint_id, ROOMS.c.raised_at == change.at)
     known = set(connection.scalars(held))
     key = {"complaint_id": complaint_id, "raised_at": change.at, "attached_at": change.at}
-    rows = [{**key, "room_id": room_id, "evidence": evidence(room_id, change.at)} for room_id in change.rooms if room_id not in known]
+    rows = [
+        {**key, "room_id": room_id, "evidence": evidence.of_room(room_id, change.at)} for room_id in change.rooms if room_id not in known
+    ]
     if rows:
         connection.execute(ROOMS.insert(), rows)
     if change.opened and change.kind in ("building", "station"):
@@ -53,8 +53,10 @@ def record_change(connection: Connection, change: ComplaintChange, estate: Estat
     return True
 
 
-def _insert(connection: Connection, change: ComplaintChange, estate: Estate) -> int:
+def _insert(connection: Connection, change: ComplaintChange, estate: Estate, evidence: RoomEvidence) -> int:
     first = change.rooms[0] if change.rooms else ""
+    snapshot = evidence.of_room(first, change.at)
+    del snapshot["readings"]  # they stand with each of its rooms
     row = {
         "kind": change.kind,
         "origin": "sensor",
@@ -64,6 +66,7 @@ def _insert(connection: Connection, change: ComplaintChange, estate: Estate) -> 
         "opened_at": change.at,
         "state": "new",
         "reason": change.reason,
+        "evidence": snapshot,
     }
     key = connection.execute(COMPLAINTS.insert().values(row)).inserted_primary_key
     assert key is not None
@@ -73,7 +76,7 @@ def _insert(connection: Connection, change: ComplaintChange, estate: Estate) -> 
 
 def _standing(connection: Connection, kind: str, subject: str) -> int | None:
     columns = COMPLAINTS.c
-    statement = select(columns.id).where(columns.kind == kind, columns.subject == subject, columns.state.not_in(NO_LONGER_OPEN))
+    statement = select(columns.id).where(columns.kind == kind, columns.subject == subject, columns.state.not_in(OVER))
     found = connection.scalar(statement.order_by(columns.opened_at).limit(1))
     return None if found is None else int(found)
 
@@ -86,7 +89,7 @@ def _merge_smaller(connection: Connection, change: ComplaintChange, complaint_id
         subjects |= {f"building/{building_id}" for building_id in estate.buildings_of.get(change.subject.removeprefix("station/"), ())}
     smaller = select(columns.id, columns.state).where(
         columns.subject.in_(subjects), columns.origin == "sensor", columns.kind.in_(("room", "building")),
-        columns.state.not_in(NO_LONGER_OPEN), columns.id != complaint_id,
+        columns.state.not_in(OVER), columns.id != complaint_id,
     )  # fmt: skip
     for row in connection.execute(smaller).all():
         connection.execute(update(COMPLAINTS).where(columns.id == row.id).values(state="merged", merged_into=complaint_id))

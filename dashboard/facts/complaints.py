@@ -1,35 +1,26 @@
-"""Complaints, the steps they took and may take (R6)."""
+"""Complaints: the queue by the time left, and one with its evidence, its history and its duties (R6, R7)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import func, or_, select
 
+from compliance.complaint import Estate
+from compliance.complaint_cases import read_cases, states_of
+from compliance.complaint_life import OVER
+from compliance.evidence import gather
+from compliance.service_duties import DutyState, next_due
 from dashboard.facts.outages import Transition
+from dashboard.facts.stations import station_states
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS
-from store.records.tables import complaint_rooms, complaint_transitions, complaints
+from domain.errors import StoreError
+from store.records import reading
+from store.records.tables import complaint_deeds, complaint_rooms, complaint_transitions, complaints, escalations
 
-OVER: Final = ("closed", "rejected", "merged")
 SHOWN_OVER_MS = 7 * DAY_MS
 MOST = 300
-
-# What may follow what: new → accepted → dispatched → on_site → resolved → called_back → closed; rejected, reopened.
-NEXT_STATES: Final[Mapping[str, tuple[str, ...]]] = {
-    "new": ("accepted", "rejected"),
-    "accepted": ("dispatched", "resolved", "rejected"),
-    "dispatched": ("on_site", "resolved", "rejected"),
-    "on_site": ("resolved", "rejected"),
-    "resolved": ("called_back", "reopened"),
-    "called_back": ("closed", "reopened"),
-    "closed": ("reopened",),
-    "rejected": ("reopened",),
-    "merged": (),
-    "reopened": ("accepted", "dispatched", "resolved", "rejected"),
-}
-# A rejection is explained to the complainant, and a reopening says what was not cured.
-NEEDS_REASON: Final = frozenset({"rejected", "reopened"})
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,15 @@ class ComplaintRow:
     merged_into: int | None
     reason: str
     evidence: dict[str, Any]
+    category: str
+    severity: str
+    cause: str
+    source: str
+    external_id: str | None
+    address: str
+    reporter: str
+    contact: str
+    proposed_at: int | None
     rooms: int
 
     @property
@@ -99,3 +99,131 @@ def complaint_steps(town: Town, complaint_id: int) -> list[Transition]:
     columns = (steps.from_state, steps.to_state, steps.at, steps.who, steps.why)
     query = select(*columns).where(steps.complaint_id == complaint_id).order_by(steps.id)
     return town.shared.of(("complaint_steps", complaint_id), lambda: [Transition(*row) for row in town.rows(query)])
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """A complaint in the queue, with the duty that presses most; ``left_ms`` is below 0 when it is overdue, None without a duty."""
+
+    complaint: ComplaintRow
+    duty: DutyState | None
+    left_ms: int | None
+
+
+@dataclass(frozen=True)
+class DeedRow:
+    """Something done for a complaint beside its states; ``body`` holds a call-back's answer or a proposal's evidence."""
+
+    kind: str
+    at: int
+    who: str
+    why: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EscalationRow:
+    """Who was told of an overdue duty, and when."""
+
+    duty: str
+    step: int
+    due_at: int
+    at: int
+    told: str
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """Everything about one complaint. ``merged`` are those merged into it."""
+
+    complaint: ComplaintRow
+    rooms: list[AttachedRoom]
+    steps: list[Transition]
+    deeds: list[DeedRow]
+    duties: list[DutyState]
+    escalations: list[EscalationRow]
+    merged: list[int]
+
+    @property
+    def call_backs(self) -> list[DeedRow]:
+        """Call-backs, oldest first: who, when, satisfied or not (None: nobody answered)."""
+        return [deed for deed in self.deeds if deed.kind == "call_back"]
+
+    @property
+    def proposal(self) -> DeedRow | None:
+        """The evidence on which it is proposed resolved, None while it is not."""
+        if self.complaint.proposed_at is None:
+            return None
+        return next((deed for deed in reversed(self.deeds) if deed.kind == "proposed"), None)
+
+
+def complaint_queue(town: Town) -> list[QueueRow]:
+    """Complaints that still owe something, the least time left first; then those without a duty, oldest first."""
+    return town.shared.of("complaint_queue", lambda: _queue(town))
+
+
+def _queue(town: Town) -> list[QueueRow]:
+    now_ms = town.now_ms()
+    rows = complaint_rows(town)
+    states = _states(town, [row.id for row in rows], now_ms)
+    queue = []
+    for row in rows:
+        duty = next_due(states.get(row.id, []))
+        if duty is not None or not row.over:
+            queue.append(QueueRow(row, duty, None if duty is None else duty.due_at - now_ms))
+    return sorted(queue, key=lambda one: (one.left_ms is None, one.left_ms or 0, one.complaint.opened_at, one.complaint.id))
+
+
+def _states(town: Town, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyState]]:
+    if not ids:
+        return {}
+    with town.asking("records"), reading(town.records).connect() as connection:
+        cases = read_cases(connection, complaints.c.id.in_(ids))
+    return states_of(town.site, cases, now_ms)
+
+
+def dossier(town: Town, complaint_id: int) -> Dossier | None:
+    """Everything about one complaint, however old; None where there is none."""
+    columns = [complaints.c[name] for name in ComplaintRow.__dataclass_fields__ if name != "rooms"]
+    found = town.rows(select(*columns).where(complaints.c.id == complaint_id))
+    if not found:
+        return None
+    rooms = attached_rooms(town, complaint_id)
+    deed, told = complaint_deeds.c, escalations.c
+    deeds = select(deed.kind, deed.at, deed.who, deed.why, deed.body).where(deed.complaint_id == complaint_id).order_by(deed.id)
+    steps_up = select(told.duty, told.step, told.due_at, told.at, told.told).where(told.subject == f"complaint/{complaint_id}")
+    values = (*found[0], len({room.room_id for room in rooms}))
+    return Dossier(
+        ComplaintRow(*values),
+        rooms,
+        complaint_steps(town, complaint_id),
+        [DeedRow(*row) for row in town.rows(deeds)],
+        _states(town, [complaint_id], town.now_ms()).get(complaint_id, []),
+        [EscalationRow(*row) for row in town.rows(steps_up.order_by(told.at, told.step))],
+        [row[0] for row in town.rows(select(complaints.c.id).where(complaints.c.merged_into == complaint_id).order_by(complaints.c.id))],
+    )
+
+
+def evidence_now(town: Town, subject: str) -> dict[str, Any]:
+    """What the instruments say now of a room, building or station: the snapshot that a resident's complaint is opened with.
+
+    Raises StoreError when neither history nor journal can be read.
+    """
+    kind, _, name = subject.partition("/")
+    at, site = town.now_ms(), town.site
+    estate = Estate.of(site.rooms.values(), site.buildings.values())
+    building = site.buildings.get(name) if kind == "building" else None
+    station_id = name if kind == "station" else building.station_id if building else estate.station_of.get(name)
+    stations = {station_id: _station_now(town, station_id)} if station_id else {}
+    rooms = [name] if kind == "room" and name in site.rooms else []
+    with town.asking("history"):
+        found = gather(site, estate, (town.history, town.journal, town.points), rooms, (at, at), stations)
+    return found.of_room(name, at) if rooms else found.around(station_id, "residential", at)
+
+
+def _station_now(town: Town, station_id: str) -> dict[str, Any]:
+    try:
+        state = station_states(town).get(station_id)
+    except StoreError:
+        state = None
+    return {} if state is None else {"heat": state.heat, "comm": state.comm, "data": state.data, "outage_id": state.outage_id}

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from compliance.complaint_life import NEEDS_REASON, following
 from dashboard.actions.acting import RefusedError
 from dashboard.actions.complaints import move_complaint
 from dashboard.charts import GREY, Axis, Line, trend_chart
 from dashboard.facts.building import room_trend
 from dashboard.facts.complaints import (
-    NEEDS_REASON,
-    NEXT_STATES,
     AttachedRoom,
     ComplaintRow,
     attached_rooms,
@@ -85,13 +84,13 @@ def rooms_of(town: Town, attached: Sequence[AttachedRoom]) -> list[dict[str, obj
 
 def steps(now: Screen, complaint: ComplaintRow) -> None:
     _ = now.say
-    following = NEXT_STATES.get(complaint.state, ())
-    if not following:
+    after = following(complaint.state, complaint.origin)
+    if not after:
         return
     why = st.text_input(_("Why, or what was found"), key=f"why-{complaint.id}", max_chars=500)
     with st.container(horizontal=True, gap="small"):
         pressed = ""
-        for state in following:
+        for state in after:
             label = _(name_of(COMPLAINT_STEP, state))
             if st.button(label, key=f"to-{state}", type="secondary" if state in NEEDS_REASON else "primary"):
                 pressed = state

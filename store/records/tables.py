@@ -119,7 +119,8 @@ notices = Table(
 )
 notice_transitions = _transitions("notice")
 
-# kind: room, building, station, maintenance; origin: sensor, resident, visit (R6).
+# kind: room, building, station, household (a resident's home without a measuring point), maintenance; origin: sensor, resident, visit (R6).
+# category (R7): low_temperature, leak, pipe_burst, heat_stopped, other; source of a resident's: phone, counter, app, hotline_12345.
 # state: new, accepted, dispatched, on_site, resolved, called_back, closed, rejected, merged, reopened.
 complaints = Table(
     "complaints",
@@ -135,7 +136,26 @@ complaints = Table(
     Column("merged_into", ForeignKey("complaints.id")),
     Column("reason", Text, nullable=False, default=""),
     Column("evidence", JSON, nullable=False, default=dict),
-    UniqueConstraint("kind", "origin", "subject", "opened_at"),
+    Column("category", String(32), nullable=False, default="low_temperature"),
+    Column("severity", String(32), nullable=False, default="ordinary"),  # of a burst: ordinary, major
+    Column("cause", String(64), nullable=False, default=""),  # as found when it was resolved or rejected
+    Column("source", String(32), nullable=False, default=""),
+    Column("external_id", String(128)),  # its number in the system that posted it
+    Column("address", Text, nullable=False, default=""),
+    Column("reporter", String(128), nullable=False, default=""),
+    Column("contact", String(128), nullable=False, default=""),
+    Column("proposed_at", BigInteger),  # since when it is proposed resolved; the evidence stands in the deed
+    UniqueConstraint("source", "external_id"),
+)
+# Exactly one for each episode; two residents may well complain in one millisecond.
+Index(
+    "uq_complaints_sensor_episode",
+    complaints.c.kind,
+    complaints.c.subject,
+    complaints.c.opened_at,
+    unique=True,
+    sqlite_where=complaints.c.origin == "sensor",
+    postgresql_where=complaints.c.origin == "sensor",
 )
 complaint_transitions = _transitions("complaint")
 complaint_rooms = Table(
@@ -146,6 +166,58 @@ complaint_rooms = Table(
     Column("raised_at", BigInteger, primary_key=True),  # the room alarm's episode
     Column("attached_at", BigInteger, nullable=False),
     Column("evidence", JSON, nullable=False, default=dict),
+)
+# What was done for a complaint beside its states; rows are only added.
+# kind: contacted, handed_over, answered, verified, filed, held, resumed, call_back, proposed, withdrawn, attached.
+complaint_deeds = Table(
+    "complaint_deeds",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("complaint_id", ForeignKey("complaints.id"), nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("why", Text, nullable=False, default=""),
+    Column("body", JSON, nullable=False, default=dict),  # call_back: reached, satisfied; proposed: the evidence
+)
+# An overdue duty told one step up, once per step. subject: complaint/ID, alarm/ID; told: department_head, manager.
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("subject", String(160), nullable=False, index=True),
+    Column("duty", String(64), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("told", String(32), nullable=False),
+    UniqueConstraint("subject", "duty", "started_at", "step"),
+)
+
+# Measuring visits (R8). Append-only: triggers refuse changes; each row carries the hash of the one before it.
+visits = Table(
+    "visits",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("room_id", String(128), nullable=False, index=True),
+    Column("measured_at", BigInteger, nullable=False, index=True),
+    Column("measured_by", String(128), nullable=False),
+    Column("instrument", String(128), nullable=False),
+    Column("calibrated_on", String(10), nullable=False),
+    Column("calibrated_until", String(10), nullable=False),
+    Column("windows_shut_min", Float, nullable=False),
+    Column("at_centre", Boolean, nullable=False),
+    Column("height_m", Float, nullable=False),
+    Column("readings_c", JSON, nullable=False),
+    Column("signature", LargeBinary),  # PNG
+    Column("complaint_id", ForeignKey("complaints.id"), index=True),
+    Column("corrects", ForeignKey("visits.id")),
+    Column("remark", Text, nullable=False, default=""),
+    Column("filed_at", BigInteger, nullable=False),
+    Column("filed_by", String(128), nullable=False),
+    Column("prev_hash", String(64), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False, unique=True),
 )
 
 # Each change of policy (R1): the file as it was, since when something is judged by it, who put it in force.

@@ -27,12 +27,14 @@ from store.site_folder.tables import (
     PLANNED_STOPS,
     ROOMS,
     STATIONS,
+    WORKDAYS,
     read_buildings,
     read_curves,
     read_exclusions,
     read_planned_stops,
     read_rooms,
     read_stations,
+    read_workdays,
 )
 from store.site_folder.toml_file import TomlFile, read_toml
 
@@ -45,6 +47,7 @@ TABLES = {
     "curves": CURVES,
     "planned_stops": PLANNED_STOPS,
     "exclusions": EXCLUSIONS,
+    "workdays": WORKDAYS,
 }
 _SUFFIXES = (".csv", ".xlsx")
 
@@ -140,6 +143,7 @@ def _read_tables(
         "curves": read_curves(found["curves"], known_stations, zone),
         "planned_stops": read_planned_stops(found["planned_stops"], known_stations, zone),
         "exclusions": read_exclusions(found["exclusions"], rooms if found["rooms"].readable else None, zone),
+        "working_days": read_workdays(found["workdays"], zone),
     }
 
 

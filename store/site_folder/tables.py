@@ -1,6 +1,7 @@
 """The tables of a site folder, row by row: stations, buildings, rooms, planned stops, exclusions, curves."""
 
 from collections.abc import Collection
+from datetime import date, datetime
 from math import inf
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ ROOMS = Columns(
 CURVES = Columns(("station_id", "effective_from", "outdoor_c", "supply_c"), ("filed_by", "reason", "offsets_k"))
 PLANNED_STOPS = Columns(("station_id", "from", "to"), ("reason", "who"))
 EXCLUSIONS = Columns(("room_id", "from"), ("to", "reason", "who"))
+WORKDAYS = Columns(("date", "working"), ("reason",))
 
 PREMISES = ("residential", "bungalow", "contract")
 HOLD_MAX_MIN = 10_080  # a week: no sensor reports less often
@@ -143,6 +145,19 @@ def read_exclusions(table: Table, rooms: Collection[str] | None, zone: ZoneInfo)
         if room_id is not None and span is not None:
             exclusions.append(Exclusion(room_id, span[0], span[1], cells.text("reason"), cells.text("who")))
     return tuple(exclusions)
+
+
+def read_workdays(table: Table, zone: ZoneInfo) -> dict[date, bool]:
+    """Days that are worked or off whatever the calendar says (调休): ``working`` is yes or no."""
+    seen: dict[str, int] = {}
+    days = {}
+    for row in table.rows:
+        cells = Cells(table, row)
+        instant_ms = cells.instant("date", zone, needed=True)
+        working = cells.choice("working", ("yes", "no"), None)
+        if instant_ms is not None and working is not None and cells.identity("date", seen) is not None:
+            days[datetime.fromtimestamp(instant_ms / 1000, zone).date()] = working == "yes"
+    return days
 
 
 def read_curves(table: Table, stations: Collection[str] | None, zone: ZoneInfo) -> dict[str, tuple[FiledCurve, ...]]:

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, Table, insert, select
 
+from compliance.complaint_life import NEEDS_REASON, NEXT_STATES, following
 from dashboard.actions.acting import RefusedError
 from dashboard.actions.alarms import acknowledge_alarms
 from dashboard.actions.complaints import move_complaint
 from dashboard.actions.notices import confirm_notice
-from dashboard.facts.complaints import NEEDS_REASON, NEXT_STATES
 from dashboard.roles import RIGHTS, ROLES, Account
 from store.records.tables import alarm_transitions, alarms, audit, complaint_transitions, complaints, notice_transitions, notices
 
@@ -137,16 +137,16 @@ def test_whatever_is_asked_the_rows_are_a_walk_of_allowed_steps(records: Engine,
     for n, wanted in enumerate(asked):
         try:
             move_complaint(records, who("service"), number, state, wanted, "why" if wanted in NEEDS_REASON else "", NOW_MS + n)
-            assert wanted in NEXT_STATES[state]
+            assert wanted in following(state, "sensor")
             state = wanted
         except RefusedError:
-            assert wanted not in NEXT_STATES[state]
+            assert wanted not in following(state, "sensor")
     with records.connect() as connection:
         steps = complaint_transitions.c
         walk = connection.execute(select(steps.from_state, steps.to_state).where(steps.complaint_id == number).order_by(steps.id)).all()
         assert connection.execute(select(complaints.c.state).where(complaints.c.id == number)).scalar() == state
     assert [step.to_state for step in walk][:-1] == [step.from_state for step in walk][1:]
-    assert all(step.to_state in NEXT_STATES[step.from_state] for step in walk)
+    assert all(step.to_state in following(step.from_state, "sensor") for step in walk)
 
 
 def _fresh(records: Engine) -> int:

@@ -78,14 +78,46 @@ def upgrade() -> None:
         sa.Column("merged_into", _KEY, nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("category", sa.String(length=32), nullable=False),
+        sa.Column("severity", sa.String(length=32), nullable=False),
+        sa.Column("cause", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.String(length=32), nullable=False),
+        sa.Column("external_id", sa.String(length=128), nullable=True),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("reporter", sa.String(length=128), nullable=False),
+        sa.Column("contact", sa.String(length=128), nullable=False),
+        sa.Column("proposed_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["merged_into"], ["complaints.id"], name=op.f("fk_complaints_merged_into")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_complaints")),
-        sa.UniqueConstraint("kind", "origin", "subject", "opened_at", name=op.f("uq_complaints_kind_origin_subject_opened_at")),
+        sa.UniqueConstraint("source", "external_id", name=op.f("uq_complaints_source_external_id")),
+    )
+    op.create_index(
+        "uq_complaints_sensor_episode",
+        "complaints",
+        ["kind", "subject", "opened_at"],
+        unique=True,
+        sqlite_where=sa.text("origin = 'sensor'"),
+        postgresql_where=sa.text("origin = 'sensor'"),
     )
     op.create_index(op.f("ix_complaints_building_id"), "complaints", ["building_id"])
     op.create_index(op.f("ix_complaints_opened_at"), "complaints", ["opened_at"])
     op.create_index(op.f("ix_complaints_station_id"), "complaints", ["station_id"])
     op.create_index(op.f("ix_complaints_subject"), "complaints", ["subject"])
+    op.create_table(
+        "escalations",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("duty", sa.String(length=64), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_escalations")),
+        sa.UniqueConstraint("subject", "duty", "started_at", "step", name=op.f("uq_escalations_subject_duty_started_at_step")),
+    )
+    op.create_index(op.f("ix_escalations_at"), "escalations", ["at"])
+    op.create_index(op.f("ix_escalations_subject"), "escalations", ["subject"])
     op.create_table(
         "events",
         sa.Column("id", _KEY, nullable=False),
@@ -281,10 +313,77 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_notice_transitions_notice_id"), "notice_transitions", ["notice_id"])
 
+    op.create_table(
+        "complaint_deeds",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("complaint_id", _KEY, nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_complaint_deeds_complaint_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_complaint_deeds")),
+    )
+    op.create_index(op.f("ix_complaint_deeds_complaint_id"), "complaint_deeds", ["complaint_id"])
+    op.create_table(
+        "visits",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("room_id", sa.String(length=128), nullable=False),
+        sa.Column("measured_at", sa.BigInteger(), nullable=False),
+        sa.Column("measured_by", sa.String(length=128), nullable=False),
+        sa.Column("instrument", sa.String(length=128), nullable=False),
+        sa.Column("calibrated_on", sa.String(length=10), nullable=False),
+        sa.Column("calibrated_until", sa.String(length=10), nullable=False),
+        sa.Column("windows_shut_min", sa.Float(), nullable=False),
+        sa.Column("at_centre", sa.Boolean(), nullable=False),
+        sa.Column("height_m", sa.Float(), nullable=False),
+        sa.Column("readings_c", sa.JSON(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=True),
+        sa.Column("complaint_id", _KEY, nullable=True),
+        sa.Column("corrects", _KEY, nullable=True),
+        sa.Column("remark", sa.Text(), nullable=False),
+        sa.Column("filed_at", sa.BigInteger(), nullable=False),
+        sa.Column("filed_by", sa.String(length=128), nullable=False),
+        sa.Column("prev_hash", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_visits_complaint_id")),
+        sa.ForeignKeyConstraint(["corrects"], ["visits.id"], name=op.f("fk_visits_corrects")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_visits")),
+        sa.UniqueConstraint("hash", name=op.f("uq_visits_hash")),
+        sa.UniqueConstraint("prev_hash", name=op.f("uq_visits_prev_hash")),
+    )
+    op.create_index(op.f("ix_visits_complaint_id"), "visits", ["complaint_id"])
+    op.create_index(op.f("ix_visits_measured_at"), "visits", ["measured_at"])
+    op.create_index(op.f("ix_visits_room_id"), "visits", ["room_id"])
+    for table in APPEND_ONLY:
+        _append_only(table)
+
+
+# Visits are evidence (R8): the database itself refuses to alter or remove one, whoever asks.
+APPEND_ONLY = ("visits",)
+
+
+def _append_only(table: str) -> None:
+    refusal = f"{table} are append-only: a correction is a new record that names the old one"
+    if op.get_bind().dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{refusal}'); END")
+        return
+    op.execute(
+        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{refusal}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+    )
+    op.execute(f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_append_only()")
+    op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()")
+
 
 def downgrade() -> None:
     """Removes them."""
     for table in (
+        "visits",
+        "complaint_deeds",
+        "escalations",
         "notice_transitions",
         "sessions",
         "outage_transitions",

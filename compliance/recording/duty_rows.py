@@ -1,0 +1,94 @@
+"""What overdue duties and cured rooms lead to, in the records (R6, R7): each once, whatever dies in between."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from compliance.complaint_cases import read_cases, states_of
+from compliance.complaint_life import OVER, WORKED_ON
+from compliance.escalation import Escalation, escalations
+from compliance.service_duties import DAY_MS, WATER_HANDLED, DutyState
+from domain.site import Site
+from store.records.tables import alarms, complaint_deeds, complaint_rooms, complaints
+from store.records.tables import escalations as table
+
+CALL_BACKS_FOR_MS = 60 * DAY_MS  # a closed complaint may owe its call-back for so long
+
+
+def escalate(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, Escalation]]:
+    """Stores every step that overdue duties have reached, and gives those that were not stored before, with their subject."""
+    columns = complaints.c
+    owing = or_(columns.state.not_in(OVER), (columns.state == "closed") & (columns.opened_at > now_ms - CALL_BACKS_FOR_MS))
+    cases = read_cases(connection, owing & (columns.kind != "maintenance"))
+    found = [
+        (f"complaint/{complaint_id}", one)
+        for complaint_id, states in states_of(site, cases, now_ms).items()
+        for one in escalations(states, now_ms)
+    ]
+    found += [(subject, one) for subject, state in _water(connection, now_ms) for one in escalations([state], now_ms)]
+    return [(subject, one) for subject, one in found if _store(connection, subject, one)]
+
+
+def _store(connection: Connection, subject: str, one: Escalation) -> bool:
+    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    row = {"subject": subject, "duty": one.duty, "started_at": one.started_at, "step": one.step}
+    row |= {"due_at": one.due_at, "at": one.at, "told": one.told}
+    once = insert(table).values(row).on_conflict_do_nothing(index_elements=["subject", "duty", "started_at", "step"])
+    return connection.execute(once).rowcount == 1
+
+
+def _water(connection: Connection, now_ms: int) -> list[tuple[str, DutyState]]:
+    """Make-up water loss that nobody handles: neither acknowledged nor over (R7)."""
+    columns = alarms.c
+    standing = (columns.kind == "water_high") & columns.cleared_at.is_(None) & (columns.state == "unacknowledged")
+    rows = connection.execute(select(columns.id, columns.raised_at).where(standing)).all()
+    span_ms = WATER_HANDLED.within.ms
+    return [
+        (f"alarm/{row.id}", DutyState(WATER_HANDLED, row.raised_at, row.raised_at + span_ms, None, 0, "overdue"))
+        for row in rows
+        if row.raised_at + span_ms < now_ms
+    ]
+
+
+def rooms_to_cure(connection: Connection) -> dict[int, tuple[int, bool, tuple[str, ...]]]:
+    """Complaints of cold rooms that are worked on: id → when it was opened, whether it is proposed resolved, and its rooms."""
+    columns = complaints.c
+    query = (
+        select(columns.id, columns.opened_at, columns.proposed_at, complaint_rooms.c.room_id)
+        .join(complaint_rooms, complaint_rooms.c.complaint_id == columns.id)
+        .where(columns.state.in_(WORKED_ON), columns.category == "low_temperature", columns.kind != "maintenance")
+        .order_by(columns.id, complaint_rooms.c.room_id)
+    )
+    found: dict[int, tuple[int, bool, tuple[str, ...]]] = {}
+    for row in connection.execute(query.distinct()):
+        rooms = found[row.id][2] if row.id in found else ()
+        found[row.id] = (row.opened_at, row.proposed_at is not None, (*rooms, row.room_id))
+    return found
+
+
+def propose(connection: Connection, complaint_id: int, at: int, evidence: Mapping[str, Any]) -> bool:
+    """Proposes a complaint as resolved, with the evidence; False where that was done or it is no longer worked on."""
+    columns = complaints.c
+    free = (columns.id == complaint_id) & columns.proposed_at.is_(None) & columns.state.in_(WORKED_ON)
+    if connection.execute(update(complaints).where(free).values(proposed_at=at)).rowcount != 1:
+        return False
+    _deed(connection, complaint_id, "proposed", at, dict(evidence))
+    return True
+
+
+def withdraw(connection: Connection, complaint_id: int, at: int, rooms: tuple[str, ...]) -> bool:
+    """Takes a proposal back because rooms are below their limit again; False where there is none."""
+    columns = complaints.c
+    standing = (columns.id == complaint_id) & columns.proposed_at.is_not(None) & columns.state.in_(WORKED_ON)
+    if connection.execute(update(complaints).where(standing).values(proposed_at=None)).rowcount != 1:
+        return False
+    _deed(connection, complaint_id, "withdrawn", at, {"rooms": list(rooms)})
+    return True
+
+
+def _deed(connection: Connection, complaint_id: int, kind: str, at: int, body: dict[str, Any]) -> None:
+    row = {"complaint_id": complaint_id, "kind": kind, "at": at, "who": "keepwarm", "body": body}
+    connection.execute(complaint_deeds.insert().values(row))

@@ -1,0 +1,276 @@
+"""Service deadlines (R7) from stored steps: worked by hand, over holds, reopenings and merges."""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compliance.complaint_life import NEXT_STATES, WORKED_ON, Deed, Step, following, holds, rounds
+from compliance.escalation import escalations
+from compliance.service_duties import TABLES, Calendar, Case, DutyState, duty_states, handled_in_time, next_due
+from compliance.working_days import after_working_days, is_working_day
+
+ZONE = ZoneInfo("Asia/Shanghai")
+CALENDAR = Calendar(ZONE)
+MIN, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+
+def at(text: str) -> int:
+    """UTC ms of ``DD HH:MM`` in December 2026, or of a whole local date and time."""
+    full = text if len(text) > 8 else f"2026-12-{text}"
+    return round(datetime.fromisoformat(full).replace(tzinfo=ZONE).timestamp() * 1000)
+
+
+def case(
+    steps: str = "",
+    deeds: str = "",
+    *,
+    category: str = "low_temperature",
+    severity: str = "ordinary",
+    origin: str = "resident",
+    kind: str = "household",
+    reported: str = "01 08:00",
+    merged: tuple[Case, ...] = (),
+) -> Case:
+    """``steps`` and ``deeds`` as "on_site 01 08:20, …"; reported on the 1st at 08:00."""
+    taken, done = ([word.strip().split(" ", 1) for word in words.split(",") if word.strip()] for words in (steps, deeds))
+    rows = tuple(Step(name, at(when)) for name, when in taken), tuple(Deed(name, at(when)) for name, when in done)
+    return Case(category, severity, origin, kind, at(reported), *rows, merged)
+
+
+def states(one: Case, now: str, table: str = "A") -> dict[str, DutyState]:
+    """The duties of the last round, by name."""
+    return {state.duty.name: state for state in duty_states(one, TABLES[table], CALENDAR, at(now))}
+
+
+@pytest.mark.parametrize(
+    ("table", "category", "severity", "duty", "due"),
+    [
+        ("A", "low_temperature", "ordinary", "on_site", "01 08:30"),
+        ("A", "low_temperature", "ordinary", "cured", "03 08:00"),
+        ("A", "leak", "ordinary", "on_site", "01 08:30"),
+        ("A", "other", "ordinary", "handed_over", "01 08:10"),
+        ("A", "other", "ordinary", "verified", "03 08:00"),
+        ("A", "other", "ordinary", "filed", "06 08:00"),
+        ("B", "low_temperature", "ordinary", "contacted", "01 08:30"),
+        ("B", "low_temperature", "ordinary", "on_site", "01 10:00"),
+        ("B", "low_temperature", "ordinary", "cured", "02 08:00"),
+        ("B", "leak", "ordinary", "on_site", "01 08:30"),
+        ("B", "pipe_burst", "ordinary", "repaired", "02 08:00"),
+        ("B", "other", "ordinary", "answered", "01 09:00"),
+        ("B", "other", "ordinary", "verified", "09 00:00"),  # Tuesday: 2, 3, 4, 7, 8 are the five working days
+        ("C", "low_temperature", "ordinary", "contacted", "01 09:00"),
+        ("C", "leak", "ordinary", "contacted", "01 08:15"),
+        ("C", "leak", "ordinary", "on_site", "01 08:40"),
+        ("C", "pipe_burst", "ordinary", "repaired", "01 14:00"),
+        ("C", "pipe_burst", "major", "repaired", "02 04:00"),
+        ("C", "heat_stopped", "ordinary", "on_site", "01 09:00"),
+        ("C", "heat_stopped", "ordinary", "cause_answered", "01 11:00"),
+        ("C", "other", "ordinary", "answered", "01 09:00"),
+        ("C", "other", "ordinary", "verified", "01 09:00"),
+    ],
+)
+def test_the_table_of_r7(table: str, category: str, severity: str, duty: str, due: str) -> None:
+    found = states(case(category=category, severity=severity), "01 08:01", table)[duty]
+    assert (found.due_at, found.standing) == (at(due), "open")
+
+
+@pytest.mark.parametrize(("table", "closed", "resolved"), [("A", 3 * DAY, 7 * DAY), ("B", 2 * DAY, 2 * DAY)])
+def test_call_backs_start_with_the_cure_and_with_the_closing(table: str, closed: int, resolved: int) -> None:
+    one = case("accepted 01 08:01, resolved 01 12:00, called_back 01 13:00, closed 01 14:00")
+    found = states(one, "01 14:00", table)
+    assert found["call_back_complaint"].due_at == at("01 14:00") + closed
+    assert found["call_back_repair"].due_at == at("01 12:00") + resolved
+    assert "call_back_repair" not in states(case("accepted 01 08:01"), "01 14:00", table)
+    assert "call_back_repair" not in states(case("resolved 01 09:00", category="other"), "01 14:00", table)
+
+
+def test_a_call_back_before_closing_serves_both_clocks_and_one_that_reached_nobody_none() -> None:
+    steps = "resolved 01 12:00, called_back 01 13:00, closed 01 14:00"
+    one = case(steps, "call_back 01 13:00")
+    assert {name: states(one, "20 08:00")[name].standing for name in ("call_back_repair", "call_back_complaint")} == {
+        "call_back_repair": "kept",
+        "call_back_complaint": "kept",
+    }
+    nobody = Case(one.category, one.severity, one.origin, one.kind, one.reported_at, one.steps, (Deed("call_back", at("01 13:00"), False),))
+    assert states(nobody, "20 08:00")["call_back_complaint"].standing == "overdue"
+    late = case(steps, "call_back 05 09:00")
+    assert states(late, "20 08:00")["call_back_complaint"].standing == "late"
+    assert states(late, "20 08:00")["call_back_repair"].standing == "kept"
+
+
+def test_a_duty_is_kept_to_the_very_instant_and_overdue_after_it() -> None:
+    assert states(case("on_site 01 08:30"), "01 09:00")["on_site"].standing == "kept"
+    open_ = case()
+    on_the_dot = duty_states(open_, TABLES["A"], CALENDAR, at("01 08:30"))
+    assert next(one for one in on_the_dot if one.duty.name == "on_site").standing == "open"
+    past = duty_states(open_, TABLES["A"], CALENDAR, at("01 08:30") + 1)
+    assert next(one for one in past if one.duty.name == "on_site").standing == "overdue"
+    assert states(case("on_site 01 08:31"), "01 09:00")["on_site"].standing == "late"
+
+
+def test_what_is_resolved_was_on_site() -> None:
+    assert states(case("accepted 01 08:05, resolved 01 08:20"), "01 09:00")["on_site"].standing == "kept"
+
+
+def test_sensors_and_maintenance_owe_residents_nothing() -> None:
+    assert set(states(case(origin="sensor"), "01 08:01")) == {"on_site", "cured"}
+    assert states(case(origin="sensor", kind="maintenance"), "01 08:01") == {}
+
+
+def test_time_held_moves_a_deadline_and_nothing_else() -> None:
+    """Nobody was at home from 08:10 to 10:10: two hours of which the company could do nothing."""
+    one = case("accepted 01 08:05", "held 01 08:10, resumed 01 10:10")
+    assert states(one, "01 10:20")["on_site"].due_at == at("01 10:30")
+    assert states(one, "01 09:00")["on_site"].standing == "held"
+    assert states(one, "01 10:30")["on_site"].standing == "open"
+    assert states(one, "01 10:31")["on_site"].standing == "overdue"
+    assert states(case("accepted 01 08:05, on_site 01 10:25", "held 01 08:10, resumed 01 10:10"), "05 08:00")["on_site"].standing == "kept"
+
+
+def test_a_hold_after_the_deadline_excuses_nothing() -> None:
+    one = case("accepted 01 08:05", "held 01 08:40")
+    found = states(one, "01 12:00")["on_site"]
+    assert (found.standing, found.due_at) == ("overdue", at("01 08:30"))
+    assert states(one, "01 12:00")["cured"].standing == "held"
+
+
+def test_working_on_ends_a_hold_that_nobody_resumed() -> None:
+    one = case("accepted 01 08:05, dispatched 01 09:10", "held 01 08:10")
+    assert holds(one.deeds, one.steps) == [(at("01 08:10"), at("01 09:10"))]
+    assert states(one, "01 09:20")["on_site"].due_at == at("01 09:30")
+
+
+def test_reopening_starts_every_clock_anew_and_leaves_the_past_as_it_was() -> None:
+    one = case("on_site 01 08:20, resolved 01 20:00, closed 02 08:00, reopened 10 09:00, on_site 10 09:40")
+    found = [(state.duty.name, state.started_at, state.standing) for state in duty_states(one, TABLES["A"], CALENDAR, at("10 10:00"))]
+    assert ("on_site", at("01 08:00"), "kept") in found
+    assert ("cured", at("01 08:00"), "kept") in found
+    assert ("on_site", at("10 09:00"), "late") in found
+    assert ("cured", at("10 09:00"), "open") in found
+    assert [(one.reported_at, one.until) for one in rounds(one.reported_at, one.steps)] == [
+        (at("01 08:00"), at("10 09:00")),
+        (at("10 09:00"), None),
+    ]
+    assert handled_in_time(one, TABLES["A"], CALENDAR, at("10 10:00")) is False
+
+
+def test_a_hold_of_the_first_round_does_not_lengthen_the_second() -> None:
+    one = case("accepted 01 08:05, resolved 01 12:00, reopened 02 08:00", "held 01 08:10, resumed 01 11:10")
+    second = [state for state in duty_states(one, TABLES["A"], CALENDAR, at("02 08:10")) if state.started_at == at("02 08:00")]
+    assert {state.duty.name: state.due_at for state in second}["on_site"] == at("02 08:30")
+    assert all(state.held_ms == 0 for state in second)
+
+
+def test_a_rejection_ends_what_was_owed_in_time_and_not_what_was_late() -> None:
+    found = states(case("accepted 01 08:05, rejected 01 08:50"), "05 08:00")
+    assert (found["on_site"].standing, found["cured"].standing) == ("late", "void")
+    assert next_due(list(found.values())) is None
+
+
+def test_merging_ends_the_clocks_of_one_and_holds_the_other_to_the_earlier_report() -> None:
+    early = case("accepted 01 08:05, merged 01 09:00")
+    into = case(reported="01 08:50")
+    assert {state.standing for state in states(early, "05 08:00").values()} == {"late", "void"}
+    alone = states(into, "01 08:55")["cured"]
+    together = case(reported="01 08:50", merged=(early,))
+    after = states(together, "01 09:05")
+    assert (alone.due_at, after["cured"].due_at) == (at("03 08:50"), at("03 08:00"))
+    assert states(together, "01 08:55")["cured"].due_at == at("03 08:50"), "what is merged later is not known yet"
+
+
+def test_who_was_on_site_for_the_one_was_on_site_for_both() -> None:
+    early = case("accepted 01 08:05, on_site 01 08:20, merged 01 09:00", "verified 01 08:25")
+    together = case(reported="01 08:50", merged=(early,))
+    found = states(together, "01 09:05")
+    assert (found["on_site"].standing, found["on_site"].done_at) == ("kept", at("01 08:20"))
+    assert found["verified"].standing == "kept"
+
+
+def test_a_sensor_s_complaint_with_a_resident_s_merged_into_it_owes_the_resident() -> None:
+    resident = case("merged 01 09:00")
+    assert "verified" in states(case(origin="sensor", reported="01 07:00", merged=(resident,)), "01 10:00")
+
+
+def test_the_shorter_clock_does_not_overrule_another() -> None:
+    """zammad 5177: each clock is its own."""
+    found = states(case("accepted 01 08:02", "handed_over 01 08:05"), "01 08:06")
+    assert {name: state.due_at for name, state in found.items()} == {
+        "on_site": at("01 08:30"),
+        "cured": at("03 08:00"),
+        "handed_over": at("01 08:10"),
+        "verified": at("03 08:00"),
+        "filed": at("06 08:00"),
+    }
+    assert next_due(list(found.values())) == found["on_site"]
+
+
+def test_overdue_goes_up_one_step_and_a_second_after_as_long_again() -> None:
+    def told(now: str) -> list[tuple[str, str, int]]:
+        return [(one.duty, one.told, one.at) for one in escalations(list(states(case(), now).values()), at(now)) if one.duty == "on_site"]
+
+    assert told("01 08:30") == []
+    assert told("01 08:31") == [("on_site", "department_head", at("01 08:30"))]
+    assert told("01 09:01") == [("on_site", "department_head", at("01 08:30")), ("on_site", "manager", at("01 09:00"))]
+    assert len(told("09 09:01")) == 2
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([*NEXT_STATES, "held", "resumed", "verified"]), st.integers(0, 20 * DAY)), max_size=12), st.data()
+)
+def test_whatever_happens_a_clock_is_never_before_its_start_and_what_is_kept_was_done(
+    marks: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    start = at("01 08:00")
+    ordered = sorted(((name, start + when) for name, when in marks), key=lambda mark: mark[1])
+    steps = tuple(Step(name, when) for name, when in ordered if name in NEXT_STATES and name != "new")
+    deeds = tuple(Deed(name, when) for name, when in ordered if name not in NEXT_STATES)
+    one = Case("low_temperature", "ordinary", "resident", "household", start, steps, deeds)
+    now = start + data.draw(st.integers(0, 30 * DAY))
+    for table in TABLES.values():
+        for state in duty_states(one, table, CALENDAR, now):
+            assert state.started_at >= start
+            assert state.held_ms >= 0
+            if state.standing in ("kept", "late") and state.done_at is not None:
+                assert state.started_at <= state.done_at <= now
+                assert (state.done_at <= state.due_at) == (state.standing == "kept")
+            if state.standing == "overdue":
+                assert state.due_at < now
+
+
+def test_states_a_person_may_take() -> None:
+    assert following("resolved", "resident") == ("called_back", "reopened")
+    assert following("resolved", "sensor") == ("called_back", "reopened", "closed")
+    assert following("merged", "resident") == ()
+    assert set(WORKED_ON) < set(NEXT_STATES)
+
+
+@pytest.mark.parametrize(
+    ("day", "working"),
+    [
+        ("2026-02-14", True),  # a Saturday worked before Spring Festival
+        ("2026-02-17", False),
+        ("2026-02-20", False),  # a Friday off
+        ("2026-02-28", True),
+        ("2026-10-10", True),
+        ("2026-12-05", False),
+        ("2027-01-01", False),
+        ("2027-02-08", False),
+        ("2027-03-01", True),
+    ],
+)
+def test_working_days_of_china(day: str, working: bool) -> None:
+    assert is_working_day(date.fromisoformat(day), {}) is working
+
+
+def test_the_site_s_file_goes_before_the_calendar() -> None:
+    assert is_working_day(date(2027, 2, 20), {date(2027, 2, 20): True})
+    assert not is_working_day(date(2026, 12, 1), {date(2026, 12, 1): False})
+
+
+def test_five_working_days_over_spring_festival() -> None:
+    """From Thursday 12 February 2026: 13, 14 (a Saturday, worked), 24, 25, 26; to the end of that day."""
+    assert after_working_days(at("2026-02-12 15:00"), 5, ZONE, {}) == at("2026-02-27 00:00")
+    assert after_working_days(at("2026-02-12 15:00"), 5, ZONE, {date(2026, 2, 14): False}) == at("2026-02-28 00:00")
