@@ -400,7 +400,7 @@ def _account_sensors(folder: Path, broker: Victim, held: dict[Key, float], accep
     result.altered += sum(not same(value, told.get(key)) for key, value in held.items() if key[0].startswith("room/"))
     for taken in records(folder / "sensors.said"):
         if taken.what == TAKEN:
-            missing = len(_told(said[taken.who, taken.number]).keys() - accepted.keys())
+            missing = sum(key not in accepted for key in _told(said[taken.who, taken.number]))
             forgotten = any(0 <= kill_s - taken.at_ms / 1000 <= FORGOTTEN_S for kill_s in broker.suffered["kill"])
             result.forgotten_by_broker += missing if forgotten else 0
             result.unaccepted += 0 if forgotten else missing
