@@ -240,9 +240,9 @@ def fill(history: History, random: np.random.Generator, neighbours: int) -> tupl
     season = Readings.concat(parts)
     order = np.argsort(season.measured_at, kind="stable")  # as they arrive
     season = season.take(order)
-    last_day, rooms = START + (SEASON_DAYS - 1) * DAY_MS, []
+    last_half_hour, rooms = START + SEASON_DAYS * DAY_MS - 1_800_000, []
     for at in range(3):
-        measured_at = last_day + at * 600_000 + random.integers(0, 600_000, MANY)
+        measured_at = last_half_hour + at * 600_000 + random.integers(0, 600_000, MANY)
         rooms.append(Readings.of(np.arange(MANY_FROM, MANY_FROM + MANY), measured_at, np.round(random.normal(20, 2, MANY), 1)))
     count, began = 0, time.perf_counter()
     for piece in [*(season.take(slice(at, at + 200_000)) for at in range(0, len(season), 200_000)), *rooms]:

@@ -128,6 +128,25 @@ def test_another_process_sees_what_was_written_and_after_tidying_too(reopen: Reo
     assert reopen().read([1], START, START + DAY_MS).value.tolist() == [float(value) for value in range(12)]
 
 
+def test_the_latest_of_a_whole_town_is_that_of_its_points(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of very many points servers are asked without naming them; those that were not asked for are left out of the answer."""
+    count = 120
+    at = START + np.arange(count) * 1_000
+    quality = np.where(np.arange(count) % 5 == 4, Quality.RANGE, Quality.GOOD)
+    for turn in range(2):
+        value = np.where((np.arange(count) % 7 == 3) & (turn == 1), np.nan, np.arange(count) + turn / 2)
+        history.write(Readings.of(np.arange(count), at + turn * DAY_MS, value, quality=quality if turn else np.zeros(count, np.uint8)))
+    history.write(Readings.of([7, 8], [START + 9 * DAY_MS - 1, START + 9 * DAY_MS - 2], [7.5, np.nan]))  # and these spoke just now
+    asked = np.delete(np.arange(count, dtype=np.int32), [0, 50])
+    for usable in (False, True):
+        named = history.latest(asked, START + 9 * DAY_MS, usable=usable)
+        assert named.point.tolist() == asked.tolist()
+        with monkeypatch.context() as few:
+            few.setattr("store.history.metricsql._WHOLE_ABOVE", 1)
+            few.setattr("store.history.influxdb._WHOLE_ABOVE", 1)
+            assert same(history.latest(asked, START + 9 * DAY_MS, usable=usable), named)
+
+
 @pytest.mark.parametrize("jump_min", [60, -60])
 def test_the_host_s_clock_may_jump_an_hour(reopen: Reopen, tmp_path: Path, jump_min: int) -> None:
     """Readings come by the wrong clock for a while, then by the right one again: each stays, under the time it was accepted with."""
