@@ -17,6 +17,7 @@ from collector.intake import Intake
 from collector.sources.table import SOURCES, Source
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
+from domain.screening import Surroundings
 from domain.site import Site
 from store.health import write_health
 from store.journal import open_journal
@@ -37,7 +38,7 @@ async def run_collect(site: Site, clock: Clock, stop: asyncio.Event) -> None:
     registry = await asyncio.to_thread(PointRegistry, site.data / "points.db")
     journal = await asyncio.to_thread(open_journal, site)
     try:
-        await _collect(site, clock, stop, Intake(registry, journal))
+        await _collect(site, clock, stop, Intake(registry, journal, surroundings=Surroundings(site.stations, site.rooms)))
     finally:
         journal.close()
         registry.close()

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from collector.backoff import Backoff
 from collector.blocks import Block, readings_of
-from collector.screen import Screen
 from domain.errors import StoreError
 from domain.reading import Readings
+from domain.screening import Screen, Surroundings
 from store.journal import Journal
 from store.points import PointRegistry
 
@@ -53,13 +53,15 @@ class Intake:
     ``refusals`` (commits that failed), ``pending`` and ``trouble`` (why the last commit failed, empty when it did not) are its health.
     """
 
-    def __init__(self, registry: PointRegistry, journal: Journal, most_readings: int = MOST_READINGS) -> None:
+    def __init__(
+        self, registry: PointRegistry, journal: Journal, most_readings: int = MOST_READINGS, surroundings: Surroundings | None = None
+    ) -> None:
         self._registry = registry
         self._journal = journal
         self._most = most_readings
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake")
         self._ids: dict[str, int] = {}
-        self._screen = Screen()
+        self._screen = Screen(surroundings)
         self._gathered = _Gathered()
         self._committing = 0
         self._ending = False

@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from compliance.plausibility import screened
 from compliance.verdict import Series, Totals, clean_series, judge, room_rules
 from domain.clock import iso
 from domain.errors import ConfigError, Mistake
 from domain.policy import Policy
 from domain.quantity import parse_point
 from domain.reading import Readings
+from domain.screening import Surroundings, screened
 from domain.site import Exclusion, Room
 from store.site_folder.policies import schedule_gap
 
@@ -81,7 +81,7 @@ def audit(names: Sequence[str], readings: Readings, question: Question) -> Audit
     Raises ConfigError when the policy lacks the schedule of a room in the period.
     """
     if question.screen:
-        readings = screened(names, readings)
+        readings = screened(names, readings, Surroundings(rooms={room.room_id: room for room in question.rooms}))
     rooms, series = _series(names, readings, question)
     hold_ms = np.array([_hold_ms(room, question) for room in rooms], np.int64)
     from_ms, to_ms = _period(series, hold_ms, question)

@@ -36,7 +36,7 @@ _ALL = (
     Quantity("secondary_return_pressure_mpa", "MPa", "二次回压", "secondary return pressure", PRESSURE, (None, 1.0), decimals=3),
     Quantity("primary_flow_m3h", "m³/h", "一次流量", "primary flow", (0, None)),
     Quantity("secondary_flow_m3h", "m³/h", "二次流量", "secondary flow", (0, None)),
-    Quantity("makeup_flow_m3h", "m³/h", "补水流量", "make-up flow", decimals=2),
+    Quantity("makeup_flow_m3h", "m³/h", "补水流量", "make-up flow", suspect=(0, None), decimals=2),  # below 0: a fault to show
     Quantity("heat_power_gjh", "GJ/h", "热功率", "heat power", decimals=2),
     Quantity("heat_energy_gj", "GJ", "累计热量", "heat energy", (0, None), counter=True),
     Quantity("primary_volume_m3", "m³", "一次累计流量", "primary volume", (0, None), decimals=0, counter=True),
@@ -45,7 +45,9 @@ _ALL = (
     Quantity("pump_frequency_hz", "Hz", "循环泵频率", "circulation pump frequency", (0, 55)),
     Quantity("pump_running", "", "循环泵运行", "circulation pump running", (0, 1), decimals=0),
     Quantity("makeup_pump_running", "", "补水泵运行", "make-up pump running", (0, 1), decimals=0),
+    Quantity("pump_command_hz", "Hz", "循环泵频率给定", "circulation pump frequency command", (0, 55)),
     Quantity("valve_position_pct", "%", "调节阀开度", "valve position", (0, 100)),
+    Quantity("valve_command_pct", "%", "调节阀开度给定", "valve position command", (0, 100)),
     Quantity("tank_level_m", "m", "水箱液位", "tank level", (0, None), decimals=2),
     Quantity("outdoor_temp_c", "℃", "室外温度", "outdoor temperature", (-50, 45)),
     Quantity("alarm_word", "", "报警字", "alarm word", (0, 65535), decimals=0),

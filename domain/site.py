@@ -11,13 +11,14 @@ from domain.policy import Policy
 from domain.profile import Profile
 
 Premises = Literal["residential", "bungalow", "contract"]
+Heating = Literal["radiators", "floor"]
 Protocol = Literal["modbus_tcp", "modbus_rtu_tcp", "modbus_rtu", "opcua"]
 JournalKeep = Literal["newest", "oldest"]
 
 
 @dataclass(frozen=True)
 class Station:
-    """A substation (换热站). ``design_flow_m3h`` is the design flow of its secondary circuit."""
+    """A substation (换热站). ``design_flow_m3h`` is its secondary circuit's design flow, ``…_meter_m3h`` are the ranges of its meters."""
 
     station_id: str
     name: str = ""
@@ -27,6 +28,9 @@ class Station:
     lon: float | None = None
     design_flow_m3h: float | None = None
     heated_area_m2: float | None = None
+    heating: Heating = "radiators"
+    primary_meter_m3h: float | None = None
+    secondary_meter_m3h: float | None = None
 
 
 @dataclass(frozen=True)

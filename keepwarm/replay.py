@@ -44,8 +44,8 @@ def replay(
 
     Times T without offset are local in the site's zone. Readings count at the instant they were measured.
     """
-    from compliance.plausibility import screened
     from compliance.replay import replay as run
+    from domain.screening import Surroundings, screened
     from store.readings_file import read_readings
 
     if out is not None:
@@ -57,7 +57,7 @@ def replay(
     zone = site.timezone if isinstance(assumed, str) else assumed
     names, readings = read_readings(files, assume_timezone=zone)
     if screen:
-        readings = screened(names, readings)
+        readings = screened(names, readings, Surroundings(site.stations, site.rooms))
     lines = b"".join(_lines(run(site, names, readings, to_ms).events, site.timezone))
     if out is None:
         sys.stdout.buffer.write(lines)

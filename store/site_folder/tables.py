@@ -8,12 +8,18 @@ from zoneinfo import ZoneInfo
 
 from domain.curve import FiledCurve, curve_faults
 from domain.policy import Policy
-from domain.site import Building, Exclusion, PlannedStop, Premises, Room, Station
+from domain.site import Building, Exclusion, Heating, PlannedStop, Premises, Room, Station
 from store.site_folder.cells import Cells
 from store.site_folder.policies import schedule_gap
 from store.site_folder.table import Columns, Table
 
-STATIONS = Columns(("station_id",), ("name", "source_id", "district", "lat", "lon", "design_flow_m3h", "heated_area_m2"))
+STATIONS = Columns(
+    ("station_id",),
+    (
+        "name", "source_id", "district", "lat", "lon", "design_flow_m3h", "heated_area_m2", "heating", "primary_meter_m3h",
+        "secondary_meter_m3h",
+    ),
+)  # fmt: skip
 BUILDINGS = Columns(("building_id",), ("station_id", "name", "street", "floors", "households", "lat", "lon"))
 ROOMS = Columns(
     ("room_id",),
@@ -24,6 +30,7 @@ PLANNED_STOPS = Columns(("station_id", "from", "to"), ("reason", "who"))
 EXCLUSIONS = Columns(("room_id", "from"), ("to", "reason", "who"))
 WORKDAYS = Columns(("date", "working"), ("reason",))
 
+HEATINGS = ("radiators", "floor")
 PREMISES = ("residential", "bungalow", "contract")
 HOLD_MAX_MIN = 10_080  # a week: no sensor reports less often
 OFFSET_MAX_K = 20
@@ -39,9 +46,11 @@ def read_stations(table: Table) -> dict[str, Station]:
         lat, lon = cells.position()
         flow_m3h = cells.number("design_flow_m3h", 0, 100_000, None, above_low=True)
         area_m2 = cells.number("heated_area_m2", 0, inf, None, above_low=True)
+        heating = cast("Heating | None", cells.choice("heating", HEATINGS, "radiators")) or "radiators"
+        meters = [cells.number(f"{side}_meter_m3h", 0, 100_000, None, above_low=True) for side in ("primary", "secondary")]
         if station_id is not None:
             name, source_id, district = cells.text("name"), cells.text("source_id") or None, cells.text("district")
-            stations[station_id] = Station(station_id, name, source_id, district, lat, lon, flow_m3h, area_m2)
+            stations[station_id] = Station(station_id, name, source_id, district, lat, lon, flow_m3h, area_m2, heating, *meters)
     return stations
 
 
