@@ -44,7 +44,18 @@ from store.site_folder.policies import DEFAULT, load_policy
 RUNS = 5
 DEVICES, VALUES, EVERY_S, SPAN_S = 200, 50, 0.5, 4.0
 
-PROFILE = ModbusProfile("bench", "bench", tuple(Register(f"secondary{n}_supply_temp_c", n, "i16", scale=0.1) for n in range(VALUES)))
+# Five circuits of ten values, of the kinds that controllers have.
+QUANTITIES = [
+    f"secondary{circuit}_{rest}"
+    for circuit in range(1, 6)
+    for rest in ("supply_temp_c", "return_temp_c", "supply_pressure_mpa", "return_pressure_mpa", "flow_m3h", "volume_m3")
+] + [
+    "primary_supply_temp_c", "primary_return_temp_c", "primary_supply_pressure_mpa", "primary_return_pressure_mpa", "primary_flow_m3h",
+    "primary_volume_m3", "heat_power_gjh", "heat_energy_gj", "makeup_flow_m3h", "makeup_volume_m3", "outdoor_temp_c", "tank_level_m",
+    "valve_position_pct", "alarm_word", "pump1_running", "pump2_running", "pump3_running", "pump1_frequency_hz", "pump2_frequency_hz",
+    "pump3_frequency_hz",
+]  # fmt: skip
+PROFILE = ModbusProfile("bench", "bench", tuple(Register(name, n, "i16", scale=0.1) for n, name in enumerate(QUANTITIES)))
 
 
 class Outside:
@@ -235,8 +246,8 @@ def write_site(folder: Path, town: Town, controllers: int, broker: int) -> None:
     """A site's folder, as an engineer would write it."""
     (folder / "profiles").mkdir()
     registers = "".join(
-        f'[[register]]\nquantity = "secondary{n + 1}_supply_temp_c"\noffset = {n}\ntype = "i16"\nscale = 0.1\n\n'
-        for n in range(STATION_VALUES)
+        f'[[register]]\nquantity = "{name}"\noffset = {n}\ntype = "i16"\nscale = 0.1\n\n'
+        for n, name in enumerate(QUANTITIES[-STATION_VALUES:])
     )
     (folder / "profiles" / "bench.toml").write_text(f'kind = "modbus"\nname = "bench"\ntitle = "bench"\nfunction = 4\n\n{registers}')
     (folder / "site.toml").write_text(

@@ -23,13 +23,24 @@ Mask = NDArray[np.bool_]
 
 
 class Relation(NamedTuple):
-    """``breaks(own, others)`` says where the rule does not hold; once it has not for ``for_ms``, ``role``'s readings get the mark."""
+    """``breaks(own, other)`` says where a rule does not hold between ``role`` and ``other``, as long as ``only_if`` does.
+
+    Once it has not held for ``for_ms``, the readings of ``role`` get the mark.
+    """
 
     role: int
-    others: Sequence[int]
-    breaks: Callable[[Values, Values], Mask]  # own: n values; others: n × m
+    other: int
+    breaks: Callable[[Values, Values], Mask]
     mark: Quality
+    only_if: "Condition | None" = None
     for_ms: int = 0
+
+
+class Condition(NamedTuple):
+    """Something about the circuit's other instruments: ``holds`` takes their values (n × m)."""
+
+    instruments: Sequence[int]
+    holds: Callable[[Values], Mask]
 
 
 def running(pumps: Values) -> Mask:
@@ -46,59 +57,42 @@ def flowing(flow_and_pumps: Values) -> Mask:
     return found
 
 
-_FLOW = (Role.FLOW, *PUMPS, *PUMPS_HZ)
+WATER_FLOWS = Condition((Role.FLOW, *PUMPS, *PUMPS_HZ), flowing)
+PUMP_RUNS = Condition((*PUMPS, *PUMPS_HZ), running)
 
 RELATIONS = (
-    Relation(Role.PRIMARY_SUPPLY, (Role.SUPPLY,), lambda own, others: own < others[:, 0], Quality.BELOW_SECONDARY),
-    Relation(
-        Role.PRIMARY_RETURN,
-        (Role.RETURN,),
-        lambda own, others: own < others[:, 0] - PRIMARY_RETURN_MARGIN_K,
-        Quality.BELOW_SECONDARY,
-    ),
+    Relation(Role.PRIMARY_SUPPLY, Role.SUPPLY, lambda own, other: own < other, Quality.BELOW_SECONDARY),
+    Relation(Role.PRIMARY_RETURN, Role.RETURN, lambda own, other: own < other - PRIMARY_RETURN_MARGIN_K, Quality.BELOW_SECONDARY),
     Relation(
         Role.SUPPLY,
-        (Role.RETURN, *_FLOW),
-        lambda own, others: (others[:, 0] > own + RETURN_MARGIN_K) & flowing(others[:, 1:]),
+        Role.RETURN,
+        lambda own, other: other > own + RETURN_MARGIN_K,
         Quality.RETURN_ABOVE_SUPPLY,
+        WATER_FLOWS,
         30 * MINUTE_MS,
     ),
     Relation(
         Role.RETURN,
-        (Role.SUPPLY, *_FLOW),
-        lambda own, others: (own > others[:, 0] + RETURN_MARGIN_K) & flowing(others[:, 1:]),
+        Role.SUPPLY,
+        lambda own, other: own > other + RETURN_MARGIN_K,
         Quality.RETURN_ABOVE_SUPPLY,
+        WATER_FLOWS,
         30 * MINUTE_MS,
     ),
+    Relation(Role.SUPPLY_PRESSURE, Role.RETURN_PRESSURE, lambda own, other: own <= other, Quality.PRESSURE, PUMP_RUNS),
+    Relation(Role.RETURN_PRESSURE, Role.SUPPLY_PRESSURE, lambda own, other: own >= other, Quality.PRESSURE, PUMP_RUNS),
+    Relation(Role.FLOW, Role.FLOW, lambda own, _: own == 0, Quality.NO_FLOW, PUMP_RUNS),
     Relation(
-        Role.SUPPLY_PRESSURE,
-        (Role.RETURN_PRESSURE, *PUMPS, *PUMPS_HZ),
-        lambda own, others: (own <= others[:, 0]) & running(others[:, 1:]),
-        Quality.PRESSURE,
-    ),
-    Relation(
-        Role.RETURN_PRESSURE,
-        (Role.SUPPLY_PRESSURE, *PUMPS, *PUMPS_HZ),
-        lambda own, others: (own >= others[:, 0]) & running(others[:, 1:]),
-        Quality.PRESSURE,
-    ),
-    Relation(Role.FLOW, (*PUMPS, *PUMPS_HZ), lambda own, others: (own == 0) & running(others), Quality.NO_FLOW),
-    Relation(
-        Role.VALVE,
-        (Role.VALVE_COMMAND,),
-        lambda own, others: np.abs(own - others[:, 0]) > VALVE_OFF_PCT,
-        Quality.FEEDBACK,
-        5 * MINUTE_MS,
+        Role.VALVE, Role.VALVE_COMMAND, lambda own, other: np.abs(own - other) > VALVE_OFF_PCT, Quality.FEEDBACK, for_ms=5 * MINUTE_MS
     ),
     *(
         Relation(
             Role.PUMP_HZ + number,
-            (Role.PUMP_COMMAND_HZ + number,),
-            lambda own, others: np.abs(own - others[:, 0]) > PUMP_OFF_HZ,
+            Role.PUMP_COMMAND_HZ + number,
+            lambda own, other: np.abs(own - other) > PUMP_OFF_HZ,
             Quality.FEEDBACK,
-            5 * MINUTE_MS,
+            for_ms=5 * MINUTE_MS,
         )
         for number in range(4)
     ),
 )
-OPERATION = _FLOW

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from domain.reading import FIRST_BAD, Quality, Readings
 from domain.screening.moving import Moving, hour_of
-from domain.screening.relations import OPERATION, RELATIONS, Mask, Relation, Values, flowing
+from domain.screening.relations import RELATIONS, WATER_FLOWS, Mask, Relation, Values
 from domain.screening.surroundings import HOUR_MS, MINUTE_MS, ROLES, Kind, Place, Role, Surroundings
 
 SENTINELS = (-3276.8, 3276.7)  # 0x8000 and 0x7FFF in tenths, as gateways pass them on
@@ -31,7 +31,6 @@ OUTDOOR_OFF_K = 5.0
 OUTDOOR_LEAST = 3  # stations, for a median that means something
 BATTERY_STANDS_MS = 24 * HOUR_MS
 NEVER = -(2**62)
-_SPAN = HOUR_MS + 1
 
 Number = TypeVar("Number", np.float64, np.int64)
 Ints = NDArray[np.int64]
@@ -161,13 +160,14 @@ class Screen:
 
     def _by_history(self, readings: Readings, rows: Rows, quality: NDArray[np.uint8]) -> None:
         """Marks rows of one hour."""
-        rows = rows[np.lexsort((readings.measured_at[rows], readings.point[rows]))]
-        hour = _Hour(self._points, readings.point[rows], readings.measured_at[rows], readings.value[rows])
+        keys = _keys(readings.point[rows], readings.measured_at[rows])
+        order = np.argsort(keys, kind="stable")
+        rows = rows[order]
+        hour = _Hour(self._points, keys[order], readings.point[rows], readings.measured_at[rows], readings.value[rows])
         zeros = self._zeros(hour)
         if zeros.any():
             quality[rows[zeros]] = Quality.SENTINEL
-            rows = rows[~zeros]
-            hour = _Hour(self._points, hour.point[~zeros], hour.at[~zeros], hour.value[~zeros])
+            rows, hour = rows[~zeros], hour.take(np.flatnonzero(~zeros))
         if not len(rows):
             return
         good = quality[rows] == Quality.GOOD
@@ -208,8 +208,8 @@ class Screen:
         circuit = self._points.circuit[hour.point]
         of_station = found & (circuit >= 0)
         if of_station.any():
-            others = self._members[circuit[of_station]][:, OPERATION]
-            found[of_station] = flowing(hour.of(others, hour.at[of_station, None], STANDS_MS))
+            instruments = self._members[circuit[of_station]][:, WATER_FLOWS.instruments]
+            found[of_station] = WATER_FLOWS.holds(hour.of(instruments, hour.at[of_station, None], STANDS_MS))
         return found
 
     def _note_moves(self, hour: "_Hour", slots: Points) -> None:
@@ -222,18 +222,20 @@ class Screen:
     # ── each circuit, the town ────────────────────────────────────────────────────────────────────────────────────────
 
     def _relate(self, hour: "_Hour", marks: NDArray[np.uint8]) -> None:
-        role = self._points.role[hour.point]
-        if (role < 0).all():
-            return
+        roles = self._points.role[hour.point]
+        present = np.bincount(roles + 1, minlength=ROLES + 1)
         for relation in RELATIONS:
-            rows = np.flatnonzero(role == relation.role)
-            if len(rows):
+            if present[relation.role + 1]:
+                rows = np.flatnonzero(roles == relation.role)
                 marks[rows[self._broken(hour, rows, relation)]] = relation.mark
 
     def _broken(self, hour: "_Hour", rows: Rows, relation: Relation) -> Mask:
         own = hour.take(rows)
-        others = self._members[self._points.circuit[own.point]][:, relation.others]
-        broken = relation.breaks(own.value, hour.of(others, own.at[:, None], STANDS_MS))
+        circuit = self._points.circuit[own.point]
+        broken = relation.breaks(own.value, hour.of(self._members[circuit, relation.other], own.at, STANDS_MS))
+        if relation.only_if is not None and broken.any():
+            instruments = self._members[circuit[broken]][:, relation.only_if.instruments]
+            broken[broken] = relation.only_if.holds(hour.of(instruments, own.at[broken, None], STANDS_MS))
         if not relation.for_ms:
             return broken
         since = self._points.broken_since
@@ -257,18 +259,22 @@ class Screen:
             marks[rows[off]] = Quality.OUTDOOR
 
 
+def _keys(points: Points, at: Ints) -> Ints:
+    """One number by which rows of one hour are ordered: by point, then by time."""
+    return points * np.int64(HOUR_MS) + at % HOUR_MS
+
+
 class _Hour:
     """Rows of one hour, ordered by point and time. ``first`` and ``last`` are of each point's rows."""
 
-    def __init__(self, known: _Points, point: Points, at: Ints, value: Values) -> None:
-        self.known, self.point, self.at, self.value = known, point, at, value
+    def __init__(self, known: _Points, keys: Ints, point: Points, at: Ints, value: Values) -> None:
+        self.known, self.keys, self.point, self.at, self.value = known, keys, point, at, value
         turns = point[1:] != point[:-1]
         self.first: Mask = np.concatenate([[True], turns])[: len(point)]
         self.last: Mask = np.concatenate([turns, [True]])[: len(point)]
-        self._keys: Ints | None = None
 
     def take(self, rows: Rows) -> "_Hour":
-        return _Hour(self.known, self.point[rows], self.at[rows], self.value[rows])
+        return _Hour(self.known, self.keys[rows], self.point[rows], self.at[rows], self.value[rows])
 
     def before(self, column: NDArray[Number], known: NDArray[Number]) -> NDArray[Number]:
         """What the row before of the same point has in this column; of the first what was known of the point."""
@@ -284,11 +290,7 @@ class _Hour:
 
     def of(self, points: Points, at: Ints, stands_ms: int) -> Values:
         """The last value of each of these points at these instants of the hour; NaN where none is, or none that stands."""
-        if self._keys is None:
-            self._base = int(self.at.min()) if len(self.at) else 0
-            self._keys = self.point.astype(np.int64) * _SPAN + (self.at - self._base)
-        at = np.broadcast_to(at, points.shape)
-        place = np.searchsorted(self._keys, points.astype(np.int64) * _SPAN + (at - self._base), side="right") - 1
+        place = np.searchsorted(self.keys, _keys(points, at), side="right") - 1
         here = (place >= 0) & (self.point[place] == points)
         value = np.where(here, self.value[place], self.known.value[points])
         since = np.where(here, self.at[place], self.known.at[points])
