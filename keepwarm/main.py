@@ -35,6 +35,8 @@ COMMANDS = {
     "check": Entry("keepwarm.check:check", "every mistake of a SITE's folder at once"),
     "policy": Entry("keepwarm.policy:policy", "policies: show, check, diff, list"),
     "curves": Entry("keepwarm.curves:curves", "supply curves of a SITE: file, list, verify"),
+    "visits": Entry("keepwarm.visits:visits", "measuring visits of a SITE: file, list, verify"),
+    "verify-records": Entry("keepwarm.visits:verify_records", "proves that no record of a SITE was altered"),
     "replay": Entry("keepwarm.replay:replay", "every rule over files of readings: what would have fired"),
     "import": Entry("keepwarm.exchange:import_", "files of readings into a SITE's history"),
     "export": Entry("keepwarm.exchange:export", "readings of a SITE as CSV or Parquet"),

@@ -3,15 +3,17 @@
 import os
 import shutil
 import socket
-from collections.abc import Callable
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 
-def _program(name: str, package: str) -> Path:
+def _program(name: str, package: str, also: str = "") -> Path:
     """Where a program of the system is. Missing: the test is skipped; with CI=true it fails."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:{also}")
     if found is None:
         reason = f"{name} is missing: apt install {package}"
         if os.environ.get("CI") == "true":
@@ -42,6 +44,29 @@ def victoria_metrics() -> Path:
 def chromium() -> Path:
     """The program chromium, for Playwright's ``executable_path``."""
     return _program("chromium", "chromium fonts-noto-cjk")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of an empty database on a PostgreSQL server of its own, reached over a socket in a folder."""
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    programs = [_program(name, "postgresql", str(homes[-1]) if homes else "") for name in ("initdb", "pg_ctl")]
+    folder = Path(tempfile.mkdtemp(prefix="kwpg"))  # a socket's path is short
+    as_owner: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        shutil.chown(folder, "postgres")
+        as_owner = ["runuser", "-u", "postgres", "--"]
+
+    def do(program: Path, *arguments: str) -> None:
+        subprocess.run([*as_owner, str(program), *arguments], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+    initdb, pg_ctl = programs
+    data, log = str(folder / "data"), str(folder / "log")
+    do(initdb, "-D", data, "-U", "keepwarm", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+    do(pg_ctl, "-D", data, "-l", log, "-w", "-o", f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off", "start")
+    yield f"postgresql://keepwarm@/postgres?host={folder}"
+    do(pg_ctl, "-D", data, "-m", "immediate", "-w", "stop")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
