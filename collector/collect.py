@@ -52,7 +52,7 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
     await intake.ids([name for source in sources for name in source.point_names()] + health_names(records))
     log.info("collecting", sources=len(sources), devices=len(site.devices), brokers=len(site.brokers))
     committing = asyncio.create_task(intake.run(), name="intake")
-    tasks = [asyncio.create_task(_keep_running(source), name=source.name) for source in sources]
+    tasks = [asyncio.create_task(keep_running(source), name=source.name) for source in sources]
     health = asyncio.create_task(_tell_health(site.data, clock, sources, intake, unknown), name="health")
     noting = asyncio.create_task(_note_health(clock, sources, intake), name="health points")
     stopped = asyncio.create_task(stop.wait(), name="stop")
@@ -93,7 +93,7 @@ async def _cancel(tasks: Sequence[asyncio.Task[None] | asyncio.Task[bool]]) -> N
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _keep_running(source: Source) -> None:
+async def keep_running(source: Source) -> None:
     """Runs a source for good. An error of our own in one source must not end the others: it is logged whole, and begun anew."""
     backoff = Backoff(1.0, 30.0)
     while True:

@@ -1,10 +1,12 @@
 """What a message of a room sensor says: payload profiles, read as data.
 
-bytes ──▶ parse ──▶ document ──▶ Payload.read ──▶ values (sensor, quantity, time, value, quality) and faults (reasons, counted)
+bytes ──▶ parse ──▶ document ──▶ Payload.read ──────────┬─▶ values (sensor, quantity, time, value, quality), faults (reasons, counted),
+bytes ──▶ Births.read ──▶ metrics ──▶ Payload.read_told ┘   and which sensor has come or gone
 """
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Final, NamedTuple
@@ -13,6 +15,7 @@ import orjson
 
 from collector.instants import parse_instant, plausible, plausible_history
 from collector.scaling import split_scale
+from collector.sparkplug import Metric, Told
 from domain.profile import Field, MqttProfile
 from domain.quantity import parse_point, quantity
 from domain.reading import Quality
@@ -47,6 +50,7 @@ class Content:
 
     values: list[Value] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    presence: tuple[str, bool] | None = None
 
 
 def parse(payload: bytes) -> object:
@@ -115,6 +119,7 @@ class Payload:
         self._point_quality = path_of(profile.point_quality)
         self._temp_unit = path_of(profile.temp_unit)
         self._tail = _literal_tail(profile.topic)
+        self._by_path = {reader.field.path: reader for reader in self._readers}
 
     def read(self, topic: str, document: object, received_ms: int, away_since_ms: int | None = None) -> Content:
         """The values in one message received at ``received_ms`` (the clock's); ``away_since_ms``: see ``instants.plausible``."""
@@ -135,19 +140,71 @@ class Payload:
             content.faults.append("no field of the profile")
         return content
 
+    def presence(self, topic: str, payload: bytes) -> tuple[str, bool] | None:
+        """The sensor that this message is about and whether it is there; None where it is no such message."""
+        if not self.profile.presence or not topic.endswith(f"/{self.profile.presence}"):
+            return None
+        text = payload.decode("ascii", "replace").strip()
+        if text.startswith("{"):
+            with suppress(ValueError):
+                text = str(json.loads(text).get("state"))
+        if text.lower() not in ("online", "offline"):
+            return None
+        sensor = self._level_of(topic, [self.profile.presence]) if self.profile.sensor.startswith("topic:") else None
+        return None if sensor is None else (sensor, text.lower() == "online")
+
+    def read_told(self, told: Told, received_ms: int, away_since_ms: int | None = None) -> Content:
+        """The values in what a Sparkplug message told."""
+        content = Content(faults=list(told.faults), presence=told.presence)
+        for metric in told.metrics:
+            self._read_metric(metric, received_ms, away_since_ms, content)
+        return content
+
+    def _read_metric(self, metric: Metric, received_ms: int, away_since_ms: int | None, content: Content) -> None:
+        prefix, _, last = metric.name.rpartition("/")
+        reader = self._by_path.get(metric.name) or self._by_path.get(last)
+        sensor, name = metric.owner, reader.field.quantity if reader is not None else ""
+        if reader is not None and reader.field.path == last and prefix:
+            sensor = f"{metric.owner}/{prefix}"
+        if reader is None:
+            if not _is_point(metric.name):
+                content.faults.append("metric without a field")
+                return
+            sensor = metric.name
+        measured_at, mark = self._instant_of(metric, received_ms, away_since_ms)
+        if measured_at is None:
+            content.faults.append("history frame without a usable time")
+            return
+        value, quality = _read_number(reader, metric.value) if reader is not None else _number(metric.value, truth=True)
+        content.values.append(Value(sensor, name, measured_at, value, quality or (mark if metric.good else Quality.BAD)))
+
+    @staticmethod
+    def _instant_of(metric: Metric, received_ms: int, away_since_ms: int | None) -> tuple[int | None, int]:
+        if metric.at_ms is None:
+            return received_ms, Quality.GOOD
+        if plausible(metric.at_ms, received_ms, away_since_ms):
+            return metric.at_ms, Quality.GOOD
+        if metric.history:
+            return (metric.at_ms if plausible_history(metric.at_ms, received_ms) else None), Quality.GOOD
+        return received_ms, Quality.CLOCK
+
     # ── which sensor, when ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _sensor_of(self, topic: str, document: object) -> str | None:
         if self._sensor:
             found = find(document, self._sensor)
             return str(found).strip() or None if isinstance(found, str | int) else None
+        return self._level_of(topic, self._tail)
+
+    def _level_of(self, topic: str, tail: list[str]) -> str | None:
+        """The sensor's id in a topic that ends in these levels."""
         levels = topic.split("/")
         where = self.profile.sensor.removeprefix("topic:")
         first = int(where.rstrip("+"))
         if not where.endswith("+"):
             return levels[first] if first < len(levels) else None
-        end = len(levels) - len(self._tail)
-        return "/".join(levels[first:end]) or None if levels[end:] == self._tail else None
+        end = len(levels) - len(tail)
+        return "/".join(levels[first:end]) or None if levels[end:] == tail else None
 
     def _instant(self, stamp: object, received_ms: int, away_since_ms: int | None) -> tuple[int, int]:
         """The reading's time and mark; a device that gives none has that of receipt, unmarked."""
@@ -227,11 +284,18 @@ class Payload:
         for reader in self._readers:
             if sensor and reader.field.path == suffix:
                 return sensor, reader
-        try:
-            quantity(parse_point(point_id).quantity)
-        except (KeyError, ValueError):
-            return point_id, self._readers[0] if self._readers else None
-        return point_id, None
+        if _is_point(point_id):
+            return point_id, None
+        return point_id, self._readers[0] if self._readers else None
+
+
+def _is_point(name: str) -> bool:
+    """Whether this is the name of one of our own points."""
+    try:
+        quantity(parse_point(name).quantity)
+    except (KeyError, ValueError):
+        return False
+    return True
 
 
 def _reader(one: Field, history_parent: Path) -> _Reader:

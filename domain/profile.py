@@ -113,7 +113,8 @@ class MqttProfile:
     before the filter's end, joined by ``/``) or a dotted path into the payload. ``time`` is a dotted path, empty for "time of
     receipt". ``history`` is the path of a list of earlier frames with their own times. ``points`` is the path of a list with many
     points per message (plain JSON of edge boxes); then ``point_id`` and ``point_value`` are paths inside its items. ``temp_unit``
-    is the path of the unit of temperatures: ``F`` there makes them °F, which are converted.
+    is the path of the unit of temperatures: ``F`` there makes them °F, which are converted. ``presence`` is the last topic level of
+    messages that say whether a sensor is there (``online`` or ``offline``, as text or ``state``); these are wanted retained.
     """
 
     name: str
@@ -131,6 +132,7 @@ class MqttProfile:
     point_value: str = ""
     point_quality: str = ""
     temp_unit: str = ""
+    presence: str = ""
     ignore_retained: bool = True
     manual: str = ""
 

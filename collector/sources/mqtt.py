@@ -32,6 +32,7 @@ WINDOW_V5 = 1000
 WINDOW_V311 = 20  # what brokers commonly send before they want acknowledgements
 INBOX = 20_000
 CLOSE_S = 0.3
+SILENT_TRIES = 3  # connections that end before the broker has said a word, until an older version of the protocol is tried
 NEW = "not connected yet"
 
 
@@ -53,11 +54,14 @@ class Listener:
     """The connection to one broker. ``heard`` is called in another thread when messages or a change of state wait to be taken.
 
     ``connected`` and ``trouble`` tell the state; ``life`` counts the connections, ``resumed`` says whether the broker had kept our
-    session; ``window`` how many messages the broker sends before it wants acknowledgements.
+    session; ``window`` how many messages the broker sends before it wants acknowledgements. ``refused``: the broker lets us not in;
+    ``outdated``: it seems to speak MQTT 3.1.1 only.
     """
 
-    def __init__(self, broker: Broker, topics: Mapping[str, bool], clock: Clock, heard: Callable[[], None]) -> None:
-        """``topics``: filters, and whether retained messages are wanted.
+    def __init__(
+        self, broker: Broker, topics: Mapping[str, bool], clock: Clock, heard: Callable[[], None], *, keep_session: bool = True
+    ) -> None:
+        """``topics``: filters, and whether retained messages are wanted. Without ``keep_session`` the broker forgets us when we leave.
 
         Raises ConfigError when a secret or a certificate can't be read.
         """
@@ -72,7 +76,10 @@ class Listener:
         self.life = 0
         self.resumed = False
         self.connected = False
+        self.refused = self.outdated = False
         self.trouble = NEW
+        self._silent_tries = 0
+        self._keep_session = keep_session
         self._client = self._make(broker)
 
     def _make(self, broker: Broker) -> paho.Client:
@@ -80,7 +87,7 @@ class Listener:
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
             protocol=paho.MQTTv5 if self._v5 else paho.MQTTv311,
-            clean_session=None if self._v5 else False,
+            clean_session=None if self._v5 else not self._keep_session,
             manual_ack=True,
         )
         if broker.username:
@@ -98,9 +105,9 @@ class Listener:
         host, port = url.hostname or "localhost", url.port or (8883 if url.scheme == "mqtts" else 1883)
         if self._v5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = SESSION_S
+            properties.SessionExpiryInterval = SESSION_S if self._keep_session else 0
             properties.ReceiveMaximum = WINDOW_V5
-            client.connect_async(host, port, KEEPALIVE_S, clean_start=False, properties=properties)
+            client.connect_async(host, port, KEEPALIVE_S, clean_start=not self._keep_session, properties=properties)
         else:
             client.connect_async(host, port, KEEPALIVE_S)
         return client
@@ -153,8 +160,11 @@ class Listener:
     def _on_connect(
         self, client: paho.Client, _user: Any, flags: paho.ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        if reason.is_failure:
+        self._silent_tries = 0
+        self.refused = reason.is_failure
+        if self.refused:
             self.trouble = f"refused: {reason}"
+            self.outdated = self._v5 and str(reason) == "Unsupported protocol version"
             self._heard()
             return
         with self._room:
@@ -176,6 +186,10 @@ class Listener:
         with self._room:
             if self.connected:  # else a refusal has been named already
                 self.connected, self.trouble = False, f"disconnected: {reason}"
+            elif not self.refused:
+                self._silent_tries += 1
+                self.outdated = self._v5 and not self.life and self._silent_tries >= SILENT_TRIES
+                self.trouble = f"the broker ends the connection without an answer: {reason}"
         self._heard()
 
     def _on_connect_fail(self, _client: paho.Client, _user: Any) -> None:

@@ -276,7 +276,7 @@ async def _browse(client: Client, namespaces: Sequence[str], most: int) -> list[
                     continue
                 seen.add(node)
                 waiting.append(node)
-                if reference.NodeClass_ == ua.NodeClass.Variable:
+                if reference.NodeClass == ua.NodeClass.Variable:
                     found.append((node, reference.DisplayName.Text or reference.BrowseName.Name or ""))
             points = [result.ContinuationPoint for result in results if result.ContinuationPoint]
             following = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=points)

@@ -111,6 +111,13 @@ def expiry_warning(whose: str, certificate: bytes, now: datetime) -> str:
     return f"{whose} ends in {left.days} days" if left < WARN_BEFORE else ""
 
 
+def described(certificate: bytes) -> str:
+    """A certificate (DER) in one line: fingerprint, whose, from when to when."""
+    found = x509.load_der_x509_certificate(certificate)
+    when = f"{found.not_valid_before_utc:%Y-%m-%d} to {found.not_valid_after_utc:%Y-%m-%d}"
+    return f"{fingerprint(certificate)}  {found.subject.rfc4514_string()}, valid {when}"
+
+
 def refused_folder(data: Path) -> Path:
     """Where certificates of servers wait for a person to accept them."""
     return data / "pki" / "refused"

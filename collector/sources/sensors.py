@@ -1,16 +1,18 @@
 """Room sensors behind one MQTT broker: messages become readings of rooms, acknowledged once committed.
 
-take ──▶ retained? repeated? ──▶ parse ──▶ profile ──▶ sensor → room ──▶ columns to the intake ──▶ committed: acknowledge
-                                    └── counted by reason        └── unknown: listed
+take ──▶ presence? retained? repeated? ──▶ parse ──▶ profile ──▶ sensor → room ──▶ columns to the intake ──▶ committed: acknowledge
+                                              └── counted by reason    └── unknown: listed
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from collector.backoff import Backoff
@@ -20,6 +22,7 @@ from collector.instants import plausible
 from collector.intake import Intake
 from collector.payload import Content, Payload, UnreadableError, Value, parse
 from collector.sources.mqtt import NEW, Listener, Message, matches
+from collector.sparkplug import Births, NotSparkplugError
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
 from domain.errors import ConfigError, Mistake, StoreError
@@ -34,6 +37,8 @@ REMEMBERED = 50_000
 NOTE_EVERY_S = 60.0
 TICK_S = 1.0
 
+log = structlog.get_logger("collect")
+
 Row = tuple[str, int, int, float, int]  # point's name, measured_at, received_at, value, quality
 
 
@@ -46,7 +51,9 @@ class Sensors:
         self._broker = broker
         self._rooms = {room.sensor_id.casefold(): room.room_id for room in site.rooms.values() if room.sensor_id}
         self._subjects: Mapping[str, Collection[str]] = {"room": site.rooms, "station": site.stations}
-        self._payloads = _payloads(broker, site)
+        self._payloads = payloads_of(broker, site)
+        self._births = Births(site.data / f"sparkplug_{broker.name}.json")
+        self._offline: set[str] = set()
         self._routes: dict[str, tuple[Payload, ...]] = {}
         self._clock, self._intake, self._unknown = clock, intake, unknown
         self._health = SourceHealth(broker.name, "mqtt", broker.url)
@@ -61,7 +68,7 @@ class Sensors:
 
     def point_names(self) -> list[str]:
         """The names of the points that this source gives for certain: its own health."""
-        return [f"source/{self._broker.name}/connected"]
+        return [f"source/{self._broker.name}/connected", f"source/{self._broker.name}/sensors_offline"]
 
     def health(self) -> list[SourceHealth]:
         """The broker's record."""
@@ -69,18 +76,21 @@ class Sensors:
 
     async def run(self) -> None:
         """Takes messages in until cancelled; acknowledging goes on until ``close``."""
-        connected = int((await self._intake.ids(self.point_names()))[0])
-        listener = self._listener
+        connected, offline = (await self._intake.ids(self.point_names())).tolist()
         if not self._started:
-            listener.start()
+            self._listener.start()
             self._started = True
         loop = asyncio.get_running_loop()
         note_at = 0.0
         while True:
+            if self._listener.outdated:
+                await self._speak_older()
+            listener = self._listener
             changed = self._note_state(listener)
             now = loop.time()
             if changed or now >= note_at:
                 self._intake.note(connected, self._clock.now_ms(), float(listener.connected))
+                self._intake.note(offline, self._clock.now_ms(), float(len(self._offline)))
                 note_at = now + max(1.0, self._clock.wall_s(NOTE_EVERY_S))
             messages = listener.take(AT_ONCE)
             if messages:
@@ -97,8 +107,20 @@ class Sensors:
         loop = asyncio.get_running_loop()
         wanted: dict[str, bool] = {}
         for topic, payload in self._payloads:
-            wanted[topic] = wanted.get(topic, False) or not payload.profile.ignore_retained
-        return Listener(self._broker, wanted, self._clock, partial(_call_in, loop, self._heard))
+            profile = payload.profile
+            wanted[topic] = wanted.get(topic, False) or not profile.ignore_retained or (topic.endswith("#") and bool(profile.presence))
+            if profile.presence and not topic.endswith("#"):
+                wanted[f"{topic.rpartition('/')[0]}/{profile.presence}"] = True
+        return Listener(self._broker, wanted, self._clock, partial(call_in, loop, self._heard))
+
+    async def _speak_older(self) -> None:
+        """Begins anew with MQTT 3.1.1, which is all that this broker seems to speak."""
+        log.warning("broker does not speak MQTT 5; trying 3.1.1", source=self._broker.name, reason=self._listener.trouble)
+        await asyncio.to_thread(self._listener.close)
+        self._broker = replace(self._broker, protocol="3.1.1")
+        self._listener = self._listen()
+        self._life = 0
+        self._listener.start()
 
     async def _wait(self, most_s: float) -> None:
         try:
@@ -164,6 +186,10 @@ class Sensors:
         health.polls += 1
         health.bytes += len(message.payload)
         payloads = self._payloads_of(message.topic)
+        presence = next((found for payload in payloads if (found := payload.presence(message.topic, message.payload))), None)
+        if presence is not None:
+            self._note_presence(*presence)
+            return []
         if message.retained:
             payloads = tuple(payload for payload in payloads if not payload.profile.ignore_retained)
             if not payloads:
@@ -174,15 +200,25 @@ class Sensors:
             return []
         try:
             self._note_life(message.life)
-            profile, content = _best(payloads, message, parse(message.payload), self._catching_up.away_since_ms)
+            profile, content = best(payloads, message, self._births, self._catching_up.away_since_ms)
         except UnreadableError as error:
             health.counts[str(error)] += 1
             return []
+        if content.presence is not None:
+            self._note_presence(*content.presence)
         for fault in content.faults:
             health.counts[fault] += 1
         if self._catching_up.away_since_ms is not None:
             self._catching_up.saw(of_now=all(plausible(value.measured_at, message.received_ms) for value in content.values))
         return [row for value in content.values if (row := self._row(value, profile, message)) is not None]
+
+    def _note_presence(self, sensor: str, there: bool) -> None:
+        """A sensor says, or the broker in its name, whether it is there: told once, and counted. Its readings stand as long as they do."""
+        if there == (sensor not in self._offline):
+            return
+        log.info("sensor is there" if there else "sensor has gone", source=self._broker.name, sensor=sensor)
+        (self._offline.discard if there else self._offline.add)(sensor)
+        self._health.counts["sensors offline"] = len(self._offline)
 
     def _payloads_of(self, topic: str) -> tuple[Payload, ...]:
         found = self._routes.get(topic)
@@ -230,22 +266,34 @@ def _last_connected_ms(site: Site, broker: Broker) -> int | None:
     return None
 
 
-def _best(payloads: Sequence[Payload], message: Message, document: object, away_since_ms: int | None) -> tuple[str, Content]:
-    """What the profile that finds most in the message makes of it, of those that share its topic."""
+def best(payloads: Sequence[Payload], message: Message, births: Births, away_since_ms: int | None) -> tuple[str, Content]:
+    """What the profile that finds most in the message makes of it, of those that share its topic.
+
+    Raises UnreadableError.
+    """
     if not payloads:
         raise UnreadableError("no subscription for the topic")
+    if payloads[0].profile.format == "sparkplug_b":
+        try:
+            told = births.read(message.topic, message.payload)
+        except NotSparkplugError as error:
+            raise UnreadableError(str(error)) from error
+        return payloads[0].profile.name, payloads[0].read_told(told, message.received_ms, away_since_ms)
+    document = parse(message.payload)
     readings = [(payload.profile.name, payload.read(message.topic, document, message.received_ms, away_since_ms)) for payload in payloads]
-    return max(readings, key=lambda found: len(found[1].values))
+    return max(readings, key=lambda found: len(found[1].values)) if len(readings) > 1 else readings[0]
 
 
-def _payloads(broker: Broker, site: Site) -> list[tuple[str, Payload]]:
+def payloads_of(broker: Broker, site: Site) -> list[tuple[str, Payload]]:
+    """The readers of a broker's messages, each with its topic filter.
+
+    Raises ConfigError for a profile that is none of MQTT.
+    """
     found = []
     for subscription in broker.subscriptions:
         profile = site.profiles.get(subscription.profile)
         if not isinstance(profile, MqttProfile):
             raise _wrong(broker, "profile", subscription.profile, "the name of a profile for MQTT")
-        if profile.format != "json":
-            raise _wrong(broker, "format", profile.format, f"json; this version does not read profile {profile.name}'s format")
         found.append((subscription.topic, Payload(profile, site.timezone)))
     return found
 
@@ -254,7 +302,7 @@ def _wrong(broker: Broker, key: str, value: str, remedy: str) -> ConfigError:
     return ConfigError(Mistake("site.toml", remedy, key=f"mqtt.{broker.name}.{key}", value=value))
 
 
-def _call_in(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+def call_in(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     """Sets an event of the loop from another thread; the loop may have ended meanwhile."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(event.set)

@@ -1,0 +1,235 @@
+"""Commissioning: every device read once, what a broker's sensors send, what an OPC UA server has; nothing of it is stored.
+
+check --connect   site ──▶ its own sources, at once ──▶ a journal that is thrown away ──▶ one finding a line
+discover          OPC UA: browse ──▶ nodes that no device reads       MQTT: listen ──▶ sensors that stand in no room
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+
+from collector.collect import keep_running
+from collector.health import SourceHealth
+from collector.intake import Intake
+from collector.payload import UnreadableError
+from collector.sources.mqtt import Listener, Message, matches
+from collector.sources.opcua import Login, Variable, open_session
+from collector.sources.sensors import best, call_in, payloads_of
+from collector.sources.table import SOURCES
+from collector.sparkplug import Births
+from collector.unknown_sensors import UnknownSensors
+from domain.clock import Clock
+from domain.errors import SourceError
+from domain.profile import OpcUaProfile
+from domain.quantity import parse_point, quantity
+from domain.reading import FIRST_BAD, Quality, Readings
+from domain.site import Broker, Device, Site
+from store.journal import open_journal
+from store.points import PointRegistry
+from store.secrets import secret
+
+FIRST_POLL_S = 2.0  # devices are polled at once, spread over so long
+TRIES = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of an answer: about what, whether it is bad news, and what was found."""
+
+    subject: str
+    good: bool
+    said: str
+
+    def __str__(self) -> str:
+        return f"{'ok ' if self.good else 'BAD'} {self.subject}: {self.said}"
+
+
+# ── every device once ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def read_once(site: Site, clock: Clock, wait_s: float) -> list[Finding]:
+    """Reads every device and visits every broker, for at most ``wait_s`` wall seconds; devices in the order of devices.csv."""
+    devices = {name: replace(device, interval_s=FIRST_POLL_S * clock.speed) for name, device in site.devices.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        polled = replace(site, devices=devices, brokers=())
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(_read(polled, clock, Path(folder), wait_s))
+            visits = [group.create_task(_visit(broker, clock, wait_s)) for broker in site.brokers]
+    return [*reading.result(), *(visit.result() for visit in visits)]
+
+
+async def _read(site: Site, clock: Clock, folder: Path, wait_s: float) -> list[Finding]:
+    registry, journal = PointRegistry(folder / "points.db"), open_journal(replace(site, data=folder))
+    intake = Intake(registry, journal)
+    unknown = UnknownSensors(folder / "unknown.json", ())
+    sources = [source for make in SOURCES.values() for source in make(site, clock, intake, unknown)]
+    try:
+        committing = asyncio.create_task(intake.run())
+        tasks = [asyncio.create_task(keep_running(source)) for source in sources]
+        records = {record.name: record for source in sources for record in source.health()}
+        await _until_settled(list(records.values()), wait_s)
+        await asyncio.sleep(0.5)  # what came last is committed by then; a subscription's values come a moment after its start
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        intake.end()
+        await committing
+        _, readings = journal.read(0, 10_000_000)
+        names = [registry.name(point) for point in readings.point.tolist()]
+    finally:
+        intake.close()
+        journal.close()
+        registry.close()
+    return [line for device in site.devices.values() for line in _findings(device, records[device.device_id], names, readings)]
+
+
+async def _until_settled(records: list[SourceHealth], wait_s: float) -> None:
+    """Waits until each device has answered or failed twice, at most ``wait_s``. A record says nothing when it changes: it is looked at."""
+    end = time.monotonic() + wait_s
+    waiting = records
+    while waiting and time.monotonic() < end:
+        waiting = [record for record in waiting if record.last_good_ms is None and record.failures < TRIES]
+        await asyncio.sleep(0.1)
+
+
+def _findings(device: Device, record: SourceHealth, names: list[str], readings: Readings) -> Iterable[Finding]:
+    """What one device gave: the newest reading of each of its points."""
+    subject = device.device_id
+    if record.last_good_ms is None:
+        yield Finding(subject, good=False, said=f"{device.protocol} {device.address}: {record.reason or 'nothing came in time'}")
+        return
+    prefix = f"station/{device.station_id}/"
+    newest = {name: row for row, name in enumerate(names) if name.startswith(prefix)}
+    odd = {name: row for name, row in newest.items() if readings.quality[row]}
+    latency = "" if record.latency_ms is None else f" in {record.latency_ms:.0f} ms"
+    yield Finding(subject, good=True, said=f"{len(newest)} values{latency}, {len(newest) - len(odd)} of them plausible")
+    for key, count in record.counts.items():
+        yield Finding(subject, good=False, said=key if "certificate" in key else f"{key}: {count}")
+    for name, row in odd.items():
+        yield Finding(
+            name, good=bool(readings.quality[row] < FIRST_BAD), said=_oddity(name, float(readings.value[row]), readings.quality[row])
+        )
+
+
+def _oddity(name: str, value: float, mark: int) -> str:
+    found = quantity(parse_point(name).quantity)
+    shown = "no number" if np.isnan(value) else f"{value:g} {found.unit}".rstrip()
+    limits = found.reject if mark == Quality.RANGE else found.suspect if mark == Quality.SUSPECT_RANGE else (None, None)
+    low, high = ("" if limit is None else f"{limit:g}" for limit in limits)
+    usual = f"; plausible is {low or '…'} to {high or '…'}" if low or high else ""
+    return f"{shown}, {Quality(mark).name.lower().replace('_', ' ')}{usual}"
+
+
+# ── brokers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _visitor(broker: Broker, clock: Clock, topics: Iterable[str], heard: asyncio.Event) -> Listener:
+    """A listener of its own name, so that the collector keeps its session, and without one that stays behind."""
+    guest = replace(broker, client_id=f"{broker.client_id}-look-{uuid4().hex[:6]}")
+    wanted = dict.fromkeys(topics, True)
+    return Listener(guest, wanted, clock, partial(call_in, asyncio.get_running_loop(), heard), keep_session=False)
+
+
+async def _visit(broker: Broker, clock: Clock, wait_s: float) -> Finding:
+    heard = asyncio.Event()
+    listener = _visitor(broker, clock, [subscription.topic for subscription in broker.subscriptions], heard)
+    listener.start()
+    try:
+        async with asyncio.timeout(wait_s):
+            while not listener.connected and not listener.refused:
+                heard.clear()
+                await heard.wait()
+    except TimeoutError:
+        pass
+    connected, trouble = listener.connected, listener.trouble
+    await asyncio.to_thread(listener.close)
+    return Finding(broker.name, good=connected, said=f"mqtt {broker.url}: {'connected' if connected else trouble}")
+
+
+@dataclass
+class Heard:
+    """A sensor that was heard: by which profile, on which topic, and its newest values."""
+
+    sensor: str
+    profile: str
+    topic: str
+    values: dict[str, float] = field(default_factory=dict)
+
+
+async def hear_sensors(site: Site, broker: Broker, clock: Clock, wait_s: float) -> list[Heard]:
+    """The sensors behind a broker that stand in no room, as heard in ``wait_s`` wall seconds; retained state counts here.
+
+    Raises SourceError when the broker can't be reached.
+    """
+    event = asyncio.Event()
+    listener = _visitor(broker, clock, [subscription.topic for subscription in broker.subscriptions], event)
+    listener.start()
+    found: dict[str, Heard] = {}
+    reader = _Reader(site, broker)
+    try:
+        end = time.monotonic() + wait_s
+        while (left_s := end - time.monotonic()) > 0:
+            for message in listener.take(1000):
+                reader.read(message, found)
+            event.clear()
+            try:
+                async with asyncio.timeout(min(left_s, 0.2)):
+                    await event.wait()
+            except TimeoutError:
+                continue
+        if not listener.life:
+            raise SourceError(f"mqtt {broker.url}: {listener.trouble}")
+    finally:
+        await asyncio.to_thread(listener.close)
+    return sorted(found.values(), key=lambda one: one.sensor)
+
+
+class _Reader:
+    """Reads messages for the sensors in them that are not in the site."""
+
+    def __init__(self, site: Site, broker: Broker) -> None:
+        self._payloads = payloads_of(broker, site)
+        self._known = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id}
+        self._births = Births(None)
+
+    def read(self, message: Message, found: dict[str, Heard]) -> None:
+        try:
+            payloads = [payload for topic, payload in self._payloads if matches(topic, message.topic)]
+            profile, content = best(payloads, message, self._births, None)
+        except UnreadableError:
+            return
+        for value in content.values:
+            if value.quantity and value.sensor.casefold() not in self._known:
+                one = found.setdefault(value.sensor, Heard(value.sensor, profile, message.topic))
+                one.values[value.quantity] = value.value
+
+
+# ── OPC UA ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def unread_nodes(site: Site, devices: list[Device], timeout_s: float = 5.0) -> list[Variable]:
+    """The variables of the server of these devices (one address, one login) that none of their profiles reads.
+
+    Raises SourceError when the server can't be read.
+    """
+    first = devices[0]
+    login = Login(first.address, first.security, first.user, secret(first.password))
+    session = await open_session(login, site.folder, site.data, timeout_s)
+    try:
+        variables = await session.variables()
+    finally:
+        await session.close()
+    read = {
+        (profile.namespace_uri, node.node.replace("{station_id}", device.station_id))
+        for device in devices
+        if isinstance(profile := site.profiles.get(device.profile), OpcUaProfile)
+        for node in profile.nodes
+    }
+    return [variable for variable in variables if (variable.namespace_uri, variable.node) not in read]

@@ -1,0 +1,240 @@
+"""``keepwarm check --connect``, ``trust``, ``discover`` and ``site import``, as people call them, on real servers."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from openpyxl import Workbook
+
+from collector.sources.pki import fingerprint
+from keepwarm.main import exit_code
+from tests.collector.broker import PASSWORD as BROKER_PASSWORD
+from tests.collector.broker import USER as BROKER_USER
+from tests.collector.broker import Mosquitto, publisher
+from tests.collector.opcua_server import NAMES, PASSWORD, URI, USER, OpcUaTestServer, data
+
+PROFILE = f"""kind = "opcua"
+name = "zlz"
+title = "station"
+namespace_uri = "{URI}"
+mode = "MODE"
+
+[[node]]
+quantity = "secondary_supply_temp_c"
+node = "s=HRZ.{{station_id}}.二次供水温度"
+
+[[node]]
+quantity = "secondary_return_temp_c"
+node = "s=HRZ.{{station_id}}.二次回水温度"
+
+[[node]]
+quantity = "pump1_running"
+node = "s=HRZ.{{station_id}}.not there"
+"""
+DEVICES = "device_id,station_id,protocol,address,profile,interval_s,timeout_s,security,user,password\n"
+
+
+class Ran(NamedTuple):
+    """What a command gave back."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    def call(*arguments: object) -> Ran:
+        code = exit_code([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OPCUA_PASSWORD", PASSWORD)
+    monkeypatch.setenv("MQTT_PASSWORD", BROKER_PASSWORD)
+    site = tmp_path / "site"
+    (site / "profiles").mkdir(parents=True)
+    (site / "site.toml").write_text('name = "阜新"\n', encoding="utf-8")
+    (site / "stations.csv").write_text("station_id\nS1\nS2\n", encoding="utf-8")
+    (site / "profiles" / "zlz.toml").write_text(PROFILE.replace("MODE", "poll"), encoding="utf-8")
+    return site
+
+
+@pytest.fixture
+def broker(mosquitto: Path, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Mosquitto]:
+    (tmp_path / "broker").mkdir()
+    found = Mosquitto(mosquitto, tmp_path / "broker", free_port())
+    found.start()
+    yield found
+    found.stop()
+
+
+def add_broker(site: Path, broker: Mosquitto, password: str = "env:MQTT_PASSWORD") -> None:
+    with (site / "site.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            f'[[mqtt]]\nname = "town"\nurl = "{broker.url}"\nusername = "{BROKER_USER}"\npassword = "{password}"\n'
+            '[[mqtt.subscription]]\ntopic = "zigbee2mqtt/#"\nprofile = "zigbee2mqtt"\n'
+        )
+
+
+@pytest.mark.parametrize("mode", ["poll", "subscribe"])
+def test_every_device_is_read_once_and_each_oddity_is_a_line(
+    mode: str, folder: Path, server: OpcUaTestServer, broker: Mosquitto, free_port: Callable[[], int], run: Callable[..., Ran]
+) -> None:
+    (folder / "profiles" / "zlz.toml").write_text(PROFILE.replace("MODE", mode), encoding="utf-8")
+    server.put(2, NAMES[0].format(station_id="S1"), data(400.0))
+    rows = f"D1,S1,opcua,{server.url},zlz,300,2,,,\nD2,S2,modbus_tcp,127.0.0.1:{free_port()},xd100n,300,1,,,\n"
+    (folder / "devices.csv").write_text(DEVICES + rows, encoding="utf-8")
+    add_broker(folder, broker)
+    ran = run("check", folder, "--connect", "--seconds", 20)
+    lines = ran.out.splitlines()
+    assert ran.code == 1
+    assert "no mistakes" in lines[0]
+    found = [line for line in lines if line.startswith(("ok ", "BAD"))]
+    assert found[0].startswith("ok  D1: 3 values")
+    assert "BAD D1: nodes missing: 1" in found
+    assert "BAD station/S1/secondary_supply_temp_c: 400 ℃, range; plausible is 0 to 100" in found
+    assert any(line.startswith("BAD station/S1/pump1_running: no number, bad") for line in found)
+    assert any(line.startswith("BAD D2: modbus_tcp 127.0.0.1:") for line in found)
+    assert found[-1] == f"ok  town: mqtt {broker.url}: connected"
+    assert not (folder / "data" / "journal.db").exists()
+
+
+def test_a_broker_that_refuses_is_bad_news(
+    folder: Path, broker: Mosquitto, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "wrong-password")
+    add_broker(folder, broker)
+    ran = run("check", folder, "--connect", "--seconds", 5)
+    assert ran.code == 1
+    assert "BAD town" in ran.out
+    assert "uthori" in ran.out
+    assert "wrong-password" not in ran.out
+
+
+def test_an_unknown_certificate_is_shown_accepted_and_then_the_server_is_read(
+    folder: Path, server: OpcUaTestServer, run: Callable[..., Ran]
+) -> None:
+    row = f'D1,S1,opcua,{server.url},zlz,10,2,"Basic256Sha256,SignAndEncrypt",{USER},env:OPCUA_PASSWORD\n'
+    (folder / "devices.csv").write_text(DEVICES + row, encoding="utf-8")
+    mark = fingerprint(server.identity.certificate.read_bytes())
+    assert run("trust", folder).out.startswith("no certificate waits")
+    ran = run("check", folder, "--connect")
+    assert ran.code == 1
+    assert f"its certificate is not trusted; SHA-256 {mark}" in ran.out
+    assert f"keepwarm trust SITE {mark[:11]}" in ran.out
+    listed = run("trust", folder).out.splitlines()
+    assert listed[0].startswith(f"not trusted yet: {mark}  ")
+    assert listed[1].startswith("our own: ")
+    wrong = run("trust", folder, "00:00")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert run("trust", folder, mark[:11]).out.startswith(f"trusted: {mark}")
+    ran = run("check", folder, "--connect")
+    assert "ok  D1: 3 values" in ran.out
+    assert run("trust", folder).out.startswith("no certificate waits")
+
+
+def test_discover_lists_nodes_and_sensors_that_are_not_in_the_site(
+    folder: Path, server: OpcUaTestServer, broker: Mosquitto, run: Callable[..., Ran]
+) -> None:
+    (folder / "devices.csv").write_text(DEVICES + f"D1,S1,opcua,{server.url},zlz,10,2,,,\n", encoding="utf-8")
+    (folder / "rooms.csv").write_text("room_id,sensor_id\nR1,known\n", encoding="utf-8")
+    add_broker(folder, broker)
+    (folder / "data").mkdir()
+    noted = {"old one": {"profile": "tasmota", "topic": "t", "first_ms": 1, "last_ms": 2, "count": 3, "values": {"indoor_temp_c": 19.5}}}
+    (folder / "data" / "unknown_sensors.json").write_text(json.dumps(noted))
+    with publisher(broker) as publish:
+        publish.send("zigbee2mqtt/known", '{"temperature": 20}', retain=True)
+        publish.send("zigbee2mqtt/new/one", '{"temperature": 20.5, "humidity": 40}', retain=True)
+    ran = run("discover", folder, "--seconds", 1.5)
+    lines = [line.split("\t") for line in ran.out.splitlines()]
+    assert ran.code == 0
+    nodes = {line[2]: line for line in lines if line[0] == "opcua"}
+    assert f"{URI} s=HRZ.S1.PT201" in nodes
+    assert nodes[f"{URI} s=HRZ.S1.PT201"][3:] == ["HRZ.S1.PT201", "450.0"]
+    assert f"{URI} s=HRZ.S1.二次供水温度" not in nodes
+    assert [line for line in lines if line[0] == "mqtt"] == [
+        ["mqtt", "town", "new/one", "zigbee2mqtt", "indoor_temp_c=20.5 indoor_humidity_pct=40"],
+        ["mqtt", "noted", "old one", "tasmota", "indoor_temp_c=19.5"],
+    ]
+
+
+def test_discover_names_what_it_can_not_reach(folder: Path, free_port: Callable[[], int], run: Callable[..., Ran]) -> None:
+    row = f"D1,S1,opcua,opc.tcp://127.0.0.1:{free_port()},zlz,10,2,,,\n"
+    (folder / "devices.csv").write_text(DEVICES + row, encoding="utf-8")
+    ran = run("discover", folder, "--seconds", 0.5)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+
+
+# ── site import ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def workbook(path: Path, rows: list[list[object]]) -> Path:
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def test_rows_of_spreadsheets_go_into_the_sites_tables_after_a_dry_run(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    stations = workbook(tmp_path / "a.xlsx", [["station_id", "name", "design_flow_m3h"], ["S2", "二站", 80], ["S3", "三站", 90.5]])
+    buildings = tmp_path / "b.csv"
+    buildings.write_bytes("building_id,station_id,name\nB1,S3,一号楼\n".encode("gb18030"))
+    rooms = workbook(tmp_path / "c.xlsx", [["room_id", "building_id", "sensor_id"], ["R1", "B1", "24E1"], ["R2", "B1", "24E2"]])
+    before = (folder / "stations.csv").read_bytes()
+    dry = run("site", "import", folder, stations, buildings, rooms, "--dry-run")
+    assert dry.code == 0
+    assert dry.out.splitlines() == [
+        "+ stations S3: station_id=S3, name=三站, design_flow_m3h=90.5",
+        "~ stations S2: name '' → '二站', design_flow_m3h '' → '80'",
+        "stations: 1 new, 1 changed, 1 as before",
+        "+ buildings B1: building_id=B1, station_id=S3, name=一号楼",
+        "buildings: 1 new, 0 changed, 0 as before",
+        "+ rooms R1: room_id=R1, building_id=B1, sensor_id=24E1",
+        "+ rooms R2: room_id=R2, building_id=B1, sensor_id=24E2",
+        "rooms: 2 new, 0 changed, 0 as before",
+        "nothing was written (dry run)",
+    ]
+    assert (folder / "stations.csv").read_bytes() == before
+    assert not (folder / "rooms.csv").exists()
+    assert run("site", "import", folder, stations, buildings, rooms).code == 0
+    assert (folder / "stations.csv").read_text(encoding="utf-8") == "station_id,name,design_flow_m3h\nS1,,\nS2,二站,80\nS3,三站,90.5\n"
+    assert "3 stations, 1 building, 2 rooms" in run("check", folder).out
+    again = run("site", "import", folder, rooms, "--dry-run")
+    assert "rooms: 0 new, 0 changed, 2 as before" in again.out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("room_id,building_id\nR1,B9\n", "rooms.csv:2: building_id: 'B9'"),
+        ("room_id,sensor_id\nR1,a\nR1,b\n", "new.csv:3: room_id: 'R1': line 2 has this id already"),
+        ("room_id,sensor_id\n,a\n", "new.csv:2: room_id: an id is missing"),
+        ("room,temperature\nR1,20\n", "unknown column"),
+        ("", "empty"),
+        ("room_id,offset_k\nR1,warm\n", "rooms.csv:2: offset_k: 'warm'"),
+        ("name\nx\n", "its columns fit no table"),
+    ],
+)
+def test_with_any_mistake_nothing_is_written(content: str, said: str, folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    (folder / "buildings.csv").write_text("building_id,station_id\nB1,S1\n", encoding="utf-8")
+    (tmp_path / "new.csv").write_text(content, encoding="utf-8")
+    ran = run("site", "import", folder, tmp_path / "new.csv")
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert not (folder / "rooms.csv").exists()
+
+
+def test_a_table_that_is_a_workbook_is_not_written_to(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    workbook(folder / "rooms.xlsx", [["room_id"], ["R1"]])
+    (tmp_path / "new.csv").write_text("room_id\nR2\n", encoding="utf-8")
+    ran = run("site", "import", folder, tmp_path / "new.csv", "--table", "rooms")
+    assert ran.code == 2
+    assert "rooms.xlsx: is a workbook" in ran.err
