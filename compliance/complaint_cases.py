@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from compliance.complaint_life import Deed, Step
-from compliance.service_duties import TABLES, Calendar, Case, Duty, DutyState, duty_states
+from compliance.service_duties import Calendar, Case, DutyState, duty_states
+from domain.deadlines import DeadlineTable
 from domain.policy import Policy
 from domain.site import Site
 from store.records.tables import complaint_deeds, complaint_transitions, complaints
@@ -74,10 +75,9 @@ def calendar_of(site: Site) -> Calendar:
     return Calendar(site.timezone, site.working_days)
 
 
-def table_of(policy: Policy, calendar: Calendar, reported_at: int) -> tuple[Duty, ...]:
+def table_of(policy: Policy, calendar: Calendar, reported_at: int) -> DeadlineTable | None:
     """The service deadlines in force when this was reported; a change of the policy never moves a clock that runs."""
-    version = policy.version_at(datetime.fromtimestamp(reported_at / 1000, calendar.zone).date())
-    return TABLES.get(version.deadlines, ()) if version else ()
+    return policy.deadlines_at(datetime.fromtimestamp(reported_at / 1000, calendar.zone).date())
 
 
 def states_of(site: Site, cases: Mapping[int, Case], now_ms: int) -> dict[int, list[DutyState]]:

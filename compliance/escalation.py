@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from compliance.service_duties import DAY_MS, DutyState
+from compliance.service_duties import DutyState, span_ms
 
 STEPS: Final = ("department_head", "manager")
 
@@ -29,8 +29,7 @@ def escalations(states: Sequence[DutyState], now_ms: int) -> Iterator[Escalation
     for state in states:
         if state.standing != "overdue":
             continue
-        span_ms = state.duty.within.ms or state.duty.within.working_days * DAY_MS
         for number, told in enumerate(STEPS, start=1):
-            at = state.due_at + (number - 1) * span_ms
+            at = state.due_at + (number - 1) * span_ms(state.duty)
             if at < now_ms:
-                yield Escalation(state.duty.name, state.started_at, number, state.due_at, at, told)
+                yield Escalation(state.duty.duty, state.started_at, number, state.due_at, at, told)

@@ -7,94 +7,51 @@ resolved, closed  ──┴─▶ called back                                   
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from compliance.complaint_life import OVER, Deed, Round, Step, holds, rounds
-from compliance.working_days import after_working_days
+from compliance.working_days import is_working_day
+from domain.deadlines import LENGTH_MS, Deadline, DeadlineTable
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
-Start = Literal["reported", "resolved", "closed"]
 Standing = Literal["open", "held", "overdue", "kept", "late", "void"]
 
 
 @dataclass(frozen=True)
-class Within:
-    """A span: ``ms`` of time, or ``working_days``."""
+class Owed:
+    """Which complaints owe a duty: of these ``categories`` (empty: all), of this ``severity`` (empty: any), residents' only or all."""
 
-    ms: int = 0
-    working_days: int = 0
-
-
-@dataclass(frozen=True)
-class Duty:
-    """One row of R7's table: from ``starts`` to ``ends`` (a state, a deed, or ``call_back``) ``within`` a span.
-
-    ``categories`` and ``severity`` say which complaints owe it (empty: all); ``residents`` that only a resident is owed it.
-    """
-
-    name: str
-    starts: Start
-    ends: str
-    within: Within
     categories: tuple[str, ...] = ()
     severity: str = ""
     residents: bool = False
 
 
-def _min(amount: float) -> Within:
-    return Within(ms=round(amount * MINUTE_MS))
-
-
-def _h(amount: float) -> Within:
-    return Within(ms=round(amount * HOUR_MS))
-
-
-def _d(amount: float) -> Within:
-    return Within(ms=round(amount * DAY_MS))
-
-
 LOW, LEAK, BURST, STOPPED = ("low_temperature",), ("leak",), ("pipe_burst",), ("heat_stopped",)
-REPAIRED = ("low_temperature", "leak", "pipe_burst", "heat_stopped")
 
-# The companies' published standards (R7). A column without a duty owes none.
-TABLES: Final[Mapping[str, tuple[Duty, ...]]] = {
-    "A": (
-        Duty("on_site", "reported", "on_site", _min(30), LOW + LEAK),
-        Duty("cured", "reported", "resolved", _h(48), LOW),
-        Duty("handed_over", "reported", "handed_over", _min(10), residents=True),
-        Duty("verified", "reported", "verified", _d(2), residents=True),
-        Duty("filed", "reported", "filed", _d(5), residents=True),
-        Duty("call_back_complaint", "closed", "call_back", _d(3), residents=True),
-        Duty("call_back_repair", "resolved", "call_back", _d(7), REPAIRED, residents=True),
-    ),
-    "B": (
-        Duty("contacted", "reported", "contacted", _min(30), LOW, residents=True),
-        Duty("on_site", "reported", "on_site", _h(2), LOW),
-        Duty("on_site", "reported", "on_site", _min(30), LEAK),
-        Duty("cured", "reported", "resolved", _h(24), LOW),
-        Duty("repaired", "reported", "resolved", _h(24), BURST),
-        Duty("answered", "reported", "answered", _h(1), residents=True),
-        Duty("verified", "reported", "verified", Within(working_days=5), residents=True),
-        Duty("call_back_complaint", "closed", "call_back", _h(48), residents=True),
-        Duty("call_back_repair", "resolved", "call_back", _h(48), REPAIRED, residents=True),
-    ),
-    "C": (
-        Duty("contacted", "reported", "contacted", _h(1), LOW, residents=True),
-        Duty("contacted", "reported", "contacted", _min(15), LEAK, residents=True),
-        Duty("on_site", "reported", "on_site", _min(40), LEAK),
-        Duty("on_site", "reported", "on_site", _h(1), STOPPED),
-        Duty("repaired", "reported", "resolved", _h(6), BURST, severity="ordinary"),
-        Duty("repaired", "reported", "resolved", _h(20), BURST, severity="major"),
-        Duty("cause_answered", "reported", "answered", _h(3), STOPPED, residents=True),
-        Duty("answered", "reported", "answered", _h(1), LOW + LEAK + BURST + ("other",), residents=True),
-        Duty("verified", "reported", "verified", _h(1), residents=True),
-    ),
+# What concerns the complainant is owed to residents, what concerns the pipes and rooms in any case. Water is no complaint's duty.
+OWED: Final[Mapping[str, Owed]] = {
+    "low_temperature_on_site": Owed(LOW),
+    "low_temperature_contact": Owed(LOW, residents=True),
+    "low_temperature_cured": Owed(LOW),
+    "leak_contact": Owed(LEAK, residents=True),
+    "leak_on_site": Owed(LEAK),
+    "burst_repaired": Owed(BURST),
+    "burst_repaired_major": Owed(BURST, "major"),
+    "heat_stopped_on_site": Owed(STOPPED),
+    "heat_stopped_answered": Owed(STOPPED, residents=True),
+    "slip_handed_over": Owed(residents=True),
+    "opinion_answered": Owed(residents=True),
+    "complaint_verified": Owed(residents=True),
+    "slip_filed": Owed(residents=True),
+    "call_back_complaint": Owed(residents=True),
+    "call_back_repair": Owed((*LOW, *LEAK, *BURST, *STOPPED), residents=True),
 }
-WATER_HANDLED: Final = Duty("water_handled", "reported", "handled", _h(6))  # the same in every table
+WATER = "water_loss_handled"
+# What a table calls the end of a duty, as the state or deed that is stored.
+ENDS: Final[Mapping[str, str]] = {"done": "call_back", "repaired": "resolved"}
 
 # A state says that those before it were passed as well: who has resolved it was on site.
 ORDER: Final = ("new", "accepted", "dispatched", "on_site", "resolved", "called_back", "closed")
@@ -118,7 +75,7 @@ class Case:
 class DutyState:
     """One duty of one round. ``due_at`` counts the time held so far; ``done_at`` is None while it is not done (UTC ms)."""
 
-    duty: Duty
+    duty: Deadline
     started_at: int
     due_at: int
     done_at: int | None
@@ -134,7 +91,7 @@ class Calendar:
     site_days: Mapping[date, bool] = field(default_factory=dict)
 
 
-def duty_states(case: Case, table: Sequence[Duty], calendar: Calendar, now_ms: int) -> list[DutyState]:
+def duty_states(case: Case, table: DeadlineTable | None, calendar: Calendar, now_ms: int) -> list[DutyState]:
     """Every duty of every round, as it stands at ``now_ms``; what happened later is not known yet.
 
     Each clock is its own: one that is met or shorter never moves another. A reopening starts a new round. A merged complaint owes
@@ -144,8 +101,8 @@ def duty_states(case: Case, table: Sequence[Duty], calendar: Calendar, now_ms: i
     waiting = holds(whole.deeds, whole.steps)
     found = []
     for one in rounds(whole.reported_at, whole.steps):
-        for duty in table:
-            if _owes(whole, duty):
+        for duty in table.duties.values() if table else ():
+            if _owes(whole, duty, table):
                 state = _state(duty, one, whole.deeds, waiting, calendar, now_ms)
                 if state is not None:
                     found.append(state)
@@ -158,13 +115,16 @@ def next_due(states: Sequence[DutyState]) -> DutyState | None:
     return min(left, key=lambda state: (state.standing == "held", state.due_at), default=None)
 
 
-def _owes(case: Case, duty: Duty) -> bool:
-    if case.kind == "maintenance":
+def _owes(case: Case, duty: Deadline, table: DeadlineTable | None) -> bool:
+    owed = OWED.get(duty.duty)
+    if owed is None or case.kind == "maintenance":
+        return False
+    if duty.duty == "burst_repaired" and case.severity == "major" and table and "burst_repaired_major" in table.duties:
         return False
     return (
-        (not duty.categories or case.category in duty.categories)
-        and (not duty.severity or case.severity == duty.severity)
-        and (not duty.residents or case.origin == "resident")
+        (not owed.categories or case.category in owed.categories)
+        and (not owed.severity or case.severity == owed.severity)
+        and (not owed.residents or case.origin == "resident")
     )
 
 
@@ -192,7 +152,7 @@ def _last_report(case: Case) -> int:
 
 
 def _state(
-    duty: Duty, one: Round, deeds: Sequence[Deed], waiting: Sequence[tuple[int, int | None]], calendar: Calendar, now_ms: int
+    duty: Deadline, one: Round, deeds: Sequence[Deed], waiting: Sequence[tuple[int, int | None]], calendar: Calendar, now_ms: int
 ) -> DutyState | None:
     """How the duty stands in this round; None where its clock has not started."""
     started_at = _started(duty, one)
@@ -222,28 +182,32 @@ def _state(
 _FAR = 1 << 60
 
 
-def _started(duty: Duty, one: Round) -> int | None:
+def _started(duty: Deadline, one: Round) -> int | None:
     if duty.starts == "reported":
         return one.reported_at
     return next((step.at for step in one.steps if step.to_state == duty.starts), None)
 
 
-def _done(duty: Duty, one: Round, deeds: Sequence[Deed], started_at: int) -> int | None:
+def _done(duty: Deadline, one: Round, deeds: Sequence[Deed], started_at: int) -> int | None:
     """When the duty was done: the first state at or past its end, or the first such deed of the round."""
     end = _FAR if one.until is None else one.until
-    if duty.ends in ORDER:
-        enough = ORDER[ORDER.index(duty.ends) :]
+    end_mark = ENDS.get(duty.target, duty.target)
+    if end_mark in ORDER:
+        enough = ORDER[ORDER.index(end_mark) :]
         return next((step.at for step in one.steps if step.to_state in enough), None)
     # A call-back made when it was resolved also serves the clock that starts when it is closed.
-    since = one.reported_at if duty.ends != "call_back" else next((s.at for s in one.steps if s.to_state == "resolved"), started_at)
-    done = [deed.at for deed in deeds if deed.kind == duty.ends and since <= deed.at < end and (deed.kind != "call_back" or deed.reached)]
+    since = one.reported_at if end_mark != "call_back" else next((s.at for s in one.steps if s.to_state == "resolved"), started_at)
+    done = [deed.at for deed in deeds if deed.kind == end_mark and since <= deed.at < end and (deed.kind != "call_back" or deed.reached)]
     return max(min(done), started_at) if done else None
 
 
-def _due(duty: Duty, started_at: int, calendar: Calendar) -> int:
-    if duty.within.working_days:
-        return after_working_days(started_at, duty.within.working_days, calendar.zone, calendar.site_days)
-    return started_at + duty.within.ms
+def _due(duty: Deadline, started_at: int, calendar: Calendar) -> int:
+    return duty.within.due_ms(started_at, calendar.zone, partial(is_working_day, site_days=calendar.site_days))
+
+
+def span_ms(duty: Deadline) -> int:
+    """How long a duty's span is at least: a working day is a day."""
+    return round(duty.within.amount * LENGTH_MS.get(duty.within.unit, DAY_MS))
 
 
 def _held(waiting: Sequence[tuple[int, int | None]], start: int, upto: int, first_due: int) -> tuple[int, bool]:
@@ -258,9 +222,9 @@ def _held(waiting: Sequence[tuple[int, int | None]], start: int, upto: int, firs
     return total, now
 
 
-def handled_in_time(case: Case, table: Sequence[Duty], calendar: Calendar, now_ms: int) -> bool | None:
+def handled_in_time(case: Case, table: DeadlineTable | None, calendar: Calendar, now_ms: int) -> bool | None:
     """Whether every duty from the report to the cure was kept in every round (报修处理及时率); None while that is not yet known."""
-    states = [state for state in duty_states(case, table, calendar, now_ms) if state.duty.ends in ("on_site", "resolved")]
+    states = [state for state in duty_states(case, table, calendar, now_ms) if state.duty.target in ("on_site", "resolved", "repaired")]
     if any(state.standing in ("late", "overdue") for state in states):
         return False
     if any(state.standing in ("open", "held") for state in states):

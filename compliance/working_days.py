@@ -4,11 +4,8 @@ A site's ``workdays.csv`` goes before the package: for a year the package does n
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from functools import lru_cache
-from zoneinfo import ZoneInfo
-
-DAY = timedelta(days=1)
 
 
 @lru_cache(maxsize=16)
@@ -26,15 +23,3 @@ def is_working_day(day: date, site_days: Mapping[date, bool]) -> bool:
         return site_days[day]
     off, make_up = _chinese_year(day.year)
     return day in make_up or (day.weekday() < 5 and day not in off)
-
-
-def after_working_days(start_ms: int, count: int, zone: ZoneInfo, site_days: Mapping[date, bool]) -> int:
-    """The end (24:00 local, as UTC ms) of the ``count``-th working day after the day of ``start_ms``.
-
-    The day of the report itself does not count, and the last day runs to its end (Civil Code of China, Art. 201 and 203).
-    """
-    day = datetime.fromtimestamp(start_ms / 1000, zone).date()
-    while count > 0:
-        day += DAY
-        count -= is_working_day(day, site_days)
-    return round(datetime.combine(day + DAY, time(), zone).timestamp() * 1000)

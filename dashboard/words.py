@@ -166,22 +166,6 @@ DEED: Final = {
     "attached": N_("Complaint merged into this one"),
 }
 
-# What R7 asks for, as the queue names what is left to do.
-DUTY: Final = {
-    "contacted": N_("Contact the resident"),
-    "on_site": N_("Be on site"),
-    "cured": N_("Cure the low temperature"),
-    "repaired": N_("Repair"),
-    "handed_over": N_("Hand over the slip"),
-    "answered": N_("Give an opinion"),
-    "cause_answered": N_("Answer for the cause"),
-    "verified": N_("Verify with the complainant"),
-    "filed": N_("Return and file the slip"),
-    "call_back_complaint": N_("Call back after the complaint"),
-    "call_back_repair": N_("Call back after the repair"),
-    "water_handled": N_("Handle the loss of water"),
-}
-
 DUTY_STANDING: Final = {
     "open": Word(N_("In time"), "clock", "calm"),
     "held": Word(N_("Waiting for the resident"), "clock", "dim"),
@@ -314,7 +298,6 @@ WORDS: Final[Mapping[str, object]] = {
     "source_name": lambda source: name_of(COMPLAINT_SOURCE, source),
     "complaint_cause": lambda cause: name_of(COMPLAINT_CAUSE, cause),
     "deed_name": lambda deed: name_of(DEED, deed),
-    "duty_name": lambda duty: name_of(DUTY, duty),
     "duty_word": lambda standing: look(DUTY_STANDING, standing),
     "told_name": lambda told: name_of(TOLD, told),
     "origin_name": lambda origin: name_of(ORIGIN, origin),

@@ -7,10 +7,10 @@ from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from compliance.complaint_cases import read_cases, states_of
+from compliance.complaint_cases import calendar_of, read_cases, states_of, table_of
 from compliance.complaint_life import OVER, WORKED_ON
 from compliance.escalation import Escalation, escalations
-from compliance.service_duties import DAY_MS, WATER_HANDLED, DutyState
+from compliance.service_duties import DAY_MS, WATER, DutyState
 from domain.site import Site
 from store.records.tables import alarms, complaint_deeds, complaint_rooms, complaints
 from store.records.tables import escalations as table
@@ -28,7 +28,7 @@ def escalate(connection: Connection, site: Site, now_ms: int) -> list[tuple[str,
         for complaint_id, states in states_of(site, cases, now_ms).items()
         for one in escalations(states, now_ms)
     ]
-    found += [(subject, one) for subject, state in _water(connection, now_ms) for one in escalations([state], now_ms)]
+    found += [(subject, one) for subject, state in _water(connection, site, now_ms) for one in escalations([state], now_ms)]
     return [(subject, one) for subject, one in found if _store(connection, subject, one)]
 
 
@@ -40,17 +40,21 @@ def _store(connection: Connection, subject: str, one: Escalation) -> bool:
     return connection.execute(once).rowcount == 1
 
 
-def _water(connection: Connection, now_ms: int) -> list[tuple[str, DutyState]]:
+def _water(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, DutyState]]:
     """Make-up water loss that nobody handles: neither acknowledged nor over (R7)."""
     columns = alarms.c
     standing = (columns.kind == "water_high") & columns.cleared_at.is_(None) & (columns.state == "unacknowledged")
     rows = connection.execute(select(columns.id, columns.raised_at).where(standing)).all()
-    span_ms = WATER_HANDLED.within.ms
-    return [
-        (f"alarm/{row.id}", DutyState(WATER_HANDLED, row.raised_at, row.raised_at + span_ms, None, 0, "overdue"))
-        for row in rows
-        if row.raised_at + span_ms < now_ms
-    ]
+    calendar, found = calendar_of(site), []
+    for row in rows:
+        table = table_of(site.policy, calendar, row.raised_at)
+        duty = table.duties.get(WATER) if table else None
+        if duty is None:
+            continue
+        due_at = duty.within.due_ms(row.raised_at, calendar.zone, lambda _: True)
+        if due_at < now_ms:
+            found.append((f"alarm/{row.id}", DutyState(duty, row.raised_at, due_at, None, 0, "overdue")))
+    return found
 
 
 def rooms_to_cure(connection: Connection) -> dict[int, tuple[int, bool, tuple[str, ...]]]:

@@ -68,9 +68,9 @@ def test_each_overdue_duty_goes_up_once_whatever_dies(town: Site, feed: Callable
         now += chance.choice((1_000, MINUTE_MS, 3 * HOUR_MS))
     subject = f"complaint/{number}"
     assert told(fed.records) == [
-        (subject, "on_site", 1, "department_head", START + 30 * MINUTE_MS),
-        (subject, "on_site", 2, "manager", START + HOUR_MS),
-        (subject, "cured", 1, "department_head", START + 2 * DAY_MS),
+        (subject, "low_temperature_on_site", 1, "department_head", START + 30 * MINUTE_MS),
+        (subject, "low_temperature_on_site", 2, "manager", START + HOUR_MS),
+        (subject, "low_temperature_cured", 1, "department_head", START + 2 * DAY_MS),
     ]
 
 
@@ -95,8 +95,8 @@ def test_water_that_nobody_handles_for_six_hours(town: Site, feed: Callable[...,
     for hours in (6, 7, 13):
         desk(fed).run(START + hours * HOUR_MS, frozenset())
     assert told(fed.records) == [
-        ("alarm/1", "water_handled", 1, "department_head", START + 6 * HOUR_MS),
-        ("alarm/1", "water_handled", 2, "manager", START + 12 * HOUR_MS),
+        ("alarm/1", "water_loss_handled", 1, "department_head", START + 6 * HOUR_MS),
+        ("alarm/1", "water_loss_handled", 2, "manager", START + 12 * HOUR_MS),
     ]
 
 

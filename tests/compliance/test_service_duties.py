@@ -1,6 +1,8 @@
 """Service deadlines (R7) from stored steps: worked by hand, over holds, reopenings and merges."""
 
 from datetime import date, datetime
+from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,11 +11,17 @@ from hypothesis import strategies as st
 
 from compliance.complaint_life import NEXT_STATES, WORKED_ON, Deed, Step, following, holds, rounds
 from compliance.escalation import escalations
-from compliance.service_duties import TABLES, Calendar, Case, DutyState, duty_states, handled_in_time, next_due
-from compliance.working_days import after_working_days, is_working_day
+from compliance.service_duties import Calendar, Case, DutyState, duty_states, handled_in_time, next_due
+from compliance.working_days import is_working_day
+from domain.deadlines import Within
+from store.site_folder import load_policy
 
 ZONE = ZoneInfo("Asia/Shanghai")
 CALENDAR = Calendar(ZONE)
+TABLES = {
+    name: load_policy(Path(policy)).deadline_tables[name] for name, policy in (("A", "default"), ("B", "profile-b"), ("C", "profile-c"))
+}
+ON_SITE = "low_temperature_on_site"
 MIN, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
@@ -42,34 +50,34 @@ def case(
 
 def states(one: Case, now: str, table: str = "A") -> dict[str, DutyState]:
     """The duties of the last round, by name."""
-    return {state.duty.name: state for state in duty_states(one, TABLES[table], CALENDAR, at(now))}
+    return {state.duty.duty: state for state in duty_states(one, TABLES[table], CALENDAR, at(now))}
 
 
 @pytest.mark.parametrize(
     ("table", "category", "severity", "duty", "due"),
     [
-        ("A", "low_temperature", "ordinary", "on_site", "01 08:30"),
-        ("A", "low_temperature", "ordinary", "cured", "03 08:00"),
-        ("A", "leak", "ordinary", "on_site", "01 08:30"),
-        ("A", "other", "ordinary", "handed_over", "01 08:10"),
-        ("A", "other", "ordinary", "verified", "03 08:00"),
-        ("A", "other", "ordinary", "filed", "06 08:00"),
-        ("B", "low_temperature", "ordinary", "contacted", "01 08:30"),
-        ("B", "low_temperature", "ordinary", "on_site", "01 10:00"),
-        ("B", "low_temperature", "ordinary", "cured", "02 08:00"),
-        ("B", "leak", "ordinary", "on_site", "01 08:30"),
-        ("B", "pipe_burst", "ordinary", "repaired", "02 08:00"),
-        ("B", "other", "ordinary", "answered", "01 09:00"),
-        ("B", "other", "ordinary", "verified", "09 00:00"),  # Tuesday: 2, 3, 4, 7, 8 are the five working days
-        ("C", "low_temperature", "ordinary", "contacted", "01 09:00"),
-        ("C", "leak", "ordinary", "contacted", "01 08:15"),
-        ("C", "leak", "ordinary", "on_site", "01 08:40"),
-        ("C", "pipe_burst", "ordinary", "repaired", "01 14:00"),
-        ("C", "pipe_burst", "major", "repaired", "02 04:00"),
-        ("C", "heat_stopped", "ordinary", "on_site", "01 09:00"),
-        ("C", "heat_stopped", "ordinary", "cause_answered", "01 11:00"),
-        ("C", "other", "ordinary", "answered", "01 09:00"),
-        ("C", "other", "ordinary", "verified", "01 09:00"),
+        ("A", "low_temperature", "ordinary", "low_temperature_on_site", "01 08:30"),
+        ("A", "low_temperature", "ordinary", "low_temperature_cured", "03 08:00"),
+        ("A", "leak", "ordinary", "leak_on_site", "01 08:30"),
+        ("A", "other", "ordinary", "slip_handed_over", "01 08:10"),
+        ("A", "other", "ordinary", "complaint_verified", "03 08:00"),
+        ("A", "other", "ordinary", "slip_filed", "06 08:00"),
+        ("B", "low_temperature", "ordinary", "low_temperature_contact", "01 08:30"),
+        ("B", "low_temperature", "ordinary", "low_temperature_on_site", "01 10:00"),
+        ("B", "low_temperature", "ordinary", "low_temperature_cured", "02 08:00"),
+        ("B", "leak", "ordinary", "leak_on_site", "01 08:30"),
+        ("B", "pipe_burst", "ordinary", "burst_repaired", "02 08:00"),
+        ("B", "other", "ordinary", "opinion_answered", "01 09:00"),
+        ("B", "other", "ordinary", "complaint_verified", "09 00:00"),  # Tuesday: 2, 3, 4, 7, 8 are the five working days
+        ("C", "low_temperature", "ordinary", "low_temperature_contact", "01 09:00"),
+        ("C", "leak", "ordinary", "leak_contact", "01 08:15"),
+        ("C", "leak", "ordinary", "leak_on_site", "01 08:40"),
+        ("C", "pipe_burst", "ordinary", "burst_repaired", "01 14:00"),
+        ("C", "pipe_burst", "major", "burst_repaired_major", "02 04:00"),
+        ("C", "heat_stopped", "ordinary", "heat_stopped_on_site", "01 09:00"),
+        ("C", "heat_stopped", "ordinary", "heat_stopped_answered", "01 11:00"),
+        ("C", "other", "ordinary", "opinion_answered", "01 09:00"),
+        ("C", "other", "ordinary", "complaint_verified", "01 09:00"),
     ],
 )
 def test_the_table_of_r7(table: str, category: str, severity: str, duty: str, due: str) -> None:
@@ -102,54 +110,59 @@ def test_a_call_back_before_closing_serves_both_clocks_and_one_that_reached_nobo
 
 
 def test_a_duty_is_kept_to_the_very_instant_and_overdue_after_it() -> None:
-    assert states(case("on_site 01 08:30"), "01 09:00")["on_site"].standing == "kept"
+    assert states(case("on_site 01 08:30"), "01 09:00")[ON_SITE].standing == "kept"
     open_ = case()
     on_the_dot = duty_states(open_, TABLES["A"], CALENDAR, at("01 08:30"))
-    assert next(one for one in on_the_dot if one.duty.name == "on_site").standing == "open"
+    assert next(one for one in on_the_dot if one.duty.duty == "low_temperature_on_site").standing == "open"
     past = duty_states(open_, TABLES["A"], CALENDAR, at("01 08:30") + 1)
-    assert next(one for one in past if one.duty.name == "on_site").standing == "overdue"
-    assert states(case("on_site 01 08:31"), "01 09:00")["on_site"].standing == "late"
+    assert next(one for one in past if one.duty.duty == "low_temperature_on_site").standing == "overdue"
+    assert states(case("on_site 01 08:31"), "01 09:00")[ON_SITE].standing == "late"
 
 
 def test_what_is_resolved_was_on_site() -> None:
-    assert states(case("accepted 01 08:05, resolved 01 08:20"), "01 09:00")["on_site"].standing == "kept"
+    assert states(case("accepted 01 08:05, resolved 01 08:20"), "01 09:00")[ON_SITE].standing == "kept"
 
 
 def test_sensors_and_maintenance_owe_residents_nothing() -> None:
-    assert set(states(case(origin="sensor"), "01 08:01")) == {"on_site", "cured"}
+    assert set(states(case(origin="sensor"), "01 08:01")) == {"low_temperature_on_site", "low_temperature_cured"}
     assert states(case(origin="sensor", kind="maintenance"), "01 08:01") == {}
 
 
 def test_time_held_moves_a_deadline_and_nothing_else() -> None:
     """Nobody was at home from 08:10 to 10:10: two hours of which the company could do nothing."""
     one = case("accepted 01 08:05", "held 01 08:10, resumed 01 10:10")
-    assert states(one, "01 10:20")["on_site"].due_at == at("01 10:30")
-    assert states(one, "01 09:00")["on_site"].standing == "held"
-    assert states(one, "01 10:30")["on_site"].standing == "open"
-    assert states(one, "01 10:31")["on_site"].standing == "overdue"
-    assert states(case("accepted 01 08:05, on_site 01 10:25", "held 01 08:10, resumed 01 10:10"), "05 08:00")["on_site"].standing == "kept"
+    assert states(one, "01 10:20")[ON_SITE].due_at == at("01 10:30")
+    assert states(one, "01 09:00")[ON_SITE].standing == "held"
+    assert states(one, "01 10:30")[ON_SITE].standing == "open"
+    assert states(one, "01 10:31")[ON_SITE].standing == "overdue"
+    assert (
+        states(case("accepted 01 08:05, on_site 01 10:25", "held 01 08:10, resumed 01 10:10"), "05 08:00")[
+            "low_temperature_on_site"
+        ].standing
+        == "kept"
+    )
 
 
 def test_a_hold_after_the_deadline_excuses_nothing() -> None:
     one = case("accepted 01 08:05", "held 01 08:40")
-    found = states(one, "01 12:00")["on_site"]
+    found = states(one, "01 12:00")[ON_SITE]
     assert (found.standing, found.due_at) == ("overdue", at("01 08:30"))
-    assert states(one, "01 12:00")["cured"].standing == "held"
+    assert states(one, "01 12:00")["low_temperature_cured"].standing == "held"
 
 
 def test_working_on_ends_a_hold_that_nobody_resumed() -> None:
     one = case("accepted 01 08:05, dispatched 01 09:10", "held 01 08:10")
     assert holds(one.deeds, one.steps) == [(at("01 08:10"), at("01 09:10"))]
-    assert states(one, "01 09:20")["on_site"].due_at == at("01 09:30")
+    assert states(one, "01 09:20")[ON_SITE].due_at == at("01 09:30")
 
 
 def test_reopening_starts_every_clock_anew_and_leaves_the_past_as_it_was() -> None:
     one = case("on_site 01 08:20, resolved 01 20:00, closed 02 08:00, reopened 10 09:00, on_site 10 09:40")
-    found = [(state.duty.name, state.started_at, state.standing) for state in duty_states(one, TABLES["A"], CALENDAR, at("10 10:00"))]
-    assert ("on_site", at("01 08:00"), "kept") in found
-    assert ("cured", at("01 08:00"), "kept") in found
-    assert ("on_site", at("10 09:00"), "late") in found
-    assert ("cured", at("10 09:00"), "open") in found
+    found = [(state.duty.duty, state.started_at, state.standing) for state in duty_states(one, TABLES["A"], CALENDAR, at("10 10:00"))]
+    assert ("low_temperature_on_site", at("01 08:00"), "kept") in found
+    assert ("low_temperature_cured", at("01 08:00"), "kept") in found
+    assert ("low_temperature_on_site", at("10 09:00"), "late") in found
+    assert ("low_temperature_cured", at("10 09:00"), "open") in found
     assert [(one.reported_at, one.until) for one in rounds(one.reported_at, one.steps)] == [
         (at("01 08:00"), at("10 09:00")),
         (at("10 09:00"), None),
@@ -160,13 +173,13 @@ def test_reopening_starts_every_clock_anew_and_leaves_the_past_as_it_was() -> No
 def test_a_hold_of_the_first_round_does_not_lengthen_the_second() -> None:
     one = case("accepted 01 08:05, resolved 01 12:00, reopened 02 08:00", "held 01 08:10, resumed 01 11:10")
     second = [state for state in duty_states(one, TABLES["A"], CALENDAR, at("02 08:10")) if state.started_at == at("02 08:00")]
-    assert {state.duty.name: state.due_at for state in second}["on_site"] == at("02 08:30")
+    assert {state.duty.duty: state.due_at for state in second}[ON_SITE] == at("02 08:30")
     assert all(state.held_ms == 0 for state in second)
 
 
 def test_a_rejection_ends_what_was_owed_in_time_and_not_what_was_late() -> None:
     found = states(case("accepted 01 08:05, rejected 01 08:50"), "05 08:00")
-    assert (found["on_site"].standing, found["cured"].standing) == ("late", "void")
+    assert (found[ON_SITE].standing, found["low_temperature_cured"].standing) == ("late", "void")
     assert next_due(list(found.values())) is None
 
 
@@ -174,46 +187,49 @@ def test_merging_ends_the_clocks_of_one_and_holds_the_other_to_the_earlier_repor
     early = case("accepted 01 08:05, merged 01 09:00")
     into = case(reported="01 08:50")
     assert {state.standing for state in states(early, "05 08:00").values()} == {"late", "void"}
-    alone = states(into, "01 08:55")["cured"]
+    alone = states(into, "01 08:55")["low_temperature_cured"]
     together = case(reported="01 08:50", merged=(early,))
     after = states(together, "01 09:05")
-    assert (alone.due_at, after["cured"].due_at) == (at("03 08:50"), at("03 08:00"))
-    assert states(together, "01 08:55")["cured"].due_at == at("03 08:50"), "what is merged later is not known yet"
+    assert (alone.due_at, after["low_temperature_cured"].due_at) == (at("03 08:50"), at("03 08:00"))
+    assert states(together, "01 08:55")["low_temperature_cured"].due_at == at("03 08:50"), "what is merged later is not known yet"
 
 
 def test_who_was_on_site_for_the_one_was_on_site_for_both() -> None:
     early = case("accepted 01 08:05, on_site 01 08:20, merged 01 09:00", "verified 01 08:25")
     together = case(reported="01 08:50", merged=(early,))
     found = states(together, "01 09:05")
-    assert (found["on_site"].standing, found["on_site"].done_at) == ("kept", at("01 08:20"))
-    assert found["verified"].standing == "kept"
+    assert (found[ON_SITE].standing, found[ON_SITE].done_at) == ("kept", at("01 08:20"))
+    assert found["complaint_verified"].standing == "kept"
 
 
 def test_a_sensor_s_complaint_with_a_resident_s_merged_into_it_owes_the_resident() -> None:
     resident = case("merged 01 09:00")
-    assert "verified" in states(case(origin="sensor", reported="01 07:00", merged=(resident,)), "01 10:00")
+    assert "complaint_verified" in states(case(origin="sensor", reported="01 07:00", merged=(resident,)), "01 10:00")
 
 
 def test_the_shorter_clock_does_not_overrule_another() -> None:
     """zammad 5177: each clock is its own."""
     found = states(case("accepted 01 08:02", "handed_over 01 08:05"), "01 08:06")
     assert {name: state.due_at for name, state in found.items()} == {
-        "on_site": at("01 08:30"),
-        "cured": at("03 08:00"),
-        "handed_over": at("01 08:10"),
-        "verified": at("03 08:00"),
-        "filed": at("06 08:00"),
+        "low_temperature_on_site": at("01 08:30"),
+        "low_temperature_cured": at("03 08:00"),
+        "slip_handed_over": at("01 08:10"),
+        "complaint_verified": at("03 08:00"),
+        "slip_filed": at("06 08:00"),
     }
-    assert next_due(list(found.values())) == found["on_site"]
+    assert next_due(list(found.values())) == found[ON_SITE]
 
 
 def test_overdue_goes_up_one_step_and_a_second_after_as_long_again() -> None:
     def told(now: str) -> list[tuple[str, str, int]]:
-        return [(one.duty, one.told, one.at) for one in escalations(list(states(case(), now).values()), at(now)) if one.duty == "on_site"]
+        return [(one.duty, one.told, one.at) for one in escalations(list(states(case(), now).values()), at(now)) if one.duty == ON_SITE]
 
     assert told("01 08:30") == []
-    assert told("01 08:31") == [("on_site", "department_head", at("01 08:30"))]
-    assert told("01 09:01") == [("on_site", "department_head", at("01 08:30")), ("on_site", "manager", at("01 09:00"))]
+    assert told("01 08:31") == [(ON_SITE, "department_head", at("01 08:30"))]
+    assert told("01 09:01") == [
+        (ON_SITE, "department_head", at("01 08:30")),
+        (ON_SITE, "manager", at("01 09:00")),
+    ]
     assert len(told("09 09:01")) == 2
 
 
@@ -272,5 +288,15 @@ def test_the_site_s_file_goes_before_the_calendar() -> None:
 
 def test_five_working_days_over_spring_festival() -> None:
     """From Thursday 12 February 2026: 13, 14 (a Saturday, worked), 24, 25, 26; to the end of that day."""
-    assert after_working_days(at("2026-02-12 15:00"), 5, ZONE, {}) == at("2026-02-27 00:00")
-    assert after_working_days(at("2026-02-12 15:00"), 5, ZONE, {date(2026, 2, 14): False}) == at("2026-02-28 00:00")
+
+    def due(site_days: dict[date, bool]) -> int:
+        return Within(5, "workdays").due_ms(at("2026-02-12 15:00"), ZONE, partial(is_working_day, site_days=site_days))
+
+    assert due({}) == at("2026-02-27 00:00")
+    assert due({date(2026, 2, 14): False}) == at("2026-02-28 00:00")
+
+
+def test_a_major_burst_owes_the_ordinary_time_where_the_table_has_no_other() -> None:
+    assert set(states(case(category="pipe_burst", severity="major", origin="sensor"), "01 08:01", "B")) == {"burst_repaired"}
+    assert set(states(case(category="pipe_burst", severity="major", origin="sensor"), "01 08:01", "C")) == {"burst_repaired_major"}
+    assert set(states(case(category="pipe_burst", origin="sensor"), "01 08:01", "C")) == {"burst_repaired"}

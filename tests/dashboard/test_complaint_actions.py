@@ -171,7 +171,8 @@ def test_the_queue_is_by_the_time_left_and_a_dossier_tells_all(tmp_path: Path) -
         None,
         [],
     )
-    assert {duty.duty.name for duty in found.duties} == {"on_site", "cured", "handed_over", "verified", "filed"}
+    owed = {"low_temperature_on_site", "low_temperature_cured", "slip_handed_over", "complaint_verified", "slip_filed"}
+    assert {duty.duty.duty for duty in found.duties} == owed
     assert dossier(town, 999) is None
     town.close()
 
