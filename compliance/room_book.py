@@ -1,10 +1,12 @@
 """The live pass over rooms: recent readings and folded states of all rooms, advanced to now.
 
-    new readings ─▶ insert (any order) ─▶ touched and due rooms ─▶ fold from checkpoint to now ─▶ new events
-                                                     ▲
-                       checkpoint: the state before the oldest kept reading; late data re-folds from it
+    new readings ─▶ insert (any order) ─▶ touched and due rooms ─▶ fold to the newest reading ─▶ fold to now ─▶ new events
+                                                     ▲                        │ near: closed events │ open events
+                       checkpoint: the state before the oldest kept reading; late data folds again from it
 
-A pass costs what was touched, not what there is; what a pass finds does not depend on how passes were spread.
+What was folded up to a room's newest reading (``near``) is closed: only a reading before it opens it again. What follows is open,
+for the next reading may change it. A pass costs what was touched, not what there is; what a pass finds does not depend on how passes
+were spread.
 """
 
 import io
@@ -72,9 +74,12 @@ class RoomBook:
         self.count = np.zeros(count, np.int64)
         self.checkpoint = fresh_states(count)
         self.checkpoint_at = np.full(count, start_ms, np.int64)
+        self.near = fresh_states(count)
+        self.near_at = np.full(count, start_ms, np.int64)
         self.states = fresh_states(count)
         self.due = np.full(count, start_ms, np.int64)
-        self.known = np.empty(0, np.uint64)
+        self.closed = np.empty(0, np.uint64)  # keys of the events found between checkpoint and near, in no order
+        self.open = np.empty(0, np.uint64)  # and after it
         self.covered_to = 0
         self.rules = self._rules(start_ms)
 
@@ -87,50 +92,60 @@ class RoomBook:
         """Takes new readings in order of arrival (``room_row`` (n,) says whose) and judges every room to ``now_ms`` inclusive."""
         usable = (readings.quality < FIRST_BAD) & np.isfinite(readings.value)
         touched = self.due <= now_ms
-        too_late = self._insert(np.asarray(room_row, np.int64)[usable], readings.take(usable), touched, now_ms)
+        again = np.zeros(len(self.rooms), np.bool_)
+        too_late = self._insert(np.asarray(room_row, np.int64)[usable], readings.take(usable), touched, again)
         if now_ms >= self.covered_to - HORIZON_MS // 3:
             self.rules = self._rules(now_ms)
         rows = np.flatnonzero(touched)
-        found = _fold_rows(rows, now_ms, self._kept(), self.rules, self.checkpoint, self.states, self.due)
-        happened, undone = self._compare(touched, found)
+        progress = Progress(self.checkpoint, self.near, self.near_at, self.states, self.due)
+        found, closed = _fold_rows(rows, again, now_ms, self._kept(), self.rules, progress)
+        happened, undone = self._compare(touched, again, found, closed)
+        if self.count.max(initial=0) > self.at.shape[1] * 3 // 4:
+            self.settle(now_ms - WINDOW_MS)
         return RoomChanges(happened, undone, too_late)
 
     def _kept(self) -> "Kept":
         return Kept(self.at, self.received, self.value, self.count, self.checkpoint_at)
 
-    def _insert(self, room: I64, readings: Readings, touched: B1, now_ms: int) -> int:
+    def _insert(self, room: I64, readings: Readings, touched: B1, again: B1) -> int:
         value = readings.value + self.offset_k[room]
         done, too_late = 0, 0
         while done < len(room):
-            done, late = _insert_all(done, room, readings.measured_at, readings.received_at, value, self._kept(), touched)
+            columns = (room, readings.measured_at, readings.received_at, value)
+            done, late = _insert_all(done, *columns, self._kept(), self.near_at, touched, again)
             too_late += late
             if done < len(room):
-                self._make_room(now_ms)
+                self._widen(2 * self.at.shape[1])
         return too_late
 
-    def _make_room(self, now_ms: int) -> None:
-        """Folds what is older than the window into the checkpoints; grows the columns where that is not enough."""
-        self.settle(now_ms - WINDOW_MS)
-        if self.count.max() == self.at.shape[1]:
-            wider = ((0, 0), (0, self.at.shape[1]))
-            self.at, self.received = np.pad(self.at, wider), np.pad(self.received, wider)
-            self.value = np.pad(self.value, wider)
+    def _widen(self, width: int) -> None:
+        """Makes room for so many readings a room, at least for those there are."""
+        width = max(width, int(self.count.max(initial=0)))
+        for name in ("at", "received", "value"):
+            old = getattr(self, name)
+            column = np.zeros((len(old), width), old.dtype)
+            kept = min(width, old.shape[1])
+            column[:, :kept] = old[:, :kept]
+            setattr(self, name, column)
 
     def settle(self, before_ms: int) -> None:
-        """Folds readings older than ``before_ms`` (UTC ms) into the checkpoints."""
-        _settle_all(before_ms, self._kept(), self.rules, self.checkpoint)
-        self.known = self.known[_key_at(self.known) >= self.checkpoint_at[_key_room(self.known)]]
+        """Folds readings older than ``before_ms`` (UTC ms) into the checkpoints; all must have been judged."""
+        settled = np.sort(_keys(_settle_all(before_ms, self._kept(), self.rules, self.checkpoint, self.near_at)))
+        self.closed = self.closed[~_among(self.closed, settled)]
+        if self.at.shape[1] > CAPACITY and 4 * self.count.max(initial=0) < self.at.shape[1]:
+            self._widen(CAPACITY)
 
-    def _compare(self, touched: B1, found: RoomEvents) -> tuple[RoomEvents, RoomEvents]:
+    def _compare(self, touched: B1, again: B1, found: RoomEvents, closed: B1) -> tuple[RoomEvents, RoomEvents]:
         """Splits off what is new, and what was known and is no longer true."""
         keys = _keys(found)
-        new = ~np.isin(keys, self.known)
-        of_touched = touched[_key_room(self.known)] if len(self.known) else np.empty(0, np.bool_)
-        gone = self.known[of_touched & ~np.isin(self.known, keys)]
-        self.known = np.sort(np.concatenate([self.known[~np.isin(self.known, gone)], keys[new]]))
+        of_touched, of_again = touched[_key_room(self.open)], again[_key_room(self.closed)]
+        before = np.sort(np.concatenate([self.open[of_touched], self.closed[of_again]]))
+        gone = before[~_among(before, np.sort(keys))]
+        self.open = np.concatenate([self.open[~of_touched], keys[~closed]])
+        self.closed = np.concatenate([self.closed[~of_again], keys[closed]])
         nothing = np.full(len(gone), np.nan)
         undone = RoomEvents(_key_room(gone), (gone & np.uint64(7)).astype(np.int64), _key_at(gone), nothing, nothing)
-        rows = np.flatnonzero(new)
+        rows = np.flatnonzero(~_among(keys, before))
         rows = rows[np.argsort(found.at[rows], kind="stable")]
         return RoomEvents(found.room[rows], found.kind[rows], found.at[rows], found.limit_c[rows], found.value_c[rows]), undone
 
@@ -159,7 +174,8 @@ class RoomBook:
         width = max(1, int(self.count.max(initial=1)))
         np.savez_compressed(
             buffer, room_id=np.array([room.room_id for room in self.rooms]), at=self.at[:, :width], received=self.received[:, :width],
-            value=self.value[:, :width], count=self.count, checkpoint=self.checkpoint, checkpoint_at=self.checkpoint_at, known=self.known,
+            value=self.value[:, :width], count=self.count, checkpoint=self.checkpoint, checkpoint_at=self.checkpoint_at,
+            known=np.concatenate([self.closed, self.open]),
         )  # fmt: skip
         return buffer.getvalue()
 
@@ -182,7 +198,8 @@ class RoomBook:
             known = kept["known"]
             room = new_row[_key_room(known)] if len(known) else np.empty(0, np.int64)
             known, room = known[room >= 0], room[room >= 0]
-            self.known = np.sort((known & np.uint64((1 << 43) - 1)) | (room.astype(np.uint64) << np.uint64(43)))
+            self.open = (known & np.uint64((1 << 43) - 1)) | (room.astype(np.uint64) << np.uint64(43))
+        self.near[:], self.near_at[:] = self.checkpoint, self.checkpoint_at  # the next pass folds all again
         self.due[:] = now_ms
         self.rules = self._rules(now_ms)
 
@@ -190,6 +207,13 @@ class RoomBook:
 def _keys(events: RoomEvents) -> NDArray[np.uint64]:
     keys = (events.room << 43) | ((events.at - _SINCE_MS) << 3) | events.kind
     return keys.astype(np.uint64)
+
+
+def _among(keys: NDArray[np.uint64], ordered: NDArray[np.uint64]) -> B1:
+    """Which keys are among those in order."""
+    if not len(ordered):
+        return np.zeros(len(keys), np.bool_)
+    return np.asarray(ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys)
 
 
 def _key_room(keys: NDArray[np.uint64]) -> I64:
@@ -210,9 +234,24 @@ class Kept(NamedTuple):
     checkpoint_at: I64
 
 
+class Progress(NamedTuple):
+    """How far each room has been folded: the states before the oldest kept reading, before its newest, and now; when it is due."""
+
+    checkpoint: NDArray[np.void]
+    near: NDArray[np.void]
+    near_at: I64
+    states: NDArray[np.void]
+    due: I64
+
+
 @kernel
-def _insert_all(start: int, room: I64, measured_at: I64, received_at: I64, value: F64, kept: Kept, touched: B1) -> tuple[int, int]:
-    """Inserts readings from row ``start`` on; stops where a room is full. Returns the next row and how many came too late."""
+def _insert_all(
+    start: int, room: I64, measured_at: I64, received_at: I64, value: F64, kept: Kept, near_at: I64, touched: B1, again: B1
+) -> tuple[int, int]:
+    """Inserts readings from row ``start`` on; stops where a room is full. Returns the next row and how many came too late.
+
+    ``again`` is set for rooms with a reading that changes what is closed.
+    """
     capacity = kept.at.shape[1]
     late = 0
     for k in range(start, len(room)):
@@ -229,6 +268,7 @@ def _insert_all(start: int, room: I64, measured_at: I64, received_at: I64, value
                 kept.received[row, place - 1] = received_at[k]
                 kept.value[row, place - 1] = value[k]
                 touched[row] = True
+                again[row] |= instant < near_at[row]
             continue
         if kept.filled[row] == capacity:
             return k, late
@@ -239,6 +279,7 @@ def _insert_all(start: int, room: I64, measured_at: I64, received_at: I64, value
         kept.value[row, place] = value[k]
         kept.filled[row] += 1
         touched[row] = True
+        again[row] |= instant < near_at[row]
     return len(room), late
 
 
@@ -250,24 +291,32 @@ def _move(kept: Kept, row: int, source: int, target: int) -> None:
 
 
 @kernel
-def _settle_all(before: int, kept: Kept, rules: RoomRules, checkpoint: NDArray[np.void]) -> None:
-    """Folds all readings before the newest one that is not after ``before`` into the checkpoint, and drops them."""
+def _settle_all(before: int, kept: Kept, rules: RoomRules, checkpoint: NDArray[np.void], near_at: I64) -> RoomEvents:
+    """Folds all readings before the newest one that is not after ``before`` into the checkpoint, and drops them.
+
+    Nothing beyond ``near_at`` is folded: what is open may still change. Returns the events in what was folded.
+    """
     size = 0
     for row in range(len(kept.filled)):
         size = max(size, most_segments(rules, row, kept.filled[row]))
     cuts = segments_of(size)
     found = events_of(3 * size)
+    events = events_of(1024)
+    total = 0
     for row in range(len(kept.filled)):
-        drop = last_at_or_before(kept.at[row], 0, kept.filled[row], before)
+        drop = last_at_or_before(kept.at[row], 0, kept.filled[row], min(before, near_at[row]))
         if drop <= 0:
             continue
         until = kept.at[row, drop]
         count = cut(kept.at[row], kept.value[row], 0, kept.filled[row], rules, row, kept.checkpoint_at[row], until, cuts)
-        fold_room(count, cuts, checkpoint[row], found)
+        for k in range(fold_room(count, cuts, checkpoint[row], found)):
+            events = append(events, total, row, found, k)
+            total += 1
         kept.checkpoint_at[row] = until
         for k in range(drop, kept.filled[row]):
             _move(kept, row, k, k - drop)
         kept.filled[row] -= drop
+    return first_events(events, total)
 
 
 @kernel
@@ -309,24 +358,46 @@ def _next_change(kept: Kept, rules: RoomRules, row: int, now: int) -> int:
 
 
 @kernel
-def _fold_rows(
-    rows: I64, now: int, kept: Kept, rules: RoomRules, checkpoint: NDArray[np.void], states: NDArray[np.void], due: I64
-) -> RoomEvents:
-    """Folds these rooms from their checkpoints to ``now`` inclusive; returns what happened since the checkpoints."""
+def _fold_rows(rows: I64, again: B1, now: int, kept: Kept, rules: RoomRules, progress: Progress) -> tuple[RoomEvents, B1]:
+    """Folds these rooms to ``now`` inclusive: those in ``again`` from their checkpoints, the others from where they were closed.
+
+    Returns what happened since, and which of it is closed.
+    """
     size = 0
     for k in range(len(rows)):
         size = max(size, most_segments(rules, rows[k], kept.filled[rows[k]]))
     cuts = segments_of(size)
     found = events_of(3 * size)
     events = events_of(1024)
+    closed = np.zeros(1024, np.bool_)
     total = 0
     for k in range(len(rows)):
         row = rows[k]
-        states[row] = checkpoint[row]
-        count = cut(kept.at[row], kept.value[row], 0, kept.filled[row], rules, row, kept.checkpoint_at[row], now + 1, cuts)
-        for j in range(fold_room(count, cuts, states[row], found)):
-            if found.at[j] <= now:
+        at, value, filled = kept.at[row], kept.value[row], kept.filled[row]
+        if again[row]:
+            progress.near[row] = progress.checkpoint[row]
+            progress.near_at[row] = kept.checkpoint_at[row]
+        newest = last_at_or_before(at, 0, filled, now)
+        for stage in range(2):
+            if stage == 0:
+                if newest < 0 or at[newest] <= progress.near_at[row]:
+                    continue
+                state, until = progress.near[row], at[newest]
+            else:
+                progress.states[row] = progress.near[row]
+                state, until = progress.states[row], now + 1
+            count = cut(at, value, 0, filled, rules, row, progress.near_at[row], until, cuts)
+            for j in range(fold_room(count, cuts, state, found)):
+                if found.at[j] > now:
+                    continue
                 events = append(events, total, row, found, j)
+                if total == len(closed):
+                    more = np.zeros(2 * total, np.bool_)
+                    more[:total] = closed
+                    closed = more
+                closed[total] = stage == 0
                 total += 1
-        due[row] = _next_due(states[row], now + 1, _next_change(kept, rules, row, now))
-    return first_events(events, total)
+            if stage == 0:
+                progress.near_at[row] = until
+        progress.due[row] = _next_due(progress.states[row], now + 1, _next_change(kept, rules, row, now))
+    return first_events(events, total), closed[:total]

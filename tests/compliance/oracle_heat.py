@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from domain.curve import FiledCurve
 from domain.site import Site
-from tests.compliance.oracle_rooms import HOUR, MINUTE, TINY, Input, Said, edges, in_force, in_season, standing
+from tests.compliance.oracle_rooms import HOUR, MINUTE, TINY, Input, Said, edges, in_force, in_season, local, standing
 
 Truth = bool | None  # None: not known
 
@@ -88,17 +89,19 @@ def no_heat(site: Site, station_id: str, values: dict[str, float | None], at: in
     supply, back, outdoor = (None if values[name] is None else Fraction(str(values[name])) for name in needed)
     cold = None
     if supply is not None and outdoor is not None:
-        cold = supply < target(max(curves, key=lambda curve: curve.effective_from_ms), outdoor) - 10 - TINY
+        cold = supply < target(max(curves, key=lambda curve: curve.effective_from_ms), outdoor, at, site.timezone) - 10 - TINY
     return all_of(None if supply is None or back is None else supply - back < 1 - TINY, cold)
 
 
-def target(curve: FiledCurve, outdoor: Fraction) -> Fraction:
-    """R9: "piecewise linear …; outside its points the end values hold"."""
+def target(curve: FiledCurve, outdoor: Fraction, at: int, zone: ZoneInfo) -> Fraction:
+    """R9: "piecewise linear …, plus optional offsets by time of day …; outside its points the end values hold"."""
     points = [(Fraction(str(x)), Fraction(str(y))) for x, y in zip(curve.outdoor_c, curve.supply_c, strict=True)]
+    # Read as: twelve offsets, each for two hours of the clock on the wall.
+    offset = Fraction(str(curve.offsets_k[local(at, zone).hour // 2])) if curve.offsets_k else Fraction(0)
     for (left, high), (right, low) in pairwise(points):
         if left <= outdoor <= right:
-            return high + (low - high) * (outdoor - left) / (right - left)
-    return points[0][1] if outdoor < points[0][0] else points[-1][1]
+            return offset + high + (low - high) * (outdoor - left) / (right - left)
+    return offset + (points[0][1] if outdoor < points[0][0] else points[-1][1])
 
 
 @dataclass

@@ -131,13 +131,17 @@ EQUIPMENT = (
     ("secondary_supply_temp_c", "secondary_return_temp_c"),
     ("secondary_flow_m3h", "secondary_supply_temp_c", "secondary_return_temp_c", "outdoor_temp_c"),
     ("primary_flow_m3h",),
+    ("secondary_flow_m3h", "makeup_flow_m3h"),
+    ("secondary_flow_m3h", "makeup_flow_m3h", "secondary_supply_temp_c", "secondary_return_temp_c", "outdoor_temp_c"),
+    ("secondary_flow_m3h", "secondary_supply_temp_c", "outdoor_temp_c"),
 )
 # What a quantity shows while the station runs, while it stands still; the limits themselves among them (design flow 100, target 58 at −10).
 RUNS = {
     "secondary_flow_m3h": (80.0, 80.0, 10.0),
     "pump_running": (1.0,),
     "pump_frequency_hz": (40.0, 5.0),
-    "secondary_supply_temp_c": (57.0, 48.0, 49.1),
+    "secondary_supply_temp_c": (57.0, 57.0, 56.0, 60.0, 60.1, 55.9999999999, 48.0, 49.1),
+    "makeup_flow_m3h": (0.5, 0.8, 0.1, 0.9),
     "secondary_return_temp_c": (42.0, 47.0, 48.1),
     "outdoor_temp_c": (-10.0,),
 }
@@ -148,6 +152,7 @@ STANDS = {
     "secondary_supply_temp_c": (40.0, 47.9, 36.4, 32.3, 47.9999999999),  # 32.3 − 31.3 is less than 1 in binary, but at the limit
     "secondary_return_temp_c": (39.5, 47.0, 36.4, 31.3, 47.0),
     "outdoor_temp_c": (-10.0, -25.0, 5.0),
+    "makeup_flow_m3h": (0.9, 1.5, 0.0),
 }
 LASTING = (5, 10, 15, 15, 20, 25, 30, 30, 35, 60, 90, 120, 240, 300, 450, 460, 480, 490, 600)
 Phase = tuple[int, int, str]  # from, to, runs | stands | silent | mixed
@@ -166,7 +171,8 @@ def random_stations(
         stations[station_id] = Station(station_id, source_id=source_id, design_flow_m3h=chance.choice([100.0, 100.0, 100.0, None]))
         if chance.random() < 0.7:
             since = chance.choice([0, 0, start, start + 7 * HOUR])
-            curves[station_id] = (FiledCurve(station_id, since, (-20.0, 0.0), (70.0, 46.0)),)
+            offsets_k = (0.0, 0.0, 2.0, -2.0, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0, -12.0, 0.0) if chance.random() < 0.2 else ()
+            curves[station_id] = (FiledCurve(station_id, since, (-20.0, 0.0), (70.0, 46.0), offsets_k=offsets_k),)
             if chance.random() < 0.2:
                 curves[station_id] += (FiledCurve(station_id, start + 3 * HOUR, (-25.0, -10.0, 5.0), (60.0, 50.0, 50.0)),)
         phases = shared if chance.random() < 0.7 else random_phases(chance, start, hours)
@@ -193,7 +199,7 @@ def quality_of(chance: random.Random) -> int:
 def shown(chance: random.Random, quantity: str, state: str) -> float:
     """What an instrument shows in a phase."""
     name = "pump_" + quantity.partition("_")[2] if quantity.startswith("pump") else quantity
-    name = "pump_running" if quantity.startswith("makeup") else name
+    name = "pump_running" if quantity.startswith("makeup_pump") else name
     runs = state == "runs" or (state == "mixed" and chance.random() < 0.5)
     return chance.choice((RUNS if runs else STANDS).get(name, (1.0,)))
 
