@@ -7,6 +7,7 @@ faster than life. Of tokens only the SHA-256 is stored.
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
@@ -141,6 +142,35 @@ def set_password(engine: Engine, name: str, password: str, at_ms: int) -> None:
         connection.execute(update(accounts).where(accounts.c.name == name).values(password_hash=hashed))
         connection.execute(delete(sessions).where(sessions.c.account == name))
         connection.execute(insert(audit).values(at=at_ms, who=name, action="set_password", subject=f"account/{name}"))
+
+
+def change_account(engine: Engine, name: str, values: Mapping[str, object], who: str, at_ms: int) -> None:
+    """Sets ``role`` or ``disabled`` of an account, audited with what was there before; a disabled account's sessions end at once.
+
+    Raises ValueError for an unknown account or role, and rather than leave a site without an administrator.
+    """
+    wanted = {key: values[key] for key in ("role", "disabled") if key in values}
+    if wanted.get("role", "viewer") not in ROLES:
+        raise ValueError(f"{wanted['role']!r} is no role: {', '.join(ROLES)}")
+    with engine.begin() as connection:
+        before = connection.execute(select(accounts.c.role, accounts.c.disabled).where(accounts.c.name == name)).one_or_none()
+        if before is None:
+            raise ValueError("there is no such account")
+        connection.execute(update(accounts).where(accounts.c.name == name).values(wanted))
+        admins = (accounts.c.role == "admin") & accounts.c.disabled.is_(False)
+        if before.role == "admin" and not connection.execute(select(accounts.c.name).where(admins).limit(1)).first():
+            raise ValueError("this is the last administrator: name another one first")
+        if wanted.get("disabled"):
+            connection.execute(delete(sessions).where(sessions.c.account == name))
+        row = {
+            "at": at_ms,
+            "who": who,
+            "action": "change_account",
+            "subject": f"account/{name}",
+            "before": before._asdict(),
+            "after": wanted,
+        }
+        connection.execute(insert(audit).values(row))
 
 
 def open_session(engine: Engine, account: Account, now_ms: int) -> str:

@@ -17,7 +17,8 @@ from dashboard.session import Sessions
 # Open to all: exact paths, and the folder of our own style sheet and icons, which those pages need.
 OPEN_PATHS = frozenset({"/login", "/enter", "/healthz", "/metrics", "/board", "/favicon.ico"})
 OWN_PATHS = OPEN_PATHS | {"/account", "/logout"}
-OPEN_FOLDER = "/assets/"
+API_FOLDER = "/api/v1/"
+OPEN_FOLDERS = ("/assets/", API_FOLDER)  # the API asks for its own keys, never for a cookie
 # What Streamlit's pages ask for; every other path of Streamlit's stays shut.
 STREAMLIT_PATHS = frozenset({"/_stcore/stream", "/_stcore/health", "/_stcore/host-config", "/manifest.json", "/favicon.png"})
 STREAMLIT_FOLDERS = ("/static/", "/media/", "/_stcore/bidi-components/")
@@ -48,7 +49,7 @@ HEADERS = {
 
 def is_open(path: str) -> bool:
     """Whether a path is answered without a session."""
-    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 
 def is_streamlit(path: str) -> bool:
@@ -78,7 +79,7 @@ class Guard:
         guarded = _with_headers(scope, send)
         if not is_open(path) and not await self._known(headers):
             await _sign_in_first(scope, headers)(scope, receive, guarded)
-        elif scope["method"] not in SAFE_METHODS and not _same_origin(headers):
+        elif scope["method"] not in SAFE_METHODS and not path.startswith(API_FOLDER) and not _same_origin(headers):
             await JSONResponse({"title": "request from another site"}, 403)(scope, receive, guarded)
         elif _declared_length(headers) > BODY_MOST:
             await JSONResponse({"title": "too large"}, 413)(scope, receive, guarded)

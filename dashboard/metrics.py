@@ -2,9 +2,11 @@
 
 ``health/NAME.json`` ─▶ each number of its detail ─▶ ``keepwarm_NAME_KEY``, and how long ago it was said
 
-Open to all like ``/healthz``, and like it without a name, a reading or a path: numbers of components only.
+Asked with a key of the scope ``metrics`` (``keepwarm accounts key SITE prometheus --scope metrics``). There is no name, no reading and
+no path in it: numbers of components only.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -17,6 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboard.accounts import wall_ms
+from dashboard.api.answers import ProblemError
+from dashboard.api.asked import Asked
 from dashboard.facts.town import Town
 from store.health import Health, read_health
 
@@ -38,14 +42,19 @@ _NO_NAME: Final = re.compile(r"[^a-zA-Z0-9_]")
 class Metrics:
     """Answers with the metrics of one site."""
 
-    def __init__(self, town: Town) -> None:
-        self.town = town
+    def __init__(self, town: Town, asked: Asked) -> None:
+        self.asked = asked
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Components(town))
 
-    def answer(self, _: Request) -> Response:
-        """The metrics of this moment."""
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+    async def answer(self, request: Request) -> Response:
+        """The metrics of this moment, for a key that may see them."""
+        try:
+            await self.asked.key(request, "metrics")
+        except ProblemError as problem:
+            return problem.response()
+        text = await asyncio.to_thread(generate_latest, self._registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 class _Components(Collector):

@@ -20,6 +20,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.accounts import signing_key
+from dashboard.api.app import make_api
+from dashboard.api.asked import Asked
 from dashboard.board import Board
 from dashboard.facts.town import Town
 from dashboard.forms import page
@@ -80,6 +82,7 @@ def make_app(town: Town) -> FastAPI:
     pages = _streamlit_app()
     sessions = Sessions(town.records, signing_key(town.site.data / "dashboard.key"))
     running.begin(town, sessions)
+    asked = Asked(town)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -94,9 +97,10 @@ def make_app(town: Town) -> FastAPI:
         [
             *Login(town, sessions).routes(),
             Route("/healthz", Healthz(town).answer, methods=["GET"]),
-            Route("/metrics", Metrics(town).answer, methods=["GET"]),
+            Route("/metrics", Metrics(town, asked).answer, methods=["GET"]),
             Route("/board", Board(town).show, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
+            Mount("/api/v1", make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),
             *(Route(f"/{path}", show, methods=["GET"]) for path in PAGES),
             Mount("/", OnlyStreamlit(pages)),

@@ -2,12 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from domain.errors import ConfigError, Mistake, StoreError
 from keepwarm.processes import site_argument
+
+if TYPE_CHECKING:  # loaded late, with the records
+    from sqlalchemy import Engine
+
+COMMAND: Final = "keepwarm accounts"  # who did it, in the audit
 
 
 @click.group()
@@ -47,6 +55,99 @@ def invite(folder: Path, name: str, *, role: str, page: str | None, if_first: bo
     finally:
         engine.dispose()
     click.echo(f"{(page or page_address(site, site.dashboard_port)).rstrip('/')}/enter?token={token}")
+
+
+@accounts.command("list")
+@site_argument
+def list_(folder: Path) -> None:
+    """Lists the accounts of SITE: name, role, whether it has a password or is disabled."""
+    from sqlalchemy import select
+
+    from store.records import reading, tables
+
+    with _records(folder) as engine, reading(engine).connect() as connection:
+        for row in connection.execute(select(tables.accounts).order_by(tables.accounts.c.name)):
+            states = [word for word, true in (("disabled", row.disabled), ("no password yet", row.password_hash is None)) if true]
+            click.echo("  ".join([row.name, row.role, *states]))
+
+
+@accounts.command()
+@site_argument
+@click.argument("name")
+@click.argument("role")
+def role(folder: Path, name: str, role: str) -> None:
+    """Gives the account NAME another ROLE, from its next request on."""
+    _changed(folder, name, {"role": role})
+
+
+@accounts.command()
+@site_argument
+@click.argument("name")
+@click.option("--again", is_flag=True, help="Let it in again.")
+def disable(folder: Path, name: str, *, again: bool) -> None:
+    """Shuts the account NAME out at once, on every device."""
+    _changed(folder, name, {"disabled": not again})
+
+
+@accounts.command()
+@site_argument
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, help="What it may do: read, complaints, curves, metrics; once for each. Default: read.")
+@click.option("--revoke", is_flag=True, help="End the key instead.")
+def key(folder: Path, name: str, *, scopes: tuple[str, ...], revoke: bool) -> None:
+    """Makes a key to the REST API for the system NAME and prints it, this once."""
+    from dashboard.accounts import wall_ms
+    from dashboard.api.keys import make_key, revoke_key
+
+    with _records(folder) as engine:
+        if revoke:
+            if not revoke_key(engine, name, COMMAND, wall_ms()):
+                raise ConfigError(Mistake("NAME", "no key of this name is in force; keepwarm accounts keys lists them", value=name))
+            click.echo(f"{name}: revoked")
+            return
+        try:
+            click.echo(make_key(engine, name, scopes or ("read",), COMMAND, wall_ms()))
+        except ValueError as error:
+            raise ConfigError(Mistake("keepwarm accounts key", str(error))) from error
+
+
+@accounts.command()
+@site_argument
+def keys(folder: Path) -> None:
+    """Lists the keys to the REST API: name, scopes, when made, by whom, when last used."""
+    from dashboard.api.keys import list_keys
+    from domain.clock import iso
+
+    with _records(folder) as engine:
+        for one in list_keys(engine):
+            used = f"used {iso(one.used_at)}" if one.used_at else "never used"
+            ended = [f"revoked {iso(one.revoked_at)}"] if one.revoked_at else []
+            click.echo("  ".join([one.name, ",".join(one.scopes), f"made {iso(one.created_at)} by {one.created_by}", used, *ended]))
+
+
+def _changed(folder: Path, name: str, values: dict[str, object]) -> None:
+    from dashboard.accounts import change_account, wall_ms
+
+    with _records(folder) as engine:
+        try:
+            change_account(engine, name, values, COMMAND, wall_ms())
+        except ValueError as error:
+            raise ConfigError(Mistake("keepwarm accounts", str(error), value=name)) from error
+    click.echo(f"{name}: {', '.join(f'{key} {value}' for key, value in values.items())}")
+
+
+@contextmanager
+def _records(folder: Path) -> "Iterator[Engine]":
+    from store.records import open_records
+    from store.site_folder import load_site
+
+    site = load_site(folder)
+    site.data.mkdir(parents=True, exist_ok=True)
+    engine = open_records(site.records_url or site.data / "records.db")
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def invitation(folder: Path, name: str, role: str, page: str, *, if_first: bool = False) -> str:

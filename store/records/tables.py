@@ -321,6 +321,19 @@ invitations = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
 )
+# Keys of other systems to the REST API; only a hash of each is kept.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
 audit = Table(
     "audit",
     metadata,

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 from dashboard.accounts import add_account, make_invitation, wall_ms
+from dashboard.api.keys import make_key
 from dashboard.facts.town import Town
 from domain.clock import Clock
 from store.records import open_records
@@ -45,6 +46,15 @@ class Server:
     def link(self, name: str, role: str) -> str:
         """The token of a one-time link."""
         return make_invitation(self.records, name, role, wall_ms())
+
+    def key(self, *scopes: str) -> str:
+        """The token of a fresh key to the API."""
+        return make_key(self.records, f"system-{next(_NUMBER)}", scopes, "test", wall_ms())
+
+    def api(self, *scopes: str) -> httpx.Client:
+        """A client of the API with a key of its own."""
+        headers = {"Authorization": f"Bearer {self.key(*scopes)}"}
+        return httpx.Client(base_url=f"{self.address}/api/v1", timeout=30.0, headers=headers, follow_redirects=False)
 
     @contextmanager
     def client(self, role: str = "admin") -> Iterator[httpx.Client]:

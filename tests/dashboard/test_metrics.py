@@ -28,6 +28,7 @@ def test_every_number_of_every_component_is_a_metric(server: Server) -> None:
     write_health(data, "forward", NOW_MS, DETAIL)
     write_health(data, "collect", NOW_MS, {"readings_committed": 1234, "sources": [{"name": "S01-PLC", "polls": 7}]})
     with server.stranger() as client:
+        client.headers["Authorization"] = f"Bearer {server.key('metrics')}"
         answer = until(lambda: found if "310.5" in (found := client.get("/metrics")).text else None)
     assert answer.headers["content-type"].startswith("text/plain; version=")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
@@ -49,6 +50,7 @@ def test_a_health_file_that_is_broken_costs_its_own_metrics_only(server: Server)
     write_health(data, "forward", NOW_MS, {**DETAIL, "waiting": 43, "odd name-1": 5})
     (data / "health" / "broken.json").write_text("{")
     with server.stranger() as client:
+        client.headers["Authorization"] = f"Bearer {server.key('metrics')}"
         answer = until(lambda: found if "keepwarm_forward_waiting 43" in (found := client.get("/metrics")).text else None)
     assert answer.status_code == 200
     assert "keepwarm_forward_odd_name_1 5.0" in answer.text

@@ -53,6 +53,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_alarms_raised_at"), "alarms", ["raised_at"])
     op.create_index(op.f("ix_alarms_station_id"), "alarms", ["station_id"])
     op.create_table(
+        "api_keys",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(length=128), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("name", name=op.f("uq_api_keys_name")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_api_keys_token_hash")),
+    )
+    op.create_table(
         "audit",
         sa.Column("id", _KEY, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),

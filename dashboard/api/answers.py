@@ -1,0 +1,63 @@
+"""What the API answers: JSON with an ETag, instants as ISO 8601, one shape of a page, and problems (RFC 9457)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+from fastapi import Request, Response
+
+from domain.clock import iso
+
+PROBLEM: Final = "application/problem+json"
+# Columns that hold instants (UTC ms) under other names than ``…_at``.
+INSTANTS: Final = frozenset({"at", "started_earliest", "shelved_until", "effective_from", "since", "from", "to"})
+
+INSTANT_ENDINGS: Final = ("_at", "_since")
+
+
+class ProblemError(Exception):
+    """A request that is not answered: the HTTP status, a short title and, where it helps, what would be right."""
+
+    def __init__(self, status: int, title: str, detail: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The problem as its document."""
+        body = {"type": "about:blank", "title": self.title, "status": self.status}
+        content = orjson.dumps(body | ({"detail": self.detail} if self.detail else {}))
+        return Response(content, self.status, self.headers, PROBLEM)
+
+
+def answer(request: Request, body: Any, status: int = 200) -> Response:
+    """The body as JSON; 304 without one where the caller has this very body already (If-None-Match)."""
+    content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    tag = f'"{sha256(content).hexdigest()[:32]}"'
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if request.method == "GET" and ({tag, "*"} & known):
+        return Response(status_code=304, headers={"etag": tag})
+    return Response(content, status, {"etag": tag}, "application/json")
+
+
+def shown(row: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
+    """A row for other systems: instants (``…_at``, ``…since_ms``) in ISO 8601 with the site's offset."""
+    renamed = {name.removesuffix("_ms") if name.endswith("since_ms") else name: value for name, value in row.items()}
+    return {name: _value(name, value, zone) for name, value in renamed.items()}
+
+
+def page(rows: Sequence[Mapping[str, Any]], limit: int, cursor: str, zone: tzinfo) -> dict[str, Any]:
+    """One page: at most ``limit`` rows, and the ``next`` cursor where there are more (``rows`` holds one more than the limit then)."""
+    kept = rows[:limit]
+    following = str(kept[-1][cursor]) if len(rows) > limit else None
+    return {"items": [shown(row, zone) for row in kept], "next": following}
+
+
+def _value(name: str, value: Any, zone: tzinfo) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and (name in INSTANTS or name.endswith(INSTANT_ENDINGS)):
+        return iso(value, zone)
+    return value
