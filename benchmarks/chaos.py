@@ -240,19 +240,19 @@ def town(folder: Path, kind: str) -> Iterator[dict[str, Victim]]:
 
 
 def subscribed(data: Path, mqtt: int) -> None:
-    """Waits until the collector takes messages of the broker: what is published before its first subscription nobody keeps."""
+    """Waits until every kind of device is read, and messages are taken: what is published before the first subscription nobody keeps."""
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
     client.username_pw_set(USER, PASSWORD)
     client.connect_async("127.0.0.1", mqtt)
     client.loop_start()
     with closing(PointRegistry(data / "points.db")) as points, closing(Journal(data / "journal.db")) as journal:
-        deadline, cursor = time.monotonic() + 60, 0
-        while True:
+        deadline, cursor, silent = time.monotonic() + 120, 0, {HELLO, "station/S", f"station/{OPCUA}"}
+        while silent:
             message = {"points": [{"point_id": f"{HELLO}.temperature", "value": 20, "timestamp": now_ms()}]}
             client.publish("edge/hello/points", json.dumps(message))
             cursor, fresh = journal.read(cursor)
-            if any(HELLO in points.name(point) for point in np.unique(fresh.point).tolist()):
-                break
+            names = [points.name(point) for point in np.unique(fresh.point).tolist()]
+            silent = {word for word in silent if not any(word in name for name in names)}
             if time.monotonic() > deadline:
                 raise SystemExit("the collector does not collect")
             time.sleep(0.1)
