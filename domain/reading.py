@@ -90,6 +90,9 @@ class Readings:
         """All readings of the parts, in their order."""
         if not parts:
             return cls.empty()
+        if len(parts) == 1:
+            one = parts[0]
+            return cls(one.point, one.measured_at, one.received_at, one.value, one.quality)
         return cls(
             np.concatenate([part.point for part in parts]),
             np.concatenate([part.measured_at for part in parts]),

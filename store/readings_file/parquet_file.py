@@ -44,7 +44,7 @@ def parquet_pieces(path: Path, shown: str, zone: ZoneInfo | None) -> Iterator[Pi
 def _open(path: Path, shown: str) -> Any:
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, read_dictionary=["point"])  # a name for each row would be written out only to be looked up again
     check_columns(file.schema_arrow.names, shown, None)
     return file
 
