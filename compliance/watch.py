@@ -37,7 +37,8 @@ from compliance.recording.alarm_rows import (
     data_is_back,
     mark_no_data,
     raise_alarm,
-    shelved_subjects,
+    re_annunciate,
+    silenced_subjects,
     suppress,
     undo_raised,
 )
@@ -149,6 +150,7 @@ class Watch:
             raised = self._alarms(connection, changes, upto_ms)
             self.incidents.run(connection, upto_ms)
             self._complaints(connection, raised, upto_ms)
+            re_annunciate(connection, upto_ms)
         self._note_days(readings.take(of_rooms), upto_ms)
         self.cursor, self.judged_at = cursor, upto_ms
         self.counts["readings"] += len(readings)
@@ -203,15 +205,15 @@ class Watch:
         evidence = gather(self.site, self.estate, stores, room_ids, (first_at, min(last_at, now_ms)), states)
         book = open_book(connection, self.estate, counted_since(connection, first_at - TWO_HOURS_MS, first_at))
         for at, group in groupby(raised, key=lambda one: one[0]):
-            shelved = shelved_subjects(connection, at)
+            silenced = silenced_subjects(connection, at)
             together = []
             for _, row, alarm_id in group:
                 room_id = self.rooms.rooms[row].room_id
                 covered_by = self.incidents.covering(self.estate.station_of.get(room_id), at)
-                is_shelved = f"room/{room_id}" in shelved
-                doubt = None if covered_by or is_shelved else evidence.suspicion(room_id, at)
-                together.append(RaisedRoom(room_id, covered_by, is_shelved, doubt))
-                reason = covered_by or ("shelved" if is_shelved else None) or (f"sensor:{doubt}" if doubt else None)
+                by_person = silenced.get(f"room/{room_id}")
+                doubt = None if covered_by or by_person else evidence.suspicion(room_id, at)
+                together.append(RaisedRoom(room_id, covered_by, by_person is not None, doubt))
+                reason = covered_by or by_person or (f"sensor:{doubt}" if doubt else None)
                 if reason:
                     suppress(connection, alarm_id, reason)
             for change in book.raise_together(at, together):

@@ -83,9 +83,32 @@ def suppress(connection: Connection, alarm_id: int, by: str) -> None:
     connection.execute(update(ALARMS).where(ALARMS.c.id == alarm_id).values(suppressed_by=by))
 
 
-def shelved_subjects(connection: Connection, at: int) -> set[str]:
-    """The subjects whose alarms a person has shelved at this instant."""
-    return set(connection.scalars(select(ALARMS.c.subject).where(ALARMS.c.shelved_until > at)))
+def silenced_subjects(connection: Connection, at: int) -> dict[str, str]:
+    """The subjects whose room alarms a person has silenced at this instant: ``shelved`` or ``out_of_service``."""
+    out = tables.out_of_service.c
+    here = (out.kind == KIND) & (out.since <= at) & (out.returned_at.is_(None) | (out.returned_at > at))
+    shelved = select(ALARMS.c.subject).where(ALARMS.c.kind == KIND, ALARMS.c.shelved_until > at)
+    found = dict.fromkeys(connection.scalars(shelved), "shelved")
+    return found | dict.fromkeys(connection.scalars(select(out.subject).where(here)), "out_of_service")
+
+
+def re_annunciate(connection: Connection, now_ms: int) -> int:
+    """Ends the shelves that have expired: what is still raised then must be acknowledged anew. Returns how many it ended."""
+    columns = ALARMS.c
+    over = connection.execute(
+        select(columns.id, columns.state, columns.cleared_at, columns.shelved_until).where(columns.shelved_until <= now_ms)
+    )
+    count = 0
+    for row in over.all():
+        state = "unacknowledged" if row.state == "acknowledged" and row.cleared_at is None else row.state
+        values = {"shelved_until": None, "shelved_by": None, "shelved_reason": None, "state": state}
+        if state != row.state:
+            values |= {"acknowledged_at": None, "acknowledged_by": None}
+        expired = (columns.id == row.id) & (columns.shelved_until == row.shelved_until) & (columns.state == row.state)
+        if connection.execute(update(ALARMS).where(expired).values(values)).rowcount:
+            add_transition(connection, "alarm", row.id, ("shelved", state), row.shelved_until, why="the shelf has expired")
+            count += 1
+    return count
 
 
 def counted_since(connection: Connection, from_ms: int, before_ms: int) -> list[tuple[int, str]]:

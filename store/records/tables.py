@@ -70,10 +70,24 @@ alarms = Table(
     Column("shelved_until", BigInteger),
     Column("shelved_by", String(128)),
     Column("shelved_reason", Text),
-    Column("suppressed_by", String(160)),  # why by design: planned_stop, outage/ID
+    Column("suppressed_by", String(160)),  # why by design: planned_stop, outage/ID; else shelved, out_of_service, sensor:…
     UniqueConstraint("kind", "subject", "raised_at"),
 )
 alarm_transitions = _transitions("alarm")
+
+# Alarms that a person took out of service (ISA-18.2): what they raise until they are returned is kept and makes no complaint.
+out_of_service = Table(
+    "out_of_service",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(160), nullable=False, index=True),
+    Column("since", BigInteger, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("returned_at", BigInteger),
+    Column("returned_by", String(128)),
+)
 
 # state: open, ended, erased. subject: station/ID or source/ID; a part of a source's outage names it in parent_id.
 outages = Table(

@@ -200,6 +200,19 @@ def upgrade() -> None:
     op.create_index(op.f("ix_outages_station_id"), "outages", ["station_id"])
     op.create_index(op.f("ix_outages_subject"), "outages", ["subject"])
     op.create_table(
+        "out_of_service",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("returned_at", sa.BigInteger(), nullable=True),
+        sa.Column("returned_by", sa.String(length=128), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_out_of_service")),
+    )
+    op.create_index(op.f("ix_out_of_service_subject"), "out_of_service", ["subject"])
+    op.create_table(
         "policies",
         sa.Column("id", _KEY, nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
