@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from compliance.complaint import Estate, RaisedRoom
+from compliance.delivery.deliver import run_delivery
 from compliance.desk_pass import DeskPass
 from compliance.events import Event, ExcludedAt, alarm_events
 from compliance.evidence import gather
@@ -69,6 +70,7 @@ DAYS_S = 10.0
 DESK_S = 5.0
 LIVE_S = 0.5
 RETRY_S = 2.0
+DELIVERY_ENDS_S = 2.0
 TWO_HOURS_MS = 2 * 3_600_000
 
 _log = structlog.get_logger()
@@ -262,6 +264,8 @@ def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
         journal = open_journal(site)
         history = open_history(site, points)
         records = open_records(site.records_url or site.data / "records.db")
+        delivering = threading.Thread(target=run_delivery, args=(site, records, stop), name="delivery", daemon=True)
+        delivering.start()
         try:
             while not stop.is_set():
                 try:
@@ -270,6 +274,7 @@ def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
                     _log.warning("a store failed; starting again from the last snapshot", reason=str(error).splitlines()[0])
                     stop.wait(RETRY_S)
         finally:
+            delivering.join(DELIVERY_ENDS_S)  # a message under way is sent again with the same key
             records.dispose()
             history.close()
             journal.close()

@@ -126,6 +126,21 @@ class Broker:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """Where messages go out, ``[[channel]]`` (R5). ``url`` is a secret's name: the secret is an address as apprise writes them, or, with a
+    ``template``, the HTTP address of a gateway (of text messages, say) that is posted the template with title, text and key filled in.
+
+    ``sends`` says what: notices to users, warnings to the dispatcher. ``language`` is zh, en or both.
+    """
+
+    name: str
+    url: str
+    sends: tuple[str, ...] = ("notices",)
+    language: str = "both"
+    template: str = ""
+
+
+@dataclass(frozen=True)
 class PlannedStop:
     """A planned stop (计划停热): time inside is suppressed by design (R4). Instants in UTC milliseconds."""
 
@@ -190,6 +205,7 @@ class Site:
     devices: dict[str, Device] = field(default_factory=dict)
     gateways: dict[str, Gateway] = field(default_factory=dict)
     brokers: tuple[Broker, ...] = ()
+    channels: tuple[Channel, ...] = ()
     curves: dict[str, tuple[FiledCurve, ...]] = field(default_factory=dict)
     planned_stops: tuple[PlannedStop, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()

@@ -133,6 +133,28 @@ notices = Table(
 )
 notice_transitions = _transitions("notice")
 
+# What goes out (R5): recorded before it is sent, one row for each message and channel. state: waiting, sent, refused, given_up.
+# ``key`` identifies the message to whoever gets it, however often it is sent. ``made_at`` is the site's time, the others are life's.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("key", String(160), nullable=False, unique=True),
+    Column("channel", String(128), nullable=False),
+    Column("notice_id", ForeignKey("notices.id"), index=True),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", BigInteger, nullable=False),
+    Column("first_tried_at", BigInteger),
+    Column("done_at", BigInteger),
+    Column("result", Text, nullable=False, default=""),
+    Index("ix_deliveries_state_next_at", "state", "next_at"),
+)
+
+
 # kind: room, building, station, household (a resident's home without a measuring point), maintenance; origin: sensor, resident, visit (R6).
 # category (R7): low_temperature, leak, pipe_burst, heat_stopped, other; source of a resident's: phone, counter, app, hotline_12345.
 # state: new, accepted, dispatched, on_site, resolved, called_back, closed, rejected, merged, reopened.

@@ -18,7 +18,7 @@ from domain.site import Site
 from store.site_folder.devices import DEVICES, read_devices
 from store.site_folder.fields import TomlTables
 from store.site_folder.profiles import load_profiles
-from store.site_folder.settings import Settings, read_brokers, read_gateways, read_settings
+from store.site_folder.settings import Settings, read_brokers, read_channels, read_gateways, read_settings
 from store.site_folder.table import Columns, Table, read_table
 from store.site_folder.tables import (
     BUILDINGS,
@@ -101,13 +101,14 @@ def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
     profiles = load_profiles(folder / "profiles", mistakes)
     names = {*profiles, *(path.stem for path in (folder / "profiles").glob("*.toml"))}
     brokers = read_brokers(tables, folder, settings.name, profiles, names)
+    channels = read_channels(tables, folder)
     parts = _read_tables(folder, settings, profiles, names, mistakes)
     modbus = {device.address for device in parts["devices"].values() if device.protocol != "opcua"}
     gateways = read_gateways(tables, modbus)
     if mistakes or settings.policy is None:
         return None, mistakes
     values = {**vars(settings), "policy": settings.policy}
-    return Site(**values, **parts, folder=folder, gateways=gateways, brokers=brokers, profiles=profiles), mistakes
+    return Site(**values, **parts, folder=folder, gateways=gateways, brokers=brokers, channels=channels, profiles=profiles), mistakes
 
 
 def _site_file(folder: Path, mistakes: list[Mistake]) -> TomlFile | None:

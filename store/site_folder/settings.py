@@ -1,5 +1,6 @@
 """``site.toml``: the site's own settings, its stores, brokers and channels."""
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from domain.errors import ConfigError, Mistake
 from domain.policy import Policy
 from domain.profile import MqttProfile, Profile
-from domain.site import Broker, Gateway, JournalKeep, Site, StoreSettings, Subscription
+from domain.site import Broker, Channel, Gateway, JournalKeep, Site, StoreSettings, Subscription
 from store.site_folder.fields import TomlTables
 from store.site_folder.policies import DEFAULT, load_policy, shipped_policies
 from store.site_folder.profiles import topic_fault
@@ -21,8 +22,12 @@ from store.site_folder.suggestion import nearest
 from store.site_folder.toml_file import read_toml
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
+SENDS = ("notices", "warnings")
+LANGUAGES = ("zh", "en", "both")
+TEMPLATE_NAMES = ("title", "text", "key")
+_CHANNEL = ("name", "url", "sends", "language", "template")
 _TOP = ("name", "timezone", "policy", "hold_max_min", "station_hold_min", "room_interval_s", "hotline", "records_url", "data")
-_TABLES = ("journal", "history", "dashboard", "notices", "gateway", "mqtt")
+_TABLES = ("journal", "history", "dashboard", "notices", "gateway", "channel", "mqtt")
 MOST_CONNECTIONS = 32
 _JOURNAL = ("days", "bytes", "keep", "warn_h")
 _HISTORY = ("kind", "days", "url", "read_url", "ca_file", "timeout_s", "token", "org", "bucket", "database")
@@ -226,6 +231,57 @@ def read_gateways(tables: TomlTables, addresses: Collection[str]) -> dict[str, G
             tables.wrong(f"{where}.connections", gateway.connections, f"a whole number from 1 to {MOST_CONNECTIONS}")
         gateways[gateway.address] = gateway
     return gateways
+
+
+def read_channels(tables: TomlTables, folder: Path) -> tuple[Channel, ...]:
+    """Where messages go out, ``[[channel]]``."""
+    channels: dict[str, Channel] = {}
+    for where, table in tables.tables(tables.file.document, "channel"):
+        tables.unknown(table, _CHANNEL, f"{where}.")
+        name = tables.text(table, "name", "", f"{where}.")
+        if not name or name in channels:
+            tables.wrong(f"{where}.name", name or None, "a name of its own, which every delivery is recorded under")
+        url = _secret(tables, table, "url", f"{where}.", folder)
+        if "url" not in table:
+            tables.wrong(f"{where}.url", None, NAME_FORM)
+        sends = table.get("sends", ["notices"])
+        if not isinstance(sends, list) or not sends or set(map(str, sends)) - set(SENDS):
+            tables.wrong(f"{where}.sends", sends, f"a list of what goes out: {', '.join(SENDS)}")
+            sends = []
+        language = tables.choice(table, "language", LANGUAGES, "both", f"{where}.")
+        template = tables.text(table, "template", "", f"{where}.")
+        if template:
+            _check_template(tables, where, folder / template, template)
+        channels[name] = Channel(name, url, tuple(map(str, sends)), language, str((folder / template).absolute()) if template else "")
+    return tuple(channels.values())
+
+
+def _check_template(tables: TomlTables, where: str, path: Path, name: str) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        tables.wrong(f"{where}.template", name, "no such file, or not UTF-8; it is the JSON that the gateway takes")
+        return
+    fault = template_fault(text)
+    if fault:
+        tables.wrong(f"{where}.template", name, fault)
+
+
+def template_fault(text: str) -> str:
+    """Why this can't be filled in to be JSON; empty when it can."""
+    unknown = set(re.findall(r"{{\s*(\w+)\s*}}", text)) - set(TEMPLATE_NAMES)
+    if unknown:
+        return f"it names {', '.join(sorted(unknown))}; what is filled in is {', '.join(TEMPLATE_NAMES)}, each written {{{{ name }}}}"
+    try:
+        json.loads(filled(text, dict.fromkeys(TEMPLATE_NAMES, "x")))
+    except ValueError:
+        return "filled in, it is no JSON; strings stand in quotes around {{ text }}"
+    return ""
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """The template with its names filled in, as the inside of JSON strings."""
+    return re.sub(r"{{\s*(\w+)\s*}}", lambda found: json.dumps(values[found[1]], ensure_ascii=False)[1:-1], template)
 
 
 def read_brokers(

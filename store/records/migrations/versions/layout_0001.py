@@ -317,6 +317,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_outage_transitions_outage_id"), "outage_transitions", ["outage_id"])
     op.create_table(
+        "deliveries",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("key", sa.String(length=160), nullable=False),
+        sa.Column("channel", sa.String(length=128), nullable=False),
+        sa.Column("notice_id", _KEY, nullable=True),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("first_tried_at", sa.BigInteger(), nullable=True),
+        sa.Column("done_at", sa.BigInteger(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["notice_id"], ["notices.id"], name=op.f("fk_deliveries_notice_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("key", name=op.f("uq_deliveries_key")),
+    )
+    op.create_index(op.f("ix_deliveries_notice_id"), "deliveries", ["notice_id"])
+    op.create_index("ix_deliveries_state_next_at", "deliveries", ["state", "next_at"])
+    op.create_table(
         "sessions",
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("account", sa.String(length=128), nullable=False),
@@ -411,6 +432,7 @@ def downgrade() -> None:
         "visits",
         "complaint_deeds",
         "escalations",
+        "deliveries",
         "notice_transitions",
         "sessions",
         "outage_transitions",
@@ -421,6 +443,9 @@ def downgrade() -> None:
         "room_days",
         "outages",
         "kept",
+        "filed_curves",
+        "policies",
+        "api_keys",
         "invitations",
         "events",
         "complaints",

@@ -1,0 +1,343 @@
+"""What is owed goes out: against a real mail server and a real HTTP server on loopback, through crashes and outages of channels."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from sqlalchemy import Engine, insert, select
+
+from compliance.delivery import outbox
+from compliance.delivery.deliver import Delivery
+from compliance.delivery.sending import send
+from domain.errors import DeliveryError
+from domain.site import Channel, Site
+from store.records import open_records
+from store.records.tables import deliveries, events, notice_transitions, notices
+from store.site_folder import check_site, load_site
+
+NOW_MS = 1_768_359_600_000
+MINUTE_MS = 60_000
+NOTICE = {
+    "subject": "station/S1", "state": "published", "due_at": NOW_MS, "published_at": NOW_MS, "stations": ["S1"],
+    "title_zh": "停热通告：和平路站", "title_en": "Heating outage notice: Heping Road",
+    "text_zh": '和平路站停止供热。"请谅解"', "text_en": "No heat.",
+}  # fmt: skip
+
+
+class Gateway:
+    """An HTTP server that keeps what it is posted and answers as told."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], Any]] = []
+        self.answers: list[int] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                outer.got.append(({name.lower(): value for name, value in self.headers.items()}, json.loads(body)))
+                self.send_response(outer.answers.pop(0) if outer.answers else 200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Mailbox:
+    """A mail server that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+
+    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802 - the library's name
+        found = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(found, EmailMessage)
+        self.mails.append(found)
+        return "250 OK"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    found = Gateway()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_records(tmp_path / "records.db")
+    yield engine
+    engine.dispose()
+
+
+def site(tmp_path: Path, *channels: Channel) -> Site:
+    (tmp_path / "site.toml").write_text('name = "t"\n', encoding="utf-8")
+    (tmp_path / "stations.csv").write_text("station_id,name\nS1,和平路站\n", encoding="utf-8")
+    return replace(load_site(tmp_path), channels=channels)
+
+
+def sms(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Channel:
+    monkeypatch.setenv("SMS_URL", f"http://127.0.0.1:{port}/send?token=hush")
+    (tmp_path / "sms.json").write_text('{"to": "all", "msg": "{{ title }}\\n{{ text }}", "id": "{{ key }}"}', encoding="utf-8")
+    return Channel("sms", "env:SMS_URL", template=str(tmp_path / "sms.json"), **more)
+
+
+def publish(records: Engine, **values: Any) -> int:
+    with records.begin() as connection:
+        key = connection.execute(insert(notices).values(NOTICE | values)).inserted_primary_key
+        assert key is not None
+        for step in (("none", "due"), ("due", "published")):
+            _step(connection, int(key[0]), *step)
+    return int(key[0])
+
+
+def _step(connection: Any, notice_id: int, from_state: str, to_state: str) -> None:
+    row = {"notice_id": notice_id, "from_state": from_state, "to_state": to_state, "at": NOW_MS, "who": "keepwarm"}
+    connection.execute(insert(notice_transitions).values(row))
+
+
+def rows(records: Engine) -> list[tuple[str, str, int]]:
+    with records.connect() as connection:
+        columns = deliveries.c
+        return [tuple(row) for row in connection.execute(select(columns.key, columns.state, columns.attempts).order_by(columns.id))]
+
+
+def drain(delivery: Delivery, wall_ms: int = NOW_MS) -> None:
+    while delivery.step(wall_ms):
+        pass
+
+
+def test_a_notice_goes_out_once_with_its_key(tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch)), records)
+    notice_id = publish(records)
+    drain(delivery)
+    drain(Delivery(delivery.site, records))  # after a restart
+    ((headers, body),) = gateway.got
+    assert body["msg"] == '停热通告：和平路站 · Heating outage notice: Heping Road\n和平路站停止供热。"请谅解"\n\nNo heat.'
+    assert body["id"] == headers["idempotency-key"] == "notice-2@sms"
+    assert rows(records) == [("notice-2@sms", "sent", 1)]
+    with records.begin() as connection:
+        _step(connection, notice_id, "published", "amended")
+        _step(connection, notice_id, "amended", "closed")
+    drain(delivery)
+    assert [body["msg"].split("\n")[0] for _, body in gateway.got[1:]] == [
+        "更正 · 停热通告：和平路站 · Correction · Heating outage notice: Heping Road",
+        "恢复供热 · 停热通告：和平路站 · Heat is back · Heating outage notice: Heping Road",
+    ]
+    assert "上述停热已于01-14 11:00结束。" in gateway.got[2][1]["msg"]
+
+
+def test_a_notice_withdrawn_before_it_was_published_says_nothing(tmp_path: Path, records: Engine) -> None:
+    delivery = Delivery(site(tmp_path, Channel("x", "env:NOTHING")), records)
+    with records.begin() as connection:
+        key = connection.execute(insert(notices).values(NOTICE | {"state": "closed", "published_at": None})).inserted_primary_key
+        assert key is not None
+        _step(connection, int(key[0]), "none", "due")
+        _step(connection, int(key[0]), "due", "closed")
+    drain(delivery)
+    assert rows(records) == []
+
+
+def test_mail_by_apprise(tmp_path: Path, records: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox = Mailbox()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]  # the controller asks for a port of its own at once, and takes no 0
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        monkeypatch.setenv("MAIL", f"mailto://127.0.0.1:{port}/?from=heat@example.com&to=town@example.com&format=text")
+        delivery = Delivery(site(tmp_path, Channel("mail", "env:MAIL", language="zh")), records)
+        publish(records)
+        drain(delivery)
+    finally:
+        controller.stop()
+    assert rows(records) == [("notice-2@mail", "sent", 1)]
+    (mail,) = mailbox.mails
+    assert mail["subject"] == "停热通告：和平路站"
+    content = mail.get_body()
+    assert content is not None
+    assert "和平路站停止供热。" in content.get_content()
+
+
+def test_a_webhook_by_apprise_carries_the_key(tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", f"json://127.0.0.1:{gateway.port}/hook")
+    delivery = Delivery(site(tmp_path, Channel("hook", "env:HOOK", language="en")), records)
+    publish(records)
+    drain(delivery)
+    ((headers, body),) = gateway.got
+    assert headers["idempotency-key"] == "notice-2@hook"
+    assert (body["title"], body["message"]) == ("Heating outage notice: Heping Road", "No heat.")
+
+
+def test_a_channel_down_for_hours_gets_it_when_it_is_back(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch)), records)
+    publish(records)
+    wall_ms = NOW_MS
+    gateway.answers = [503, 429, 500] + [503] * 6
+    while rows(records) == [] or rows(records)[0][1] == "waiting":
+        drain(delivery, wall_ms)
+        wall_ms += MINUTE_MS
+    assert rows(records) == [("notice-2@sms", "sent", 10)]
+    assert {headers["idempotency-key"] for headers, _ in gateway.got} == {"notice-2@sms"}
+    assert 60 * MINUTE_MS < wall_ms - NOW_MS < 4 * 60 * MINUTE_MS
+    assert delivery.counts == {"waiting": 9, "sent": 1}
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 302])
+def test_a_permanent_refusal_is_recorded_and_not_repeated(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch)), records)
+    publish(records)
+    gateway.answers = [status]
+    drain(delivery)
+    drain(delivery, NOW_MS + 3_600_000)
+    assert len(gateway.got) == 1
+    assert rows(records) == [("notice-2@sms", "refused", 1)]
+    with records.connect() as connection:
+        assert connection.execute(select(deliveries.c.result)).scalar() == f"HTTP {status}"
+
+
+def test_after_a_day_it_is_given_up(tmp_path: Path, records: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMS_URL", "http://127.0.0.1:1/")
+    (tmp_path / "sms.json").write_text("{}")
+    delivery = Delivery(site(tmp_path, Channel("sms", "env:SMS_URL", template=str(tmp_path / "sms.json"))), records)
+    publish(records)
+    drain(delivery)
+    drain(delivery, NOW_MS + 86_400_000)
+    assert rows(records) == [("notice-2@sms", "given_up", 2)]
+
+
+def test_one_channel_that_fails_leaves_the_others_alone(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = sms(tmp_path, gateway.port, monkeypatch)
+    delivery = Delivery(site(tmp_path, Channel("lost", "env:NOT_SET"), good, Channel("odd", "file:/dev/null")), records)
+    publish(records)
+    drain(delivery)
+    assert rows(records) == [("notice-2@lost", "waiting", 1), ("notice-2@sms", "sent", 1), ("notice-2@odd", "refused", 1)]
+
+
+def test_warnings_go_to_those_who_want_them(tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch, sends=("warnings",), language="zh")), records)
+    publish(records)
+    with records.begin() as connection:
+        for hours in (0, 6):
+            row = {"at": NOW_MS + hours, "event": "notice.warning", "subject": "station/S1", "which": str(hours), "body": {"hours": hours}}
+            connection.execute(insert(events).values(row))
+    drain(delivery)
+    assert [body["msg"] for _, body in gateway.got] == [
+        "停热预警 · 和平路站\n和平路站停热。",
+        "停热预警 · 和平路站\n和平路站停热已6小时，满8小时须发布停热通告。",
+    ]
+
+
+def test_two_processes_at_once_send_it_once(tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = site(tmp_path, sms(tmp_path, gateway.port, monkeypatch))
+    for _ in range(20):
+        publish(records)
+    senders = [Thread(target=drain, args=(Delivery(one, records),)) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    keys = [headers["idempotency-key"] for headers, _ in gateway.got]
+    assert len(keys) == len(set(keys)) == 20
+
+
+CRASH = """
+import os, signal, sys
+from pathlib import Path
+from dataclasses import replace
+from compliance.delivery import outbox
+from compliance.delivery.deliver import Delivery
+from domain.site import Channel
+from store.records import open_records
+from store.site_folder import load_site
+folder = Path(sys.argv[1])
+site = replace(load_site(folder), channels=(Channel("sms", "env:SMS_URL", template=str(folder / "sms.json")),))
+outbox.delivered = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+delivery = Delivery(site, open_records(folder / "records.db"))
+while delivery.step(int(sys.argv[2])):
+    pass
+"""
+
+
+def test_killed_between_sent_and_recorded_it_comes_again_with_the_same_key(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = site(tmp_path, sms(tmp_path, gateway.port, monkeypatch))
+    publish(records)
+    ended = subprocess.run([sys.executable, "-c", CRASH, str(tmp_path), str(NOW_MS)], cwd=Path(__file__).parents[3], check=False)
+    assert ended.returncode == -9
+    assert rows(records) == [("notice-2@sms", "waiting", 1)]
+    drain(Delivery(one, records), NOW_MS + 1_000)  # still claimed by the dead one
+    assert len(gateway.got) == 1
+    drain(Delivery(one, records), NOW_MS + outbox.CLAIMED_MS)
+    assert [headers["idempotency-key"] for headers, _ in gateway.got] == ["notice-2@sms"] * 2
+    assert rows(records) == [("notice-2@sms", "sent", 2)]
+
+
+def test_no_secret_is_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SMS_URL", "http://user:hush@127.0.0.1:1/?token=hush")
+    (tmp_path / "sms.json").write_text("{}")
+    for channel in (Channel("sms", "env:SMS_URL", template=str(tmp_path / "sms.json")), Channel("any", "env:SMS_URL")):
+        with pytest.raises(DeliveryError) as refused:
+            send(channel, "key", "title", "text")
+        assert "hush" not in str(refused.value)
+    assert "hush" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("table", "template", "words"),
+    [
+        ('name = "a"\nurl = "mailto://x"', None, "site.toml:4: channel[0].url: the name of a secret"),
+        ('name = "a"', None, "channel[0].url: the name of a secret"),
+        ('url = "env:X"', None, "channel[0].name: a name of its own"),
+        ('name = "a"\nurl = "env:X"\nsends = ["gossip"]', None, "a list of what goes out: notices, warnings"),
+        ('name = "a"\nurl = "env:X"\nlanguage = "de"', None, "channel[0].language"),
+        ('name = "a"\nurl = "env:X"\nto = "b"', None, "channel[0].to"),
+        ('name = "a"\nurl = "env:X"\ntemplate = "t.json"', None, "no such file"),
+        ('name = "a"\nurl = "env:X"\ntemplate = "t.json"', '{"a": {{ text }}}', "it is no JSON"),
+        ('name = "a"\nurl = "env:X"\ntemplate = "t.json"', '{"a": "{{ phone }}"}', "it names phone; what is filled in is title, text, key"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, table: str, template: str | None, words: str) -> None:
+    (tmp_path / "site.toml").write_text(f'name = "t"\n[[channel]]\n{table}\n', encoding="utf-8")
+    if template is not None:
+        (tmp_path / "t.json").write_text(template, encoding="utf-8")
+    (mistake,) = map(str, check_site(tmp_path))
+    assert words in mistake
+
+
+def test_a_site_names_its_channels(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('{"msg": "{{ text }}"}', encoding="utf-8")
+    (tmp_path / "site.toml").write_text(
+        'name = "t"\n[[channel]]\nname = "sms"\nurl = "env:X"\nsends = ["notices", "warnings"]\ntemplate = "t.json"\nlanguage = "zh"\n'
+    )
+    (found,) = load_site(tmp_path).channels
+    assert found == Channel("sms", "env:X", ("notices", "warnings"), "zh", str(tmp_path / "t.json"))
