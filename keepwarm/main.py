@@ -38,6 +38,7 @@ COMMANDS = {
     "site": Entry("keepwarm.site_import:site", "stations, buildings, rooms, devices of a SITE from spreadsheets"),
     "policy": Entry("keepwarm.policy:policy", "policies: show, check, diff, list"),
     "curves": Entry("keepwarm.curves:curves", "supply curves of a SITE: file, list, verify"),
+    "report": Entry("keepwarm.report:report", "a month, quarter or season of a SITE: workbook, PDF, JSON"),
     "visits": Entry("keepwarm.visits:visits", "measuring visits of a SITE: file, list, verify"),
     "verify-records": Entry("keepwarm.visits:verify_records", "proves that no record of a SITE was altered"),
     "replay": Entry("keepwarm.replay:replay", "every rule over files of readings: what would have fired"),

@@ -41,6 +41,19 @@ def victoria_metrics() -> Path:
 
 
 @pytest.fixture(scope="session")
+def chinese_font() -> Path:
+    """The font that reports embed."""
+    found = Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc")
+    return found if found.exists() else _program("wqy-microhei.ttc", "fonts-wqy-microhei")
+
+
+@pytest.fixture(scope="session")
+def pdftotext() -> Path:
+    """The program pdftotext, which says what a PDF says."""
+    return _program("pdftotext", "poppler-utils")
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Path:
     """The program chromium, for Playwright's ``executable_path``."""
     return _program("chromium", "chromium fonts-noto-cjk")
