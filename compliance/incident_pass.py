@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from compliance.cause import Cause, outage_cause
 from compliance.events import Event, own_marks, subject_of, turn_event
@@ -21,13 +21,10 @@ from compliance.recording.outage_rows import (
     update_outage,
     warn,
 )
+from compliance.recording.planned_rows import planned_notices
 from compliance.replay import duty_at
 from compliance.station_book import StationBook
 from domain.site import Site
-from store.records import tables
-
-HOUR_MS = 3_600_000
-LATE_NOTICE_H = 48
 
 
 class IncidentPass:
@@ -39,7 +36,11 @@ class IncidentPass:
         self.recorded: list[Recorded] = []
         self._comm: dict[str, str] = {}
         self._turns: set[tuple[str, str, int]] = set()
-        self._planned_done = False
+        self._planned_due = 0
+
+    def replan(self, site: Site) -> None:
+        """Takes other planned stops, for what is decided from now on."""
+        self.site, self._planned_due = site, 0
 
     def run(self, connection: Connection, now_ms: int) -> None:
         """Matches, records and warns; everything with an instant up to ``now_ms``."""
@@ -58,8 +59,8 @@ class IncidentPass:
             self._duties(connection, one, sources, now_ms)
         self._comm_changes(connection, now_ms)
         self._keeping(connection, now_ms)
-        if not self._planned_done:
-            self._planned_notices(connection, now_ms)
+        if now_ms >= self._planned_due:
+            self._planned_due = planned_notices(connection, self.site, now_ms)
 
     def _match(
         self, connection: Connection, subject: str, derived: Sequence[Outage] | Sequence[SourceOutage], since_ms: int, now_ms: int
@@ -132,28 +133,6 @@ class IncidentPass:
                 event = turn_event(turn, station_id)
                 if record_event(connection, event):
                     station_alarm(connection, event)
-
-    def _planned_notices(self, connection: Connection, now_ms: int) -> None:
-        """A planned stop of 8 h or more owes a notice when it is registered; less than 48 h ahead it is a late one (R5)."""
-        self._planned_done = True
-        for stop in self.site.planned_stops:
-            duty = duty_at(self.site.policy, self.site, stop.from_ms)
-            key = f"{stop.station_id}@{stop.from_ms}"
-            known = connection.execute(select(tables.notices.c.id).where(tables.notices.c.planned_stop == key)).first()
-            if known is not None or stop.to_ms <= now_ms or stop.to_ms - stop.from_ms < duty.notice_after_h * HOUR_MS:
-                continue
-            texts = notice_texts(self.site, Outage(stop.station_id, stop.from_ms, stop.from_ms, stop.from_ms), "unknown")
-            auto = self.site.publish == "auto"
-            row = {
-                "planned_stop": key,
-                "subject": f"station/{stop.station_id}",
-                "state": "published" if auto else "due",
-                "due_at": now_ms,
-                "published_at": now_ms if auto else None,
-                "late": stop.from_ms - now_ms < LATE_NOTICE_H * HOUR_MS,
-                **texts,
-            }
-            connection.execute(tables.notices.insert().values(row))
 
     def covering(self, station_id: str | None, at: int) -> str | None:
         """What suppresses a room's alarm by design: ``planned_stop``, or ``outage/ID`` of the open outage; None when nothing does."""

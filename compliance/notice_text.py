@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from compliance.outage import Outage, SourceOutage
-from domain.site import Building, Site
+from domain.site import Building, PlannedStop, Site
 
 CAUSES = {
     "power_loss": ("供电中断", "loss of power"),
@@ -27,40 +27,68 @@ _TEXT_EN = (
     "Repair is under way; we will announce when heat is expected back. We apologise for the inconvenience. {hotline}"
 )
 
+_PLANNED_TITLE_ZH = "计划停热通告：{stations}"
+_PLANNED_TITLE_EN = "Planned heating stop: {stations}"
+_PLANNED_ZH = "{stations}计划于{start}至{end}停止供热，涉及{places}，约{households}户。原因：{cause}。请提前做好准备。{hotline}"
+_PLANNED_EN = (
+    "{stations} will not deliver heat from {start} to {end}; affected: {places}, about {households} households. Reason: {cause}. {hotline}"
+)
+
+
+def planned_texts(site: Site, stop: PlannedStop) -> dict[str, Any]:
+    """As ``notice_texts``, of a planned stop: from when to when, and why."""
+    zh, en, counted = _words(site, [stop.station_id])
+    for words, write in ((zh, _date_zh), (en, _date_en)):
+        words["start"], words["end"] = (write(datetime.fromtimestamp(at / 1000, site.timezone)) for at in (stop.from_ms, stop.to_ms))
+    zh["cause"], en["cause"] = stop.reason or "设备检修", stop.reason or "maintenance"
+    return counted | _written(zh, en, (_PLANNED_TITLE_ZH, _PLANNED_TITLE_EN), (_PLANNED_ZH, _PLANNED_EN))
+
 
 def notice_texts(site: Site, outage: Outage | SourceOutage, cause: str) -> dict[str, Any]:
     """Title and text in both languages, the stations, and the number of households, as the records keep them."""
     parts = outage.parts if isinstance(outage, SourceOutage) else (outage,)
-    station_ids = sorted({part.station_id for part in parts})
+    zh, en, counted = _words(site, sorted({part.station_id for part in parts}))
+    start = datetime.fromtimestamp(outage.started_at / 1000, site.timezone)
+    zh["start"], en["start"] = _date_zh(start), _date_en(start)
+    zh["cause"], en["cause"] = CAUSES.get(cause, CAUSES["unknown"])
+    return counted | _written(zh, en, (_TITLE_ZH, _TITLE_EN), (_TEXT_ZH, _TEXT_EN))
+
+
+def _words(site: Site, station_ids: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What every text names, in Chinese and in English, and what the records keep beside them."""
     buildings = [building for building in site.buildings.values() if building.station_id in station_ids]
     households = sum(building.households or 0 for building in buildings)
-    start = datetime.fromtimestamp(outage.started_at / 1000, site.timezone)
     names = [site.stations[one].name or one if one in site.stations else one for one in station_ids]
-    cause_zh, cause_en = CAUSES.get(cause, CAUSES["unknown"])
     zh = {
         "stations": "、".join(names),
-        "start": f"{start:%Y}年{start.month}月{start.day}日{start:%H:%M}",
         "places": _places(buildings, "、") or "相关楼栋",
         "households": households,
-        "cause": cause_zh,
         "hotline": f"服务热线：{site.hotline}。" if site.hotline else "",
     }
     en = {
-        **zh,
         "stations": ", ".join(names),
-        "start": f"{start:%H:%M on %d %B %Y}",
         "places": _places(buildings, ", ") or "the buildings it feeds",
-        "cause": cause_en,
+        "households": households,
         "hotline": f"Hotline: {site.hotline}." if site.hotline else "",
     }
+    return zh, en, {"stations": list(station_ids), "households": households}
+
+
+def _written(zh: dict[str, Any], en: dict[str, Any], titles: tuple[str, str], texts: tuple[str, str]) -> dict[str, str]:
     return {
-        "stations": station_ids,
-        "households": households,
-        "title_zh": _TITLE_ZH.format(**zh),
-        "title_en": _TITLE_EN.format(**en),
-        "text_zh": _TEXT_ZH.format(**zh),
-        "text_en": _TEXT_EN.format(**en).strip(),
+        "title_zh": titles[0].format(**zh),
+        "title_en": titles[1].format(**en),
+        "text_zh": texts[0].format(**zh),
+        "text_en": texts[1].format(**en).strip(),
     }
+
+
+def _date_zh(moment: datetime) -> str:
+    return f"{moment:%Y}年{moment.month}月{moment.day}日{moment:%H:%M}"
+
+
+def _date_en(moment: datetime) -> str:
+    return f"{moment:%H:%M on %d %B %Y}"
 
 
 def _places(buildings: Iterable[Building], separator: str) -> str:

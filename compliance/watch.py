@@ -60,6 +60,7 @@ from store.live import write_live
 from store.points import PointRegistry
 from store.records import open_records, reading, tables
 from store.records.filed_curves import filed_curves, in_force, last_filed
+from store.records.planned_stops import registered_stops, stops_version, with_registered
 from store.records.policies import use_policy
 
 CONSUMER = "watch"
@@ -114,17 +115,24 @@ class Watch:
         self.incidents = IncidentPass(site, self.stations)
         self.desk = DeskPass(site, records, (history, journal, points))
         self.last_filed = 0
+        self.stops_version = (0, 0)
         with records.begin() as connection:
             if use_policy(connection, site.policy, now_ms, _who()):
                 _log.info("judging by another policy", policy=site.policy.name, sha256=site.policy.sha256[:12])
 
     def _refile(self) -> None:
-        """Takes up the curves filed since (R9). They are in force later than they are filed, so nothing is judged again."""
+        """Takes up curves filed (R9) and planned stops registered since (R4). They begin later than that, so nothing is judged again."""
         with reading(self.records).connect() as connection:
             last = last_filed(connection)
             if last != self.last_filed:
                 self.stations.refile(in_force(self.site, filed_curves(connection)))
                 self.last_filed = last
+            version = stops_version(connection)
+            if version != self.stops_version:
+                site = with_registered(self.site, registered_stops(connection))
+                self.stations.site = site
+                self.incidents.replan(site)
+                self.stops_version = version
 
     def _room_book(self) -> RoomBook:
         site = self.site

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Role = Literal["viewer", "dispatcher", "engineer", "service", "admin"]
-Right = Literal["view", "acknowledge", "confirm_notice", "move_complaint", "open_complaint", "file_curve", "file_visit"]
+Right = Literal["view", "acknowledge", "confirm_notice", "move_complaint", "open_complaint", "file_curve", "file_visit", "plan_stop"]
 
 ROLES: Final = ("viewer", "dispatcher", "engineer", "service", "admin")
 
@@ -16,6 +16,7 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "move_complaint": frozenset({"dispatcher", "service", "admin"}),
     "open_complaint": frozenset({"dispatcher", "service", "admin"}),
     "file_visit": frozenset({"dispatcher", "engineer", "service", "admin"}),
+    "plan_stop": frozenset({"dispatcher", "engineer", "admin"}),
     "file_curve": frozenset({"engineer", "admin"}),
 }
 

@@ -268,6 +268,22 @@ policies = Table(
     Column("who", String(128), nullable=False),
 )
 
+# Planned stops (计划停热) registered on a page or by the API, beside those of planned_stops.csv (R4, R5).
+planned_stops = Table(
+    "planned_stops",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("station_id", String(128), nullable=False),
+    Column("from_at", BigInteger, nullable=False),
+    Column("to_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("registered_at", BigInteger, nullable=False),
+    Column("cancelled_at", BigInteger),
+    Column("cancelled_by", String(128)),
+    UniqueConstraint("station_id", "from_at"),
+)
+
 # Curves filed on a page or by command (R9); those of curves.csv stand in the site's folder. A curve once filed is never changed.
 filed_curves = Table(
     "filed_curves",

@@ -213,6 +213,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_out_of_service_subject"), "out_of_service", ["subject"])
     op.create_table(
+        "planned_stops",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("station_id", sa.String(length=128), nullable=False),
+        sa.Column("from_at", sa.BigInteger(), nullable=False),
+        sa.Column("to_at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("registered_at", sa.BigInteger(), nullable=False),
+        sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
+        sa.Column("cancelled_by", sa.String(length=128), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_planned_stops")),
+        sa.UniqueConstraint("station_id", "from_at", name=op.f("uq_planned_stops_station_id_from_at")),
+    )
+    op.create_table(
         "policies",
         sa.Column("id", _KEY, nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -445,6 +459,7 @@ def downgrade() -> None:
         "kept",
         "filed_curves",
         "policies",
+        "planned_stops",
         "api_keys",
         "invitations",
         "events",

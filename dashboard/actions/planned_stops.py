@@ -1,0 +1,56 @@
+"""What people do with planned stops (计划停热, R4, R5): register them, call them off."""
+
+from typing import Final
+
+from sqlalchemy import Engine, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from dashboard.actions.acting import COMMENT_MOST, RefusedError, demand, note
+from dashboard.roles import Account
+from dashboard.text import N_
+from domain.site import PlannedStop
+from store.records.tables import planned_stops
+
+AHEAD_MS: Final = 60_000  # so that nothing is suppressed that was judged before
+LONGEST_MS: Final = 60 * 86_400_000
+
+
+def plan_stop(engine: Engine, who: Account, stop: PlannedStop, now_ms: int) -> int:
+    """Registers a planned stop that begins in a minute or later; returns its id. Who registers it is the account.
+
+    From eight hours on (by the policy) the loop owes its users a notice at once. Raises RefusedError without the right, for a span that
+    is none, without a reason, or where the station has one that begins at this very instant.
+    """
+    subject = f"station/{stop.station_id}"
+    demand(engine, who, "plan_stop", "plan_stop", subject, now_ms)
+    reason = stop.reason.strip()[:COMMENT_MOST]
+    if stop.from_ms < now_ms + AHEAD_MS:
+        raise RefusedError(N_("A planned stop begins later than now: what was not planned is an outage."))
+    if not stop.from_ms < stop.to_ms <= stop.from_ms + LONGEST_MS:
+        raise RefusedError(N_("A planned stop ends after it begins, within 60 days."))
+    if not reason:
+        raise RefusedError(N_("A planned stop has a reason, which the notice gives."))
+    row = {"station_id": stop.station_id, "from_at": stop.from_ms, "to_at": stop.to_ms, "reason": reason}
+    try:
+        with engine.begin() as connection:
+            made = connection.execute(insert(planned_stops).values(**row, who=who.name, registered_at=now_ms)).inserted_primary_key
+            note(connection, now_ms, who, "plan_stop", subject, None, row)
+    except IntegrityError as error:
+        raise RefusedError(N_("This station has a planned stop that begins at this very instant.")) from error
+    assert made is not None
+    return int(made[0])
+
+
+def call_off(engine: Engine, who: Account, stop_id: int, now_ms: int) -> None:
+    """Calls a planned stop off: as a whole before it begins, else from now on. What lasts beyond is an outage from then.
+
+    Raises RefusedError without the right, and for a stop that is over or called off.
+    """
+    demand(engine, who, "plan_stop", "call_off", f"planned_stop/{stop_id}", now_ms)
+    with engine.begin() as connection:
+        standing = (planned_stops.c.id == stop_id) & planned_stops.c.cancelled_at.is_(None) & (planned_stops.c.to_at > now_ms)
+        row = connection.execute(select(planned_stops.c.station_id, planned_stops.c.from_at).where(standing)).first()
+        values = {"cancelled_at": now_ms + AHEAD_MS, "cancelled_by": who.name}
+        if row is None or connection.execute(update(planned_stops).where(standing).values(values)).rowcount != 1:
+            raise RefusedError(N_("This planned stop is over or was called off."))
+        note(connection, now_ms, who, "call_off", f"station/{row.station_id}", {"from_at": row.from_at}, {"cancelled_at": now_ms})
