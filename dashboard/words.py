@@ -115,6 +115,14 @@ COMPLAINT_STEP: Final = {
     "reopened": N_("Reopen"),
 }
 
+# How a call-back of a resident went, and what is stored of it.
+CALL_BACK: Final = {
+    "satisfied": N_("Called back: satisfied"),
+    "not_satisfied": N_("Called back: not satisfied"),
+    "not_reached": N_("Called back: nobody answered"),
+}
+CALL_BACK_SAYS: Final[Mapping[str, bool | None]] = {"satisfied": True, "not_satisfied": False, "not_reached": None}
+
 COMPLAINT_KIND: Final = {
     "room": N_("Room"),
     "building": N_("Building"),

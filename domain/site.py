@@ -130,7 +130,8 @@ class Channel:
     """Where messages go out, ``[[channel]]`` (R5). ``url`` is a secret's name: the secret is an address as apprise writes them, or, with a
     ``template``, the HTTP address of a gateway (of text messages, say) that is posted the template with title, text and key filled in.
 
-    ``sends`` says what: notices to users, warnings to the dispatcher. ``language`` is zh, en or both.
+    ``sends`` says what: notices to users, warnings to the dispatcher, what is overdue to the department_head and the manager (R7).
+    ``language`` is zh, en or both.
     """
 
     name: str

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from domain.deadlines import DUTIES
 from domain.site import Channel, Site
 
 # A notice speaks when it comes to one of these states; what it says then.
@@ -18,6 +19,7 @@ WARNED: Final = (
     "{subject}停热已{hours}小时，满{due}小时须发布停热通告。",
     "{subject} has been without heat for {hours} h; a notice is due after {due} h.",
 )
+OVERDUE: Final = ("{subject}：{duty}，应于{time}前完成，现已超时。", "{subject}: {duty} was due by {time} and is not done.")
 DETECTED: Final = ("{subject}停热。", "{subject} delivers no heat.")
 
 
@@ -58,6 +60,17 @@ def warning_message(site: Site, event_id: int, at_ms: int, subject: str, hours: 
     values = {"subject": (station.name if station else "") or name, "hours": f"{hours:g}", "due": f"{due_h:g}"}
     zh, en = (text.format(**values) for text in (WARNED if hours else DETECTED))
     return Message(f"warning-{event_id}", at_ms, (f"停热预警 · {values['subject']}", f"Outage warning · {values['subject']}"), (zh, en))
+
+
+def escalation_message(site: Site, row: Mapping[str, Any]) -> Message:
+    """The message of a duty overdue, to whoever is told (R7); ``row`` is that of ``escalations``."""
+    kind, _, number = row["subject"].partition("/")
+    names = (f"投诉 №{number}", f"Complaint №{number}") if kind == "complaint" else (f"报警 №{number}", f"Alarm №{number}")
+    time = datetime.fromtimestamp(row["due_at"] / 1000, site.timezone).strftime("%m-%d %H:%M")
+    duties = DUTIES.get(row["duty"], (row["duty"], row["duty"]))
+    texts = [text.format(subject=name, duty=duty, time=time) for text, name, duty in zip(OVERDUE, names, duties, strict=True)]
+    title = (f"时限超时 · {names[0]}", f"Overdue · {names[1]}")
+    return Message(f"escalation-{row['id']}", row["at"], title, (texts[0], texts[1]))
 
 
 def _in(language: str, texts: Sequence[str], between: str) -> str:

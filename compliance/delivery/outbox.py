@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from compliance.delivery.messages import Message, notice_message, warning_message
+from compliance.delivery.messages import Message, escalation_message, notice_message, warning_message
 from domain.site import Channel, Site
 from store.records import tables
 
@@ -14,7 +14,7 @@ DELIVERIES = tables.deliveries
 CLAIMED_MS: Final = 120_000  # longer than any channel takes; a sender that died is taken for dead then
 GIVE_UP_MS: Final = 24 * 3_600_000
 BACKOFF_MS: Final = (5_000, 15_000, 60_000, 300_000, 900_000, 1_800_000)
-CURSORS: Final = ("delivery.notices", "delivery.warnings")
+CURSORS: Final = ("delivery.notices", "delivery.warnings", "delivery.escalations")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def plan(engine: Engine, site: Site) -> int:
     """
     with engine.begin() as connection:
         notices, warnings = _new_notices(connection, site), _new_warnings(connection, site)
-        return _write(connection, site.channels, "notices", notices) + _write(connection, site.channels, "warnings", warnings)
+        written = _write(connection, site.channels, "notices", notices) + _write(connection, site.channels, "warnings", warnings)
+        return written + sum(_write(connection, site.channels, told, [message]) for told, message in _new_escalations(connection, site))
 
 
 def claim(engine: Engine, channels: Sequence[str], wall_ms: int) -> Due | None:
@@ -110,6 +111,15 @@ def _new_warnings(connection: Connection, site: Site) -> list[Message]:
     if rows:
         _advance(connection, CURSORS[1], rows[-1].id)
     return [warning_message(site, row.id, row.at, row.subject, float(row.body.get("hours", 0))) for row in rows]
+
+
+def _new_escalations(connection: Connection, site: Site) -> list[tuple[str, Message]]:
+    """Overdue duties by who is told of them."""
+    table = tables.escalations
+    rows = connection.execute(select(table).where(table.c.id > _cursor(connection, CURSORS[2])).order_by(table.c.id)).mappings().all()
+    if rows:
+        _advance(connection, CURSORS[2], rows[-1]["id"])
+    return [(row["told"], escalation_message(site, {str(name): value for name, value in row.items()})) for row in rows]
 
 
 def _write(connection: Connection, channels: Sequence[Channel], what: str, messages: Sequence[Message]) -> int:

@@ -1,12 +1,12 @@
 """投诉: the queue, one complaint with its evidence, and its next steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from compliance.complaint_life import NEEDS_REASON, following
 from dashboard.actions.acting import RefusedError
-from dashboard.actions.complaints import move_complaint
+from dashboard.actions.complaints import move_complaint, record_call_back
 from dashboard.charts import GREY, Axis, Line, trend_chart
 from dashboard.facts.building import room_trend
 from dashboard.facts.complaints import (
@@ -23,7 +23,7 @@ from dashboard.facts.town import Town
 from dashboard.facts.values import room_is_stale
 from dashboard.panel import panel
 from dashboard.screen import Screen, go, live, screen
-from dashboard.words import COMPLAINT_STEP, name_of
+from dashboard.words import CALL_BACK, CALL_BACK_SAYS, COMPLAINT_STEP, name_of
 
 CHART_ROOMS = 6
 CHART_S = 10.0
@@ -91,18 +91,27 @@ def steps(now: Screen, complaint: ComplaintRow) -> None:
     with st.container(horizontal=True, gap="small"):
         pressed = ""
         for state in after:
-            label = _(name_of(COMPLAINT_STEP, state))
-            if st.button(label, key=f"to-{state}", type="secondary" if state in NEEDS_REASON else "primary"):
-                pressed = state
+            for key, label in choices(state, complaint.origin).items():
+                if st.button(_(label), key=f"to-{key}", type="secondary" if state in NEEDS_REASON else "primary"):
+                    pressed = key
     if not pressed:
         return
     try:
-        move_complaint(now.town.records, now.account, complaint.id, complaint.state, pressed, why, now.now_ms)
+        if pressed in CALL_BACK:
+            satisfied = CALL_BACK_SAYS[pressed]
+            record_call_back(now.town.records, now.account, complaint.id, complaint.state, satisfied, why, now.now_ms)
+        else:
+            move_complaint(now.town.records, now.account, complaint.id, complaint.state, pressed, why, now.now_ms)
     except RefusedError as refused:
         st.error(_(refused.why))
         return
     now.town.shared.forget()
     st.rerun(scope="fragment")
+
+
+def choices(state: str, origin: str) -> Mapping[str, str]:
+    """The buttons of one step: a call-back of a resident says how it went."""
+    return CALL_BACK if state == "called_back" and origin == "resident" else {state: name_of(COMPLAINT_STEP, state)}
 
 
 def evidence() -> None:

@@ -22,7 +22,7 @@ from store.site_folder.suggestion import nearest
 from store.site_folder.toml_file import read_toml
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
-SENDS = ("notices", "warnings")
+SENDS = ("notices", "warnings", "department_head", "manager")
 LANGUAGES = ("zh", "en", "both")
 TEMPLATE_NAMES = ("title", "text", "key")
 _CHANNEL = ("name", "url", "sends", "language", "template")

@@ -1,5 +1,6 @@
 """What ``check`` says about a site folder: one exact line for each mistake, all at once."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ def test_a_good_site_has_no_mistake_and_loads(tmp_path: Path) -> None:
     assert (site.exclusions[0].to_ms, site.exclusions[0].reason) == (None, "报停")
     assert site.data == tmp_path / "data"
     assert site.sources == {"HS1": ("S01", "S02")}
+
+
+def test_working_days_of_the_site(tmp_path: Path) -> None:
+    write(tmp_path, {"workdays.csv": "date,working,reason\n2027-02-20,yes,调休\n2027/2/12,no,\n"})
+    assert load_site(tmp_path).working_days == {date(2027, 2, 20): True, date(2027, 2, 12): False}
 
 
 def test_everything_but_site_toml_is_optional(tmp_path: Path) -> None:

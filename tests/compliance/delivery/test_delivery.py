@@ -23,7 +23,7 @@ from compliance.delivery.sending import send
 from domain.errors import DeliveryError
 from domain.site import Channel, Site
 from store.records import open_records
-from store.records.tables import deliveries, events, notice_transitions, notices
+from store.records.tables import deliveries, escalations, events, notice_transitions, notices
 from store.site_folder import check_site, load_site
 
 NOW_MS = 1_768_359_600_000
@@ -253,6 +253,25 @@ def test_warnings_go_to_those_who_want_them(tmp_path: Path, records: Engine, gat
     assert [body["msg"] for _, body in gateway.got] == [
         "停热预警 · 和平路站\n和平路站停热。",
         "停热预警 · 和平路站\n和平路站停热已6小时，满8小时须发布停热通告。",
+    ]
+
+
+def test_an_overdue_duty_is_told_to_whom_it_goes_up_once(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, manager = sms(tmp_path, gateway.port, monkeypatch, sends=("department_head",), language="zh"), ("manager",)
+    one = site(tmp_path, head)
+    one = replace(one, channels=(*one.channels, replace(one.channels[0], name="boss", sends=manager, language="en")))
+    row = {"subject": "complaint/7", "duty": "low_temperature_on_site", "started_at": NOW_MS, "due_at": NOW_MS + 30 * MINUTE_MS}
+    with records.begin() as connection:
+        for step, told in ((1, "department_head"), (2, "manager")):
+            connection.execute(insert(escalations).values(**row, step=step, told=told, at=NOW_MS + step * 30 * MINUTE_MS))
+    for _ in range(2):
+        drain(Delivery(one, records))
+    assert sorted(headers["idempotency-key"] for headers, _ in gateway.got) == ["escalation-1@sms", "escalation-2@boss"]
+    assert sorted(body["msg"] for _, body in gateway.got) == [
+        "Overdue · Complaint №7\nComplaint №7: low room temperature: on site, measure, record was due by 01-14 11:30 and is not done.",
+        "时限超时 · 投诉 №7\n投诉 №7：室温不达标：上门测温，应于01-14 11:30前完成，现已超时。",
     ]
 
 
