@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import uniform
 from threading import Condition, Thread
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,8 @@ WINDOW_V311 = 20  # what brokers commonly send before they want acknowledgements
 INBOX = 20_000
 CLOSE_S = 0.3
 SILENT_TRIES = 3  # connections that end before the broker has said a word, until an older version of the protocol is tried
+SHORT_LIVES, SHORT_LIFE_S = 3, 5.0  # so many connections on end that last no longer: most likely a second client has our client_id
+ANSWER_S = 5.0  # … or how long it says nothing on one that stands
 NEW = "not connected yet"
 
 
@@ -54,8 +57,8 @@ class Listener:
     """The connection to one broker. ``heard`` is called in another thread when messages or a change of state wait to be taken.
 
     ``connected`` and ``trouble`` tell the state; ``life`` counts the connections, ``resumed`` says whether the broker had kept our
-    session; ``window`` how many messages the broker sends before it wants acknowledgements. ``refused``: the broker lets us not in;
-    ``outdated``: it seems to speak MQTT 3.1.1 only.
+    session; ``window`` how many messages the broker sends before it wants acknowledgements. ``refused``: the broker lets us not in.
+    ``taken_over`` counts how often it seems that another client of our name has pushed us out.
     """
 
     def __init__(
@@ -76,10 +79,16 @@ class Listener:
         self.life = 0
         self.resumed = False
         self.connected = False
-        self.refused = self.outdated = False
+        self.refused = False
+        self._refuses_v5 = False
+        self._opened_at = 0.0
+        self.taken_over = 0
+        self._connected_at = 0.0
+        self._short_lives = 0
         self.trouble = NEW
         self._silent_tries = 0
         self._keep_session = keep_session
+        self._client_id = broker.client_id
         self._client = self._make(broker)
 
     def _make(self, broker: Broker) -> paho.Client:
@@ -98,6 +107,7 @@ class Listener:
         backoff = Backoff.at_pace(self._clock)
         client.reconnect_delay_set(uniform(0.5, 1.0) * backoff.first_s, uniform(0.8, 1.0) * backoff.most_s)  # type: ignore[arg-type]
         client.connect_timeout = 5.0
+        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_connect_fail = self._on_connect_fail
@@ -111,6 +121,12 @@ class Listener:
         else:
             client.connect_async(host, port, KEEPALIVE_S)
         return client
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the broker seems to speak MQTT 3.1.1 only: it says so, or says nothing at all, from the start."""
+        silent = self._silent_tries >= SILENT_TRIES or (self._opened_at > 0 and monotonic() - self._opened_at > ANSWER_S)
+        return self._v5 and (self._refuses_v5 or (not self.life and silent))
 
     # ── the event loop's side ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -153,24 +169,28 @@ class Listener:
         """Waits for paho's thread, then lets go of the callbacks: in a ring with its owner a client leaves its sockets to chance."""
         client = self._client
         client.loop_stop()
-        client.on_connect = client.on_disconnect = client.on_connect_fail = client.on_message = None
+        client.on_connect = client.on_disconnect = client.on_connect_fail = client.on_message = client.on_socket_open = None
 
     # ── paho's thread ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on_socket_open(self, _client: paho.Client, _user: Any, _socket: Any) -> None:
+        self._opened_at = monotonic()
 
     def _on_connect(
         self, client: paho.Client, _user: Any, flags: paho.ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        self._silent_tries = 0
+        self._silent_tries, self._opened_at = 0, 0.0
         self.refused = reason.is_failure
         if self.refused:
             self.trouble = f"refused: {reason}"
-            self.outdated = self._v5 and str(reason) == "Unsupported protocol version"
+            self._refuses_v5 = str(reason) == "Unsupported protocol version"
             self._heard()
             return
         with self._room:
             self.life += 1
             self.resumed = flags.session_present
             self.connected, self.trouble = True, ""
+            self._connected_at = monotonic()
         # Also into a session that is still there: the site may have new filters since.
         for topic, retained in self._topics.items():
             if self._v5:
@@ -185,10 +205,13 @@ class Listener:
     ) -> None:
         with self._room:
             if self.connected:  # else a refusal has been named already
-                self.connected, self.trouble = False, f"disconnected: {reason}"
+                self._short_lives = self._short_lives + 1 if monotonic() - self._connected_at < SHORT_LIFE_S else 0
+                taken = str(reason) == "Session taken over" or self._short_lives >= SHORT_LIVES
+                self.taken_over += taken
+                hint = f"; does another client use the client_id {self._client_id}? Each needs its own" if taken else ""
+                self.connected, self.trouble = False, f"disconnected: {reason}{hint}"
             elif not self.refused:
                 self._silent_tries += 1
-                self.outdated = self._v5 and not self.life and self._silent_tries >= SILENT_TRIES
                 self.trouble = f"the broker ends the connection without an answer: {reason}"
         self._heard()
 

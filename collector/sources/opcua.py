@@ -33,6 +33,7 @@ MOST_NODES = ua.NodeId(ua.Int32(ObjectIds.Server_ServerCapabilities_OperationLim
 MOST_ITEMS = ua.NodeId(ua.Int32(ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall))
 NODES_AT_ONCE = 1000
 NODES_BROWSED = 20_000
+LISTS_KEPT = 2000
 WATCHDOG_S = 10.0
 KEEPALIVE_S = 5.0  # how often a quiet server says that it is there, at least
 LIFETIME_S = 60.0  # for how long it keeps a subscription whose client says nothing
@@ -85,6 +86,7 @@ class Session:
         self._client = client
         self._namespaces = list(namespaces)
         self._nodes_at_once, self._items_at_once = nodes_at_once, items_at_once
+        self._requests: dict[int, tuple[Sequence[ua.NodeId], list[ua.ReadParameters]]] = {}
         self.warnings = list(warnings)
 
     @property
@@ -110,11 +112,22 @@ class Session:
         """The values of these nodes, in one request where the server's limits allow it."""
         found: list[ua.DataValue] = []
         async with _errors("read"):
-            for at in range(0, len(nodes), self._nodes_at_once):
-                found += await self._client.uaclient.read_attributes(list(nodes[at : at + self._nodes_at_once]), AttributeIds.Value)
+            for part in self._asked_for(nodes):
+                found += await self._client.uaclient.read(part)
         if len(found) != len(nodes):
             raise SourceError(f"{len(found)} values came for {len(nodes)} nodes")
         return answer_of(found)
+
+    def _asked_for(self, nodes: Sequence[ua.NodeId]) -> list[ua.ReadParameters]:
+        """The requests that read these nodes. Those of a list that is polled again and again are made once."""
+        kept = self._requests.get(id(nodes))
+        if kept is None or kept[0] is not nodes:
+            size = self._nodes_at_once
+            kept = (nodes, [_reads(nodes[at : at + size]) for at in range(0, len(nodes), size)])
+            self._requests[id(nodes)] = kept
+            if len(self._requests) > LISTS_KEPT:
+                self._requests.pop(next(iter(self._requests)))
+        return kept[1]
 
     async def feed(self, publishing_s: float, heard: Callable[["Notified"], Awaitable[None]]) -> "Feed":
         """A subscription that hands on what the server notifies; ``publishing_s`` is in wall seconds."""
@@ -334,6 +347,12 @@ async def open_session(login: Login, site_folder: Path, data: Path, timeout_s: f
         client.disconnect_socket()
         raise
     return Session(client, _list(found[0]), _limit(found[1]), _limit(found[2]), warnings)
+
+
+def _reads(nodes: Sequence[ua.NodeId]) -> ua.ReadParameters:
+    parameters = ua.ReadParameters()
+    parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value) for node in nodes]
+    return parameters
 
 
 def _limit(found: ua.DataValue) -> int:

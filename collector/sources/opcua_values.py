@@ -19,6 +19,7 @@ _UNCERTAIN = 0x4000_0000
 _OVERFLOW = 0x0480  # info type DataValue and the overflow bit (Part 4, 7.39): the server threw older samples of this item away
 _CODE = 0xFFFF_0000
 _MISSING = frozenset({0x8034_0000, 0x8033_0000, 0x8035_0000})  # BadNodeIdUnknown, BadNodeIdInvalid, BadAttributeIdInvalid
+_PLAIN = {float, int, bool}
 
 Instants = NDArray[np.int64]
 
@@ -40,33 +41,41 @@ class Answer:
 def answer_of(found: Sequence[Any]) -> Answer:
     """The columns of these DataValues; text that is a number counts as one."""
     count = len(found)
-    value, quality = np.full(count, np.nan), np.zeros(count, np.uint8)
-    stamped, missing = np.full(count, UNSTAMPED, np.int64), np.zeros(count, np.bool_)
-    overflows = 0
-    for row, item in enumerate(found):
-        code = item.StatusCode.value if item.StatusCode is not None else 0
-        raw = item.Value.Value if item.Value is not None else None
-        if type(raw) is float or type(raw) is int or type(raw) is bool:
-            value[row] = raw
-        elif raw is not None:
+    stamped = _stamps([item.SourceTimestamp for item in found])
+    raws = [None if item.Value is None else item.Value.Value for item in found]
+    codes = [0 if item.StatusCode is None else item.StatusCode.value for item in found]
+    quality, missing = np.zeros(count, np.uint8), np.zeros(count, np.bool_)
+    if not any(codes) and {*map(type, raws)} <= _PLAIN:
+        return Answer(np.array(raws, np.float64), quality, stamped, missing)
+    value = np.full(count, np.nan)
+    for row, (raw, code) in enumerate(zip(raws, codes, strict=True)):
+        if raw is not None:
             value[row], quality[row] = _number(raw)
-        if code:
-            if code >= _BAD:
-                quality[row] = Quality.BAD
-                missing[row] = code & _CODE in _MISSING
-            elif code >= _UNCERTAIN and quality[row] == Quality.GOOD:
-                quality[row] = Quality.SUSPECT
-            overflows += code & _OVERFLOW == _OVERFLOW
-        if item.SourceTimestamp is not None:
-            stamped[row] = _stamp(item.SourceTimestamp)
-    return Answer(value, quality, stamped, missing, overflows)
+        if code >= _BAD:
+            quality[row] = Quality.BAD
+            missing[row] = code & _CODE in _MISSING
+        elif code >= _UNCERTAIN and quality[row] == Quality.GOOD:
+            quality[row] = Quality.SUSPECT
+    return Answer(value, quality, stamped, missing, sum(code & _OVERFLOW == _OVERFLOW for code in codes))
 
 
 def _number(raw: object) -> tuple[float, int]:
-    if isinstance(raw, str | int | float):
+    if isinstance(raw, str | int | float):  # a truth value counts as one, text if it is a number
         with suppress(ValueError, OverflowError):
             return float(raw), Quality.GOOD
     return float("nan"), Quality.DECODE
+
+
+def _stamps(moments: Sequence[datetime | None]) -> Instants:
+    """Source times in UTC ms. Servers stamp whole scans at once: a time that comes again is worked out once."""
+    known: dict[datetime | None, int] = {None: UNSTAMPED}
+    out = []
+    for moment in moments:
+        found = known.get(moment)
+        if found is None:
+            found = known[moment] = _stamp(moment) if moment is not None else UNSTAMPED
+        out.append(found)
+    return np.array(out, np.int64)
 
 
 def _stamp(moment: datetime) -> int:

@@ -55,6 +55,7 @@ class Sensors:
         self._births = Births(site.data / f"sparkplug_{broker.name}.json")
         self._offline: set[str] = set()
         self._routes: dict[str, tuple[Payload, ...]] = {}
+        self._presences = {presence: payload for topic, payload in self._payloads if (presence := _presence_topic(topic, payload))}
         self._clock, self._intake, self._unknown = clock, intake, unknown
         self._health = SourceHealth(broker.name, "mqtt", broker.url)
         self._recent: OrderedDict[int, None] = OrderedDict()
@@ -107,10 +108,8 @@ class Sensors:
         loop = asyncio.get_running_loop()
         wanted: dict[str, bool] = {}
         for topic, payload in self._payloads:
-            profile = payload.profile
-            wanted[topic] = wanted.get(topic, False) or not profile.ignore_retained or (topic.endswith("#") and bool(profile.presence))
-            if profile.presence and not topic.endswith("#"):
-                wanted[f"{topic.rpartition('/')[0]}/{profile.presence}"] = True
+            wanted[topic] = wanted.get(topic, False) or not payload.profile.ignore_retained
+        wanted.update(dict.fromkeys(self._presences, True))
         return Listener(self._broker, wanted, self._clock, partial(call_in, loop, self._heard))
 
     async def _speak_older(self) -> None:
@@ -141,6 +140,8 @@ class Sensors:
             self._note_life(listener.life)
             self._catching_up.alive(self._clock.now_ms(), monotonic() * 1000)
             self._health.last_good_ms = self._catching_up.last_connected_ms
+        if listener.taken_over:
+            self._health.counts[f"pushed out by another client with the client_id {self._broker.client_id}"] = listener.taken_over
         state = (listener.connected, listener.trouble)
         if state == self._state:
             return False
@@ -186,7 +187,7 @@ class Sensors:
         health.polls += 1
         health.bytes += len(message.payload)
         payloads = self._payloads_of(message.topic)
-        presence = next((found for payload in payloads if (found := payload.presence(message.topic, message.payload))), None)
+        presence = self._presence_in(message)
         if presence is not None:
             self._note_presence(*presence)
             return []
@@ -211,6 +212,12 @@ class Sensors:
         if self._catching_up.away_since_ms is not None:
             self._catching_up.saw(of_now=all(plausible(value.measured_at, message.received_ms) for value in content.values))
         return [row for value in content.values if (row := self._row(value, profile, message)) is not None]
+
+    def _presence_in(self, message: Message) -> tuple[str, bool] | None:
+        for topic, payload in self._presences.items():
+            if message.topic.endswith(payload.profile.presence) and matches(topic, message.topic):
+                return payload.presence(message.topic, message.payload)
+        return None
 
     def _note_presence(self, sensor: str, there: bool) -> None:
         """A sensor says, or the broker in its name, whether it is there: told once, and counted. Its readings stand as long as they do."""
@@ -296,6 +303,13 @@ def payloads_of(broker: Broker, site: Site) -> list[tuple[str, Payload]]:
             raise _wrong(broker, "profile", subscription.profile, "the name of a profile for MQTT")
         found.append((subscription.topic, Payload(profile, site.timezone)))
     return found
+
+
+def _presence_topic(topic: str, payload: Payload) -> str:
+    """The filter of the messages that say whether a sensor is there; empty where a profile has none."""
+    if not payload.profile.presence or topic.endswith("#"):
+        return topic if payload.profile.presence else ""
+    return f"{topic.rpartition('/')[0]}/{payload.profile.presence}"
 
 
 def _wrong(broker: Broker, key: str, value: str, remedy: str) -> ConfigError:

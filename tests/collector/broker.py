@@ -22,8 +22,8 @@ USER, PASSWORD = "keepwarm", "secret-of-the-test"
 class Mosquitto:
     """The broker's process; it keeps sessions over a restart."""
 
-    def __init__(self, program: Path, folder: Path, port: int, *, secured: bool = False) -> None:
-        """``secured``: with TLS, and a certificate of its own in ``certificate``."""
+    def __init__(self, program: Path, folder: Path, port: int, *, secured: bool = False, clients: Path | None = None) -> None:
+        """``secured``: with TLS, and a certificate of its own in ``certificate``; ``clients``: only those with this certificate."""
         self.port = port
         self.url = f"{'mqtts' if secured else 'mqtt'}://127.0.0.1:{port}"
         self.certificate = folder / "broker.pem"
@@ -37,7 +37,9 @@ class Mosquitto:
             f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nuser root\n"
             f"persistence true\npersistence_location {folder}/store/\nset_tcp_nodelay true\n"
             + (f"certfile {self.certificate}\nkeyfile {folder}/broker.key\n" if secured else "")
+            + (f"cafile {clients}\nrequire_certificate true\nuse_identity_as_username true\n" if clients else "")
         )
+        self._store = folder / "store"
         if secured:
             make_certificate(self.certificate, folder / "broker.key")
 
@@ -57,6 +59,15 @@ class Mosquitto:
             self._process.terminate()
             self._process.wait(5)
             self._process = None
+
+    def kill(self) -> None:
+        """Ends it as a power cut does, and its disk with it: sessions are gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(5)
+            self._process = None
+        for file in self._store.iterdir():
+            file.unlink()
 
 
 def make_certificate(certificate: Path, key: Path) -> None:
