@@ -4,7 +4,7 @@ raised at one instant ─▶ open complaint? append ─▶ under an open outage?
                       └▶ count ─▶ station rolls up? ─▶ building rolls up? ─▶ room
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -83,6 +83,14 @@ class ComplaintBook:
     estate: Estate
     open: dict[tuple[Kind, str], set[str]] = field(default_factory=dict)
     recent: deque[tuple[int, str]] = field(default_factory=deque)
+    _alarmed: dict[str, Counter[str]] = field(default_factory=dict)  # rooms with alarms of the last 2 h, by building
+    _in_station: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def remember(self, recent: Iterable[tuple[int, str]]) -> None:
+        """Takes the alarms (instant, room id) that counted within the last 2 h, in order of time."""
+        for at, room_id in recent:
+            self.recent.append((at, room_id))
+            self._count(room_id, 1)
 
     def raise_together(self, at: int, raised: Sequence[RaisedRoom]) -> list[ComplaintChange]:
         """What the alarms raised at this one instant make."""
@@ -100,8 +108,8 @@ class ComplaintBook:
             else:
                 counted.append(room.room_id)
         while self.recent and self.recent[0][0] < at - WINDOW_MS:
-            self.recent.popleft()
-        self.recent.extend((at, room_id) for room_id in counted)
+            self._count(self.recent.popleft()[1], -1)
+        self.remember((at, room_id) for room_id in counted)
         changes.extend(self._roll_up(at, counted))
         changes.extend(self._attach(at, counted, {room_id for change in changes if change.opened for room_id in change.rooms}, appended))
         return changes
@@ -114,30 +122,33 @@ class ComplaintBook:
 
     def _roll_up(self, at: int, counted: Sequence[str]) -> list[ComplaintChange]:
         """Opens the station and building complaints that are due."""
-        estate = self.estate
-        alarmed: dict[str, set[str]] = {}
-        by_station: dict[str, set[str]] = {}
-        for _, room_id in self.recent:
-            if room_id in estate.building_of:
-                alarmed.setdefault(estate.building_of[room_id], set()).add(room_id)
-            if room_id in estate.station_of:
-                by_station.setdefault(estate.station_of[room_id], set()).add(room_id)
-        rolled = {building_id for building_id, rooms in alarmed.items() if self._rolls_up(building_id, len(rooms))}
+        estate, alarmed = self.estate, self._alarmed
         changes = []
         for station_id in dict.fromkeys(estate.station_of[room_id] for room_id in counted if room_id in estate.station_of):
             buildings = estate.buildings_of.get(station_id, ())
-            count = sum(building_id in rolled for building_id in buildings)
+            count = sum(self._rolls_up(building_id) for building_id in buildings)
             if (
                 ("station", f"station/{station_id}") not in self.open
                 and count >= STATION_BUILDINGS
                 and count >= STATION_SHARE * len(buildings)
             ):
-                changes.append(self._open(at, "station", station_id, by_station[station_id]))
+                changes.append(self._open(at, "station", station_id, self._in_station[station_id]))
         touched = dict.fromkeys(estate.building_of[room_id] for room_id in counted if room_id in estate.building_of)
-        due = [building_id for building_id in touched if building_id in rolled and not self._covered(building_id, counted)]
+        due = [building_id for building_id in touched if self._rolls_up(building_id) and not self._covered(building_id, counted)]
         return changes + [self._open(at, "building", building_id, alarmed[building_id]) for building_id in due]
 
-    def _rolls_up(self, building_id: str, alarmed: int) -> bool:
+    def _count(self, room_id: str, times: int) -> None:
+        """Adds an alarm to those of the last 2 h of its building and its station, or takes it away."""
+        places = ((self._alarmed, self.estate.building_of.get(room_id)), (self._in_station, self.estate.station_of.get(room_id)))
+        for counts, place in places:
+            if place is not None:
+                rooms = counts.setdefault(place, Counter())
+                rooms[room_id] += times
+                if not rooms[room_id]:
+                    del rooms[room_id]
+
+    def _rolls_up(self, building_id: str) -> bool:
+        alarmed = len(self._alarmed.get(building_id, ()))
         return alarmed >= BUILDING_ROOMS and alarmed >= BUILDING_SHARE * self.estate.rooms_in[building_id]
 
     def _covered(self, building_id: str, counted: Sequence[str]) -> bool:

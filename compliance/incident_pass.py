@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from compliance.cause import Cause, outage_cause
-from compliance.events import Event, own_marks, subject_of, turn_event
+from compliance.events import Event, outage_body, own_marks, subject_of, turn_event
 from compliance.notice_text import notice_texts
 from compliance.outage import Outage, SourceOutage, planned_at, source_outages
 from compliance.recording.alarm_rows import station_alarm
 from compliance.recording.event_rows import record_event
 from compliance.recording.outage_rows import (
     Recorded,
+    amend_notice,
     close_notice,
     insert_outage,
     owe_notice,
@@ -37,6 +38,7 @@ class IncidentPass:
         self._comm: dict[str, str] = {}
         self._turns: set[tuple[str, str, int]] = set()
         self._planned_due = 0
+        self._told: dict[int, tuple[int, tuple[str, ...], str]] = {}  # what each notice was last compared with
 
     def replan(self, site: Site) -> None:
         """Takes other planned stops, for what is decided from now on."""
@@ -110,6 +112,17 @@ class IncidentPass:
                 warn(connection, one, mark)
         if outage.ended_seen_at is not None:
             close_notice(connection, one.row_id, outage.ended_seen_at, why="heat is back")
+            self._told.pop(one.row_id, None)
+        else:
+            self._amend(connection, one, now_ms)
+
+    def _amend(self, connection: Connection, one: Recorded, now_ms: int) -> None:
+        """Keeps what a notice says true: late readings move a start, stations follow an outage of their source."""
+        body = outage_body(one.outage, one.cause)
+        told = (body["started_at"], tuple(body["stations"]), one.cause)
+        if self._told.get(one.row_id) != told:
+            amend_notice(connection, one, notice_texts(self.site, one.outage, one.cause), now_ms)
+            self._told[one.row_id] = told
 
     def _comm_changes(self, connection: Connection, now_ms: int) -> None:
         """Logs when a station's line is lost and when it is back; a lost line is not an outage."""

@@ -70,7 +70,7 @@ def sort_out(site: Site, names: Sequence[str], readings: Readings) -> Columns:
                 rooms.append(Room(point.subject_id))
             room_row[index] = row_of[point.subject_id]
     of_room = room_row[readings.point]
-    room_series = clean_series(of_room[of_room >= 0], readings.take(of_room >= 0), np.array([room.offset_k for room in rooms]))
+    room_series = clean_series(of_room, readings, np.array([room.offset_k for room in rooms]))
     others = [index for index, point in enumerate(points) if room_row[index] < 0 and point.kind in ("room", "station")]
     series = _by_point(others, readings)
     stations: dict[str, dict[str, PointSeries]] = {station_id: {} for station_id in site.stations}
@@ -90,7 +90,7 @@ def _by_point(indices: Sequence[int], readings: Readings) -> dict[int, PointSeri
     known = [index for index in indices if index < len(row)]
     row[known] = np.arange(len(known))
     of_row = row[readings.point]
-    series = clean_series(of_row[of_row >= 0], readings.take(of_row >= 0), np.zeros(len(known)))
+    series = clean_series(of_row, readings, np.zeros(len(known)))
     found = {index: PointSeries(np.empty(0, np.int64), np.empty(0)) for index in indices}
     for position, index in enumerate(known):
         rows = slice(int(series.starts[position]), int(series.starts[position + 1]))
@@ -196,14 +196,18 @@ class _Doubts:
         self._columns = columns
         self._building = [estate.building_of.get(room.room_id) for room in columns.rooms]
         self._rows: dict[str, list[int]] = {}
+        self._found: dict[int, PointSeries] = {}
         for row, building_id in enumerate(self._building):
             if building_id is not None:
                 self._rows.setdefault(building_id, []).append(row)
 
     def _series(self, row: int) -> PointSeries:
-        series = self._columns.room_series
-        rows = slice(int(series.starts[row]), int(series.starts[row + 1]))
-        return PointSeries(series.at[rows], series.value[rows])
+        found = self._found.get(row)
+        if found is None:
+            series = self._columns.room_series
+            rows = slice(int(series.starts[row]), int(series.starts[row + 1]))
+            found = self._found[row] = PointSeries(series.at[rows], series.value[rows])
+        return found
 
     def suspicion(self, at: int, row: int) -> str | None:
         battery = self._columns.batteries.get(self._columns.rooms[row].room_id)

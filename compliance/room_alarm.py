@@ -161,13 +161,24 @@ def fold_room(count: int, cuts: Segments, state: Record, out: RoomEvents) -> int
             state.verdict_at = cuts.at[k]
         if state.phase != Phase.NORMAL and verdict != Verdict.UNJUDGED:
             state.limit_max_c = max(state.limit_max_c, limit)
-        if verdict == Verdict.UNJUDGED:
+        if verdict >= Verdict.COMPLIANT and _as_before(state, value, verdict == Verdict.BREACH):
+            state.silence_at = -1
+            state.no_data = 0
+        elif verdict == Verdict.UNJUDGED:
             events = _unjudged(state, cuts, k, out, events)
         elif verdict == Verdict.UNKNOWN:
             events = _unknown(state, cuts, k, out, events)
         else:
             events = _known(state, cuts, k, verdict == Verdict.BREACH, out, events)
     return events
+
+
+@kernel
+def _as_before(state: Record, value: float, breach: bool) -> bool:
+    """Whether known time changes nothing: warm and normal, or raised and not cured. Most time is such, and told apart at once."""
+    if state.phase == Phase.NORMAL:
+        return not breach
+    return bool(state.phase == Phase.RAISED and state.clear_ms == 0 and value < state.limit_max_c + CLEAR_ABOVE_K - AT_LIMIT_K)
 
 
 @kernel

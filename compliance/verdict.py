@@ -83,7 +83,7 @@ class Totals:
 def clean_series(room_row: NDArray[np.integer], readings: Readings, offset_k: F64) -> Series:
     """The readings that count, in order (R2).
 
-    ``room_row`` (n,) says which room each reading belongs to; ``offset_k`` (R,) is added to its values. Bad and non-finite
+    ``room_row`` (n,) says which room each reading belongs to (−1: to none); ``offset_k`` (R,) is added to its values. Bad and non-finite
     readings are left out first; of two with the same ``measured_at`` the one received last stays, ties go to the later row.
     """
     columns = (readings.measured_at, readings.received_at, readings.value, readings.quality)
@@ -154,7 +154,7 @@ def _clean(room_row: I64, measured_at: I64, received_at: I64, value: F64, qualit
     newest = np.full(rooms, -FOREVER_MS, np.int64)
     ordered = True
     for k in range(len(room_row)):
-        if quality[k] < FIRST_BAD and np.isfinite(value[k]):
+        if room_row[k] >= 0 and quality[k] < FIRST_BAD and np.isfinite(value[k]):
             room = room_row[k]
             starts[room + 1] += 1
             ordered &= measured_at[k] > newest[room]
@@ -165,7 +165,7 @@ def _clean(room_row: I64, measured_at: I64, received_at: I64, value: F64, qualit
     received = np.empty(0 if ordered else starts[rooms], np.int64)
     place = starts[:rooms].copy()
     for k in range(len(room_row)):
-        if quality[k] < FIRST_BAD and np.isfinite(value[k]):
+        if room_row[k] >= 0 and quality[k] < FIRST_BAD and np.isfinite(value[k]):
             room = room_row[k]
             row = place[room]
             at[row] = measured_at[k]

@@ -29,7 +29,7 @@ def open_book(connection: Connection, estate: Estate, recent: Sequence[tuple[int
         rooms = book.open.setdefault((kind, subject), set())
         if room_id is not None:
             rooms.add(room_id)
-    book.recent.extend(recent)
+    book.remember(recent)
     return book
 
 

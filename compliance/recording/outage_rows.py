@@ -71,14 +71,28 @@ def insert_outage(connection: Connection, outage: Outage | SourceOutage, cause: 
         "evidence": list(cause.evidence),
         "stations": body["stations"],
     }
-    key = connection.execute(OUTAGES.insert().values(row)).inserted_primary_key
-    assert key is not None
-    row_id = int(key[0])
-    add_transition(connection, "outage", row_id, ("none", "open"), outage.opened_at, why=cause.name)
+    row_id = _revive(connection, row)
+    if row_id is None:
+        key = connection.execute(OUTAGES.insert().values(row)).inserted_primary_key
+        assert key is not None
+        row_id = int(key[0])
+        add_transition(connection, "outage", row_id, ("none", "open"), outage.opened_at, why=cause.name)
     opening = outage_body(as_known(outage, outage.opened_at), cause.name)
     record_event(connection, Event(outage.opened_at, "outage.opened", subject_of(outage), opening))
     recorded = Recorded(row_id, outage, cause.name, opened=True, ended=False)
     return _end(connection, recorded, "open") if outage.ended_seen_at is not None else recorded
+
+
+def _revive(connection: Connection, row: dict[str, Any]) -> int | None:
+    """Opens an outage again that late readings erased and later ones show after all; None where there was none."""
+    columns = OUTAGES.c
+    erased = (columns.subject == row["subject"]) & (columns.opened_at == row["opened_at"]) & (columns.state == "erased")
+    row_id = connection.execute(select(columns.id).where(erased)).scalar()
+    if row_id is None:
+        return None
+    connection.execute(update(OUTAGES).where(columns.id == row_id).values(**row, ended_at=None, ended_seen_at=None))
+    add_transition(connection, "outage", row_id, ("erased", "open"), row["opened_at"], why="late readings: heat was stopped after all")
+    return int(row_id)
 
 
 def update_outage(connection: Connection, outage: Outage | SourceOutage, row: Row[tuple[Any, ...]], now_ms: int) -> Recorded:
@@ -145,6 +159,28 @@ def owe_notice(connection: Connection, recorded: Recorded, mark: Mark, texts: di
         connection.execute(update(NOTICES).where(NOTICES.c.id == key[0]).values(state="published", published_at=mark.at))
         add_transition(connection, "notice", int(key[0]), ("due", "published"), mark.at, why="auto")
     return True
+
+
+def amend_notice(connection: Connection, recorded: Recorded, texts: dict[str, Any], now_ms: int) -> bool:
+    """Corrects the notice of an outage that has not ended where it says otherwise than is known now; False where it does not.
+
+    One that was closed is open again: late readings showed that heat was not back.
+    """
+    row = connection.execute(select(NOTICES).where(NOTICES.c.outage_id == recorded.row_id)).first()
+    if row is None:
+        return False
+    same = all(getattr(row, name) == value for name, value in texts.items())
+    if row.state == "due":  # nobody has seen it yet
+        connection.execute(update(NOTICES).where(NOTICES.c.id == row.id).values(texts))
+        return False
+    if same and row.state != "closed":
+        return False
+    why = "correction: heat is not back" if row.state == "closed" else "correction: what is known has changed"
+    values = {**texts, "state": "amended", "closed_at": None}
+    connection.execute(update(NOTICES).where(NOTICES.c.id == row.id, NOTICES.c.state == row.state).values(values))
+    add_transition(connection, "notice", row.id, (row.state, "amended"), now_ms, why=why)
+    body = outage_body(recorded.outage, recorded.cause) | {"reason": why}
+    return record_event(connection, Event(now_ms, "notice.amended", subject_of(recorded.outage), body))
 
 
 def close_notice(connection: Connection, outage_id: int, at: int, why: str) -> bool:

@@ -1,0 +1,115 @@
+"""Readings that come late move, split, erase and restore outages; the notice follows, nothing is told twice (R4, R5)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from compliance.events import Event
+from compliance.watch import Watch
+from domain.reading import Readings
+from domain.site import Building, Site, Station
+from store.records import tables
+from tests.compliance.feeding import MINUTE_MS, Feed, Row, every, local_ms
+
+FLOW = "station/S1/secondary_flow_m3h"
+
+
+class Live:
+    """A live loop that is told what arrives, pass by pass."""
+
+    def __init__(self, live: Feed) -> None:
+        self.live = live
+        self.watch = Watch(live.site, live.journal, live.history, live.points, live.records, local_ms("2026-01-14 18:00"))
+
+    def arrive(self, rows: list[Row], now: str) -> None:
+        """The rows arrive at the instants they are measured, or now where that is past; then a pass."""
+        ids = self.live.points.ids([name for name, _, _ in rows])
+        now_ms = local_ms(now)
+        readings = Readings.of(ids, [at for _, at, _ in rows], [value for *_, value in rows], received_at=[now_ms] * len(rows))
+        self.live.journal.append(readings)
+        while self.watch.step(now_ms):
+            pass
+
+    def again(self) -> None:
+        """The process is killed; what is committed is judged again by the next."""
+        self.watch = Watch(self.live.site, self.live.journal, self.live.history, self.live.points, self.live.records, self.watch.judged_at)
+
+    def said(self, *kinds: str) -> list[tuple[str, str]]:
+        events: list[Event] = self.live.events()
+        return [(clock(event.at), event.event) for event in sorted(events, key=lambda one: one.at) if event.event in kinds]
+
+    def notice(self) -> tuple[object, ...]:
+        with self.live.records.connect() as connection:
+            notices = tables.notices.c
+            row = connection.execute(select(notices.state, notices.text_zh)).one()
+            steps = tables.notice_transitions.c
+            return row.state, row.text_zh, [tuple(one) for one in connection.execute(select(steps.from_state, steps.to_state, steps.why))]
+
+
+def clock(at: int) -> str:
+    minutes = (at - local_ms("2026-01-14 00:00")) // MINUTE_MS
+    return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}"
+
+
+@pytest.fixture
+def live(site: Site, feed: Callable[[Site], Feed]) -> Live:
+    town = replace(site, stations={"S1": Station("S1", design_flow_m3h=100.0)}, buildings={"B1": Building("B1", "S1", households=40)})
+    return Live(feed(town))
+
+
+def stopped_for_eight_hours(live: Live) -> None:
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-14 22:00", "2026-01-15 06:01", 0.0, 1), "2026-01-15 06:01")
+    assert live.said("notice.due") == [("06:00", "notice.due")]
+
+
+def test_a_start_moved_by_late_readings_amends_the_notice(site: Site, feed: Callable[[Site], Feed]) -> None:
+    soon = tuple(replace(version, notice_after_h=0.5, warn_after_h=()) for version in site.policy.versions)
+    policy = replace(site.policy, versions=soon)
+    live = Live(feed(replace(site, stations={"S1": Station("S1", design_flow_m3h=100.0)}, policy=policy)))
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-14 22:00", "2026-01-14 22:31", 0.0, 1), "2026-01-14 22:31")
+    assert "22:00" in str(live.notice()[1])
+    corrected = every(FLOW, "2026-01-14 22:00", "2026-01-14 22:10", 80.0, 1)
+    live.arrive(corrected, "2026-01-14 22:35")
+    state, text, steps = live.notice()
+    assert state == "amended"
+    assert "22:10" in str(text)
+    assert steps[-1] == ("published", "amended", "correction: what is known has changed")  # type: ignore[index]
+    live.arrive([], "2026-01-14 22:36")
+    assert live.said("notice.due", "notice.amended") == [("22:30", "notice.due"), ("22:35", "notice.amended")]
+
+
+def test_an_outage_that_late_readings_erase_and_others_show_after_all(live: Live) -> None:
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-14 22:00", "2026-01-14 22:30", 0.0, 1), "2026-01-14 22:30")
+    assert live.said("outage.opened") == [("22:15", "outage.opened")]
+    again = [(name, at + 1, value) for name, at, value in every(FLOW, "2026-01-14 22:00", "2026-01-14 22:30", 80.0, 1)]
+    live.arrive(again, "2026-01-14 22:31")  # half a second later each: supply nearly all the time
+    live.arrive([(name, at, 0.0) for name, at, _ in again], "2026-01-14 22:32")  # corrected: received last wins
+    live.again()
+    live.arrive([], "2026-01-14 22:33")
+    with live.live.records.connect() as connection:
+        rows = connection.execute(select(tables.outages.c.state, tables.outages.c.opened_at)).all()
+    assert [(row.state, clock(row.opened_at)) for row in rows] == [("open", "22:15")]
+    assert live.said("outage.opened") == [("22:15", "outage.opened")]
+
+
+def test_heat_that_was_not_back_after_all_opens_the_notice_again(live: Live) -> None:
+    stopped_for_eight_hours(live)
+    back = every(FLOW, "2026-01-15 06:01", "2026-01-15 06:40", 80.0, 1)
+    live.arrive(back, "2026-01-15 06:40")
+    assert live.notice()[0] == "closed"
+    live.arrive([(name, at, 0.0) for name, at, _ in back], "2026-01-15 06:41")
+    state, _, steps = live.notice()
+    assert state == "amended"
+    assert steps[-1] == ("closed", "amended", "correction: heat is not back")  # type: ignore[index]
+    assert live.said("notice.amended") == [("06:41", "notice.amended")]
+    live.arrive([], "2026-01-15 06:42")
+    live.again()
+    live.arrive([], "2026-01-15 06:43")
+    assert live.said("notice.amended") == [("06:41", "notice.amended")]
+    live.arrive(every(FLOW, "2026-01-15 07:00", "2026-01-15 07:40", 80.0, 1), "2026-01-15 07:40")
+    assert live.notice()[0] == "closed"
