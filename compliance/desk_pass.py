@@ -8,12 +8,14 @@ import structlog
 from sqlalchemy import Engine
 
 from compliance.cured import CURED_AFTER_MS, cured_rooms
-from compliance.recording.duty_rows import escalate, propose, rooms_to_cure, withdraw
+from compliance.recording.duty_rows import overdue, propose, rooms_to_cure, store_escalation, withdraw
 from domain.site import Site
 from store.history import History
 from store.journal import Journal
 from store.points import PointRegistry
 from store.records import reading
+
+TOLD_AT_ONCE = 500  # the rest in the next pass: nobody waits long for the records
 
 _log = structlog.get_logger()
 
@@ -28,10 +30,13 @@ class DeskPass:
 
     def run(self, now_ms: int, cold: frozenset[str]) -> None:
         """One pass; ``cold`` are the rooms below their limit now. Raises StoreError when the readings can't be read."""
-        with self.records.begin() as connection:
-            told = escalate(connection, self.site, now_ms)
-        for subject, one in told:
-            _log.info("overdue", subject=subject, duty=one.duty, told=one.told)
+        with reading(self.records).connect() as connection:
+            found = overdue(connection, self.site, now_ms)
+        if found:  # only then is anybody's writing held up
+            with self.records.begin() as connection:
+                told = [(subject, one) for subject, one in found[:TOLD_AT_ONCE] if store_escalation(connection, subject, one)]
+            for subject, one in told:
+                _log.info("overdue", subject=subject, duty=one.duty, told=one.told)
         self.look_for_cures(now_ms, cold)
 
     def look_for_cures(self, now_ms: int, cold: frozenset[str]) -> None:

@@ -18,8 +18,8 @@ from store.records.tables import escalations as table
 CALL_BACKS_FOR_MS = 60 * DAY_MS  # a closed complaint may owe its call-back for so long
 
 
-def escalate(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, Escalation]]:
-    """Stores every step that overdue duties have reached, and gives those that were not stored before, with their subject."""
+def overdue(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, Escalation]]:
+    """The steps that overdue duties have reached and that are not stored yet, with their subject. Only reads."""
     columns = complaints.c
     owing = or_(columns.state.not_in(OVER), (columns.state == "closed") & (columns.opened_at > now_ms - CALL_BACKS_FOR_MS))
     cases = read_cases(connection, owing & (columns.kind != "maintenance"))
@@ -29,10 +29,14 @@ def escalate(connection: Connection, site: Site, now_ms: int) -> list[tuple[str,
         for one in escalations(states, now_ms)
     ]
     found += [(subject, one) for subject, state in _water(connection, site, now_ms) for one in escalations([state], now_ms)]
-    return [(subject, one) for subject, one in found if _store(connection, subject, one)]
+    since_ms = min((one.started_at for _, one in found), default=now_ms)
+    told = select(table.c.subject, table.c.duty, table.c.started_at, table.c.step).where(table.c.started_at >= since_ms)
+    known = {tuple(row) for row in connection.execute(told)} if found else set()
+    return [(subject, one) for subject, one in found if (subject, one.duty, one.started_at, one.step) not in known]
 
 
-def _store(connection: Connection, subject: str, one: Escalation) -> bool:
+def store_escalation(connection: Connection, subject: str, one: Escalation) -> bool:
+    """Stores a step; False where another process was faster."""
     insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     row = {"subject": subject, "duty": one.duty, "started_at": one.started_at, "step": one.step}
     row |= {"due_at": one.due_at, "at": one.at, "told": one.told}

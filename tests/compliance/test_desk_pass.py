@@ -204,3 +204,15 @@ def test_two_processes_tell_it_once(town: Site, feed: Callable[..., Feed]) -> No
     assert len(told(fed.records)) == 1
     with fed.records.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM escalations")).scalar() == 1
+
+
+def test_thousands_overdue_at_once_are_told_in_parts_and_each_once(town: Site, feed: Callable[..., Feed]) -> None:
+    fed = feed(town)
+    with fed.records.begin() as connection:
+        row = {"kind": "household", "origin": "sensor", "state": "new", "category": "leak"}
+        connection.execute(insert(complaints), [{**row, "subject": f"building/B{n}", "opened_at": START + n} for n in range(600)])
+    passes, counts = desk(fed), []
+    for _ in range(3):
+        passes.run(START + 45 * MINUTE_MS, frozenset())
+        counts.append(len(told(fed.records)))
+    assert counts == [500, 600, 600]
