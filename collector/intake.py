@@ -60,7 +60,6 @@ class Intake:
         self._journal = journal
         self._most = most_readings
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake")
-        self._ids: dict[str, int] = {}
         self._screen = Screen(surroundings)
         self._gathered = _Gathered()
         self._committing = 0
@@ -79,16 +78,20 @@ class Intake:
 
         Raises StoreError when the registry can't be written.
         """
-        unknown = list(dict.fromkeys(name for name in names if name not in self._ids))
-        if unknown:
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._register, unknown)
-            self._ids.update(zip(unknown, found.tolist(), strict=True))
-        return np.fromiter(map(self._ids.__getitem__, names), np.int32, len(names))
+        found = [self._find(name) for name in names]
+        if -1 in found:
+            unknown = list(dict.fromkeys(name for name, point in zip(names, found, strict=True) if point < 0))
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._register, unknown)
+            found = [self._find(name) for name in names]
+        return np.array(found, np.int32)
 
-    def _register(self, names: list[str]) -> NDArray[np.int32]:
-        found = self._registry.ids(names)
-        self._screen.learn(found, names)
-        return found
+    def _find(self, name: str) -> int:
+        """The id of a point that is registered and learnt, -1 of any other. There is no second list of a town's points here."""
+        point = self._registry.find(name)
+        return point if point is not None and self._screen.knows(point) else -1
+
+    def _register(self, names: list[str]) -> None:
+        self._screen.learn(self._registry.ids(names), names)
 
     # ── taking in ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

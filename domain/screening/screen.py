@@ -42,6 +42,7 @@ class _Points:
     """What is known of each point, by id: where it stands, and what came last. Arrays grow with the ids."""
 
     def __init__(self) -> None:
+        self.known = np.zeros(0, np.bool_)
         self.kind = np.zeros(0, np.uint16)
         self.role = np.zeros(0, np.int8)
         self.circuit = np.zeros(0, np.int32)
@@ -97,8 +98,14 @@ class Screen:
         if len(self._kinds) > known:
             self._table = np.array(list(self._kinds), np.float64)
 
+    def knows(self, point: int) -> bool:
+        """Whether this point has been learnt."""
+        known = self._points.known
+        return point < len(known) and bool(known[point])
+
     def _settle_in(self, point: int, place: Place) -> None:
         points = self._points
+        points.known[point] = True
         points.kind[point] = self._kinds.setdefault(place.kind, len(self._kinds))
         points.outdoor[point] = place.outdoor
         if place.role != Role.NONE:
