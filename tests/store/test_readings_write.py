@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.errors import ConfigError
 from domain.reading import Quality, Readings
-from store.readings_file import read_pieces, read_readings
+from store.readings_file import csv_file, parquet_file, read_pieces, read_readings
 from store.readings_file.write import FORMS, readings_writer
 
 NAMES = ["station/S01/secondary_flow_m3h", 'room/1 号楼, "甲"/indoor_temp_c', "source/plc/exchange_ok"]
@@ -111,9 +111,17 @@ def in_pieces(path: Path, zone: ZoneInfo | None = None) -> tuple[list[tuple[str,
     return rows, shares
 
 
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read some thousand rows at a time."""
+    monkeypatch.setattr(csv_file, "_PIECE_BYTES", 200_000)
+    monkeypatch.setattr(csv_file, "_ROWS_AT_ONCE", 5_000)
+    monkeypatch.setattr(parquet_file, "_ROWS_AT_ONCE", 10_000)
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_a_long_file_comes_in_pieces_and_is_the_same(tmp_path: Path, form: str) -> None:
-    count = 600_000
+def test_a_long_file_comes_in_pieces_and_is_the_same(tmp_path: Path, form: str, small_pieces: None) -> None:
+    count = 60_000
     portions = [Readings.of(np.arange(count // 2) % 3, START + np.arange(count // 2) * 10, np.arange(count // 2) / 10)] * 2
     (tmp_path / "long").write_bytes(written(form, portions))
     rows, shares = in_pieces(tmp_path / "long")
@@ -127,44 +135,44 @@ def test_a_long_file_comes_in_pieces_and_is_the_same(tmp_path: Path, form: str) 
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
-def test_an_odd_row_far_down_is_read_and_nothing_before_it_twice(tmp_path: Path, encoding: str) -> None:
-    lines = [f"room/甲{number % 7}/indoor_temp_c,{1_768_348_800 + number},{number % 400 / 10}" for number in range(250_000)]
-    lines[240_000] = "room/甲1/indoor_temp_c, 2026-01-16T10:40:00Z , nan"
+def test_an_odd_row_far_down_is_read_and_nothing_before_it_twice(tmp_path: Path, encoding: str, small_pieces: None) -> None:
+    lines = [f"room/甲{number % 7}/indoor_temp_c,{1_768_348_800 + number},{number % 400 / 10}" for number in range(50_000)]
+    lines[40_000] = "room/甲1/indoor_temp_c, 2026-01-14T11:06:40Z , nan"
     (tmp_path / "odd.csv").write_text("point,measured_at,value\n" + "\n".join(lines) + "\n", encoding=encoding)
     rows, shares = in_pieces(tmp_path / "odd.csv")
-    assert len(rows) == 250_000
-    assert [row[1] for row in rows[:240_000]] == [1_768_348_800_000 + number * 1_000 for number in range(240_000)]
-    assert np.isnan(rows[240_000][2])
-    assert rows[-1][1:] == (1_768_348_800_000 + 249_999_000, 39.9)
+    assert len(rows) == 50_000
+    assert [row[1] for row in rows[:40_000]] == [1_768_348_800_000 + number * 1_000 for number in range(40_000)]
+    assert np.isnan(rows[40_000][2])
+    assert rows[-1][1:] == (1_768_348_800_000 + 49_999_000, 39.9)
     assert 0 < shares[0] <= shares[-1] <= 1
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_mistake_far_down_is_named_by_its_line(tmp_path: Path, packed: bool) -> None:
+def test_a_mistake_far_down_is_named_by_its_line(tmp_path: Path, packed: bool, small_pieces: None) -> None:
     import gzip
 
-    lines = [f"room/1/indoor_temp_c,{1_768_348_800 + number},21.5" for number in range(400_000)]
-    lines[399_000] = "room/1/indoor_temp_c,1768348800,warm"
+    lines = [f"room/1/indoor_temp_c,{1_768_348_800 + number},21.5" for number in range(40_000)]
+    lines[39_000] = "room/1/indoor_temp_c,1768348800,warm"
     content = ("point,measured_at,value\n" + "\n".join(lines) + "\n").encode()
     (tmp_path / "long.csv").write_bytes(gzip.compress(content, 1) if packed else content)
     with pytest.raises(ConfigError) as error:
         in_pieces(tmp_path / "long.csv")
     assert (
         str(error.value)
-        == f"{tmp_path}/long.csv:399002: value: 'warm': a number with a decimal point; a value that is not there is left empty"
+        == f"{tmp_path}/long.csv:39002: value: 'warm': a number with a decimal point; a value that is not there is left empty"
     )
 
 
-def test_a_mistake_far_down_in_parquet_is_named_by_its_row(tmp_path: Path) -> None:
+def test_a_mistake_far_down_in_parquet_is_named_by_its_row(tmp_path: Path, small_pieces: None) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = ["room/1/indoor_temp_c"] * 300_000
-    names[280_000] = "warm"
+    names = ["room/1/indoor_temp_c"] * 30_000
+    names[28_000] = "warm"
     pq.write_table(
-        pa.table({"point": names, "measured_at": np.full(300_000, 1_768_348_800), "value": np.ones(300_000)}), tmp_path / "f.parquet"
+        pa.table({"point": names, "measured_at": np.full(30_000, 1_768_348_800), "value": np.ones(30_000)}), tmp_path / "f.parquet"
     )
-    with pytest.raises(ConfigError, match="row 280001: point: 'warm'"):
+    with pytest.raises(ConfigError, match="row 28001: point: 'warm'"):
         in_pieces(tmp_path / "f.parquet")
 
 
