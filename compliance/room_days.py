@@ -1,11 +1,12 @@
 """R2 of every room by local day, kept in the records: recomputed from the stored readings whenever a day changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
+from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import Engine, delete
+from sqlalchemy import Connection, Engine, delete, select
 
 from compliance.verdict import Totals, clean_series, judge, room_rules
 from domain.site import Site
@@ -14,6 +15,13 @@ from store.journal import Journal
 from store.points import PointRegistry
 from store.readings import read_readings
 from store.records import tables
+
+SOFTWARE = version("keepwarm")
+ORIGIN = ("computed_at", "reason", "policy_sha256", "software")
+FIGURES = (
+    "judged_ms", "compliant_ms", "breach_ms", "unknown_ms", "breach_day_ms", "breach_night_ms", "deficit_kh", "longest_breach_ms",
+    "min_c", "max_c", "mean_c", "readings", "readings_breach",
+)  # fmt: skip
 
 
 def day_span(day: date, zone: ZoneInfo) -> tuple[int, int]:
@@ -33,8 +41,22 @@ def local_days(from_ms: int, to_ms: int, zone: ZoneInfo) -> list[date]:
     return days
 
 
-def record_days(site: Site, records: Engine, stores: tuple[History, Journal, PointRegistry], days: Iterable[date], now_ms: int) -> None:
-    """Judges these days up to ``now_ms`` and replaces their rows. Raises StoreError when the readings can't be read."""
+LATE = "late readings"
+
+
+def record_days(
+    site: Site,
+    records: Engine,
+    stores: tuple[History, Journal, PointRegistry],
+    days: Iterable[date],
+    now_ms: int,
+    reasons: Mapping[date, str] | None = None,
+) -> None:
+    """Judges these days up to ``now_ms`` and replaces their rows. Raises StoreError when the readings can't be read.
+
+    A day that was over and comes out otherwise gets another version, with the reason (by default late readings); what it said before
+    is kept.
+    """
     rooms = list(site.rooms.values())
     if not rooms:
         return
@@ -46,8 +68,53 @@ def record_days(site: Site, records: Engine, stores: tuple[History, Journal, Poi
         totals = _judge_day(site, stores, start, stop)
         rows = _rows(site, day, totals, now_ms)
         with records.begin() as connection:
+            _keep_versions(connection, day, rows, day_span(day, site.timezone)[1], (reasons or {}).get(day, LATE))
             connection.execute(delete(tables.room_days).where(tables.room_days.c.day == day.isoformat()))
             connection.execute(tables.room_days.insert(), rows)
+
+
+def _keep_versions(connection: Connection, day: date, rows: list[dict[str, object]], end_ms: int, reason: str) -> None:
+    """Numbers the rows, and keeps those of a day that was over which they replace with other figures."""
+    columns = tables.room_days.c
+    before = {
+        row["room_id"]: dict(row) for row in connection.execute(select(tables.room_days).where(columns.day == day.isoformat())).mappings()
+    }
+    replaced = []
+    for row in rows:
+        old = before.get(row["room_id"])
+        if old is None:
+            continue
+        row["version"], row["reason"] = old["version"], old["reason"]
+        if old["computed_at"] < end_ms:
+            continue
+        if any(old[name] != row[name] for name in FIGURES):
+            figures = {name: old[name] for name in (*FIGURES, *ORIGIN)}
+            key = {"day": old["day"], "room_id": old["room_id"], "version": old["version"]}
+            replaced.append({**key, "figures": figures, "replaced_at": row["computed_at"]})
+            row["version"], row["reason"] = old["version"] + 1, reason
+        else:
+            row.update({name: old[name] for name in ORIGIN})
+    if replaced:
+        connection.execute(tables.room_day_versions.insert(), replaced)
+
+
+def held_to(site: Site) -> dict[str, list[object]]:
+    """What each room's figures depend on besides its readings: calibration, hold, schedule."""
+    return {room.room_id: [room.offset_k, site.hold_ms(room), room.table] for room in site.rooms.values()}
+
+
+def days_of_changed_rooms(records: Engine, before: Mapping[str, list[object]], now: Mapping[str, list[object]]) -> dict[date, str]:
+    """The stored days of rooms that are held to something else than before, with the reason to compute them anew."""
+    changed = {room_id for room_id, held in now.items() if room_id in before and before[room_id] != held}
+    if not changed:
+        return {}
+    with records.connect() as connection:
+        rows = connection.execute(select(tables.room_days.c.day, tables.room_days.c.room_id)).all()
+    found: dict[date, list[str]] = {}
+    for row in rows:
+        if row.room_id in changed:
+            found.setdefault(date.fromisoformat(row.day), []).append(row.room_id)
+    return {day: f"calibration, hold or schedule changed: {', '.join(sorted(rooms)[:5])}" for day, rooms in found.items()}
 
 
 def _judge_day(site: Site, stores: tuple[History, Journal, PointRegistry], start: int, stop: int) -> Totals:
@@ -81,5 +148,6 @@ def _rows(site: Site, day: date, totals: Totals, now_ms: int) -> list[dict[str, 
         values = {name: (None if column[row] != column[row] else column[row]) for name, column in plain.items()}
         station_id = room.station_id or (building.station_id if building else None)
         keys = {"day": day.isoformat(), "room_id": room.room_id, "building_id": room.building_id, "station_id": station_id}
-        rows.append({**keys, **values, "computed_at": now_ms})
+        origin = {"computed_at": now_ms, "version": 1, "reason": "", "policy_sha256": site.policy.sha256, "software": SOFTWARE}
+        rows.append({**keys, **values, **origin})
     return rows

@@ -47,7 +47,7 @@ from compliance.recording.complaint_rows import open_book, record_change
 from compliance.recording.event_rows import record_event
 from compliance.room_alarm import RoomEvent, Verdict
 from compliance.room_book import RoomBook, RoomChanges
-from compliance.room_days import local_days, record_days
+from compliance.room_days import days_of_changed_rooms, held_to, local_days, record_days
 from compliance.station_book import StationBook
 from domain.clock import Clock
 from domain.errors import ConfigError, Mistake, StoreError
@@ -97,6 +97,8 @@ class Watch:
         self.counts = {"readings": 0, "raised": 0, "too_late": 0, "passes": 0}
         self.days: set[date] = set()
         kept = self._kept()
+        self.day_reasons = days_of_changed_rooms(records, json.loads(kept.get("watch.held_to", b"{}")), held_to(site))
+        self.days.update(self.day_reasons)
         state = json.loads(kept.get("watch.state", b"{}"))
         if state.get("layout") == LAYOUT:
             self.cursor, self.judged_at, self.start_ms = state["cursor"], state["judged_at"], state["start_ms"]
@@ -239,8 +241,12 @@ class Watch:
     def judge_days(self) -> None:
         """Recomputes the figures of the days that changed. Raises StoreError when the history can't be read."""
         today = datetime.fromtimestamp(self.judged_at / 1000, self.site.timezone).date()
-        record_days(self.site, self.records, (self.history, self.journal, self.points), sorted(self.days), self.judged_at)
-        self.days = {today}
+        record_days(self.site, self.records, (self.history, self.journal, self.points), sorted(self.days), self.judged_at, self.day_reasons)
+        self.days, self.day_reasons = {today}, {}
+        with self.records.begin() as connection:
+            connection.execute(delete(tables.kept).where(tables.kept.c.name == "watch.held_to"))
+            value = json.dumps(held_to(self.site)).encode()
+            connection.execute(tables.kept.insert().values(name="watch.held_to", value=value, at=self.judged_at))
 
     def look_after_desk(self) -> None:
         """Overdue duties and cured rooms, as of the instant judged last. Raises StoreError when the history can't be read."""

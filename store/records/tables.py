@@ -335,6 +335,21 @@ room_days = Table(
     Column("readings", Integer, nullable=False),
     Column("readings_breach", Integer, nullable=False),
     Column("computed_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False, default=1),  # of a day that was over; what it was before is in room_day_versions
+    Column("reason", Text, nullable=False, default=""),
+    Column("policy_sha256", String(64), nullable=False, default=""),
+    Column("software", String(32), nullable=False, default=""),
+)
+
+# What a room's day said before it was computed anew: late readings, another calibration, another policy (R2).
+room_day_versions = Table(
+    "room_day_versions",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("room_id", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("figures", JSON, nullable=False),
+    Column("replaced_at", BigInteger, nullable=False),
 )
 
 # What a process must find again after a restart, committed with the transitions it belongs to: cursors, folded states.

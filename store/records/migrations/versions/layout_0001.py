@@ -237,6 +237,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_policies")),
     )
     op.create_table(
+        "room_day_versions",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("room_id", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("figures", sa.JSON(), nullable=False),
+        sa.Column("replaced_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "room_id", "version", name=op.f("pk_room_day_versions")),
+    )
+    op.create_table(
         "room_days",
         sa.Column("day", sa.String(length=10), nullable=False),
         sa.Column("room_id", sa.String(length=128), nullable=False),
@@ -256,6 +265,10 @@ def upgrade() -> None:
         sa.Column("readings", sa.Integer(), nullable=False),
         sa.Column("readings_breach", sa.Integer(), nullable=False),
         sa.Column("computed_at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("policy_sha256", sa.String(length=64), nullable=False),
+        sa.Column("software", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("day", "room_id", name=op.f("pk_room_days")),
     )
     op.create_table(

@@ -1,0 +1,71 @@
+"""A day that comes out otherwise gets another version with its reason; what it said before is kept (R2)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlalchemy import select
+
+from compliance.watch import Watch
+from domain.reading import Readings
+from domain.site import Room, Site
+from store.records import tables
+from tests.compliance.feeding import Feed, Row, every, local_ms
+
+ROOM = "room/R1/indoor_temp_c"
+COLUMNS = tables.room_days.c
+
+
+def begun(live: Feed, site: Site, now: str) -> Watch:
+    return Watch(site, live.journal, live.history, live.points, live.records, local_ms(now))
+
+
+def arrive(live: Feed, watch: Watch, rows: list[Row], now: str) -> None:
+    now_ms = local_ms(now)
+    values = [value for *_, value in rows]
+    readings = Readings.of(
+        live.points.ids([name for name, *_ in rows]), [at for _, at, _ in rows], values, received_at=[now_ms] * len(rows)
+    )
+    live.journal.append(readings)
+    while watch.step(now_ms):
+        pass
+    watch.judge_days()
+
+
+def said(live: Feed, day: str = "2026-01-14") -> tuple[int, float, str]:
+    with live.records.connect() as connection:
+        row = connection.execute(select(tables.room_days).where(COLUMNS.day == day)).one()
+    return row.version, row.breach_ms / 3_600_000, row.reason
+
+
+def versions(live: Feed) -> list[tuple[int, float]]:
+    kept = tables.room_day_versions.c
+    with live.records.connect() as connection:
+        rows = connection.execute(select(kept.version, kept.figures).order_by(kept.day, kept.version)).all()
+    return [(row.version, row.figures["breach_ms"] / 3_600_000) for row in rows]
+
+
+def test_late_readings_and_another_calibration_make_versions(site: Site, feed: Callable[[Site], Feed]) -> None:
+    live = feed(replace(site, rooms={"R1": Room("R1")}))
+    watch = begun(live, live.site, "2026-01-14 00:00")
+    arrive(live, watch, every(ROOM, "2026-01-14 00:00", "2026-01-14 12:00", 17.9), "2026-01-14 12:00")
+    arrive(live, watch, every(ROOM, "2026-01-14 12:00", "2026-01-14 13:00", 17.9), "2026-01-14 13:00")
+    assert said(live) == (1, 7.0, "")  # a day that is not over is only brought up to now
+    arrive(live, watch, every(ROOM, "2026-01-15 00:00", "2026-01-15 00:20", 17.9), "2026-01-15 00:20")
+    assert said(live) == (1, 7 + 1 / 3, "")  # the last reading of 12:50 stands to 13:20
+    arrive(live, watch, every(ROOM, "2026-01-14 14:00", "2026-01-14 15:00", 17.0), "2026-01-15 01:00")
+    assert said(live)[0] == 2
+    assert said(live)[2] == "late readings"
+    assert versions(live) == [(1, 7 + 1 / 3)]
+    arrive(live, watch, every(ROOM, "2026-01-15 01:00", "2026-01-15 01:10", 19.0), "2026-01-15 01:10")
+    assert said(live)[0] == 2  # nothing of the day changed
+
+    calibrated = replace(live.site, rooms={"R1": Room("R1", offset_k=0.5)})
+    arrive(live, begun(live, calibrated, "2026-01-15 02:00"), [], "2026-01-15 02:00")
+    version, breach_h, reason = said(live)
+    assert (version, reason) == (3, "calibration, hold or schedule changed: R1")
+    assert breach_h == 1 + 1 / 3  # only what was 17.0 is below 18.0 still
+    assert [one[0] for one in versions(live)] == [1, 2]
+    with live.records.connect() as connection:
+        row = connection.execute(select(COLUMNS.policy_sha256, COLUMNS.software).where(COLUMNS.day == "2026-01-14")).one()
+    assert row.policy_sha256 == site.policy.sha256
+    assert row.software
