@@ -19,6 +19,7 @@ from store.points import PointRegistry
 from store.readings import read_readings
 
 HOUR_MS = 3_600_000
+AT_ONCE = 8  # a season of eight stations is two million readings and some 200 MB
 QUANTITIES = (
     *("secondary_supply_temp_c", "secondary_return_temp_c", "outdoor_temp_c", "secondary_flow_m3h", "makeup_flow_m3h"),
     *(f"pump{number}_{sign}" for number in (1, 2, 3) for sign in ("running", "frequency_hz")),
@@ -47,33 +48,50 @@ def station_days(
     curves: Mapping[str, Sequence[FiledCurve]],
     days: I64,
 ) -> Iterator[StationDays]:
-    """Every station over the days whose local midnights are ``days`` (D + 1,), UTC ms; one station's readings at a time.
+    """Every station over the days whose local midnights are ``days`` (D + 1,), UTC ms; some stations' readings at a time.
 
     Raises StoreError when the readings can't be read.
     """
     hold_ms = round(site.station_hold_min * 60_000)
     seasons = site.policy.seasons(site.timezone, int(days[0]), int(days[-1]))
-    for station in site.stations.values():
-        rules = StationRules(station.design_flow_m3h, curves.get(station.station_id, ()), hold_ms, site.timezone)
-        series, digest = _series(stores, station, int(days[0]) - hold_ms, int(days[-1]))
-        yield StationDays(station.station_id, digest, *_curve(series, rules, seasons, days), *_water(series, rules, seasons, days))
+    stations = list(site.stations.values())
+    for first in range(0, len(stations), AT_ONCE):
+        group = stations[first : first + AT_ONCE]
+        found = _series(stores, group, int(days[0]) - hold_ms, int(days[-1]))
+        for station in group:
+            series = found[station.station_id]
+            rules = StationRules(station.design_flow_m3h, curves.get(station.station_id, ()), hold_ms, site.timezone)
+            measured = *_curve(series, rules, seasons, days), *_water(series, rules, seasons, days)
+            yield StationDays(station.station_id, _digest(series), *measured)
 
 
 def _series(
-    stores: tuple[History, Journal, PointRegistry], station: Station, from_ms: int, to_ms: int
-) -> tuple[dict[str, PointSeries], str]:
+    stores: tuple[History, Journal, PointRegistry], stations: Sequence[Station], from_ms: int, to_ms: int
+) -> dict[str, dict[str, PointSeries]]:
+    """The good readings of some stations by quantity, read together: their points lie side by side in the history's files."""
     history, journal, points = stores
-    names = {point: name for name in QUANTITIES if (point := points.find(f"station/{station.station_id}/{name}")) is not None}
-    if not names:
-        return {}, sha256(b"").hexdigest()
-    readings = read_readings(history, journal, list(names), from_ms, to_ms)
-    row_of = np.full(max(names) + 1, -1, np.int64)
-    row_of[list(names)] = np.arange(len(names))
+    found: dict[str, dict[str, PointSeries]] = {station.station_id: {} for station in stations}
+    names = [(station_id, name) for station_id in found for name in QUANTITIES]
+    ids = {point: row for row, (one, name) in enumerate(names) if (point := points.find(f"station/{one}/{name}")) is not None}
+    if not ids:
+        return found
+    readings = read_readings(history, journal, list(ids), from_ms, to_ms)
+    row_of = np.full(max(ids) + 1, -1, np.int64)
+    row_of[list(ids)] = list(ids.values())
     clean = clean_series(row_of[readings.point], readings, np.zeros(len(names)))
-    digest = sha256(clean.starts.tobytes() + clean.at.tobytes() + clean.value.tobytes()).hexdigest()
-    bounds = list(zip(clean.starts[:-1].tolist(), clean.starts[1:].tolist(), strict=True))
-    found = {name: PointSeries(clean.at[low:high], clean.value[low:high]) for name, (low, high) in zip(names.values(), bounds, strict=True)}
-    return found, digest
+    for row in ids.values():
+        low, high = int(clean.starts[row]), int(clean.starts[row + 1])
+        station_id, name = names[row]
+        found[station_id][name] = PointSeries(clean.at[low:high], clean.value[low:high])
+    return found
+
+
+def _digest(series: Mapping[str, PointSeries]) -> str:
+    """The SHA-256 of a station's good readings."""
+    digest = sha256()
+    for name in sorted(series):
+        digest.update(name.encode() + series[name].at.tobytes() + series[name].value.tobytes())
+    return digest.hexdigest()
 
 
 def _by_day(grid: I64, days: I64, amounts: Sequence[F64]) -> list[F64]:
