@@ -42,6 +42,7 @@ COMMANDS = {
     "visits": Entry("keepwarm.visits:visits", "measuring visits of a SITE: file, list, verify"),
     "verify-records": Entry("keepwarm.visits:verify_records", "proves that no record of a SITE was altered"),
     "replay": Entry("keepwarm.replay:replay", "every rule over files of readings: what would have fired"),
+    "explain": Entry("keepwarm.explain:explain", "how a room's figures of a day came about, down to each reading"),
     "events": Entry("keepwarm.events:events", "what one replay decided and another did not"),
     "import": Entry("keepwarm.exchange:import_", "files of readings into a SITE's history"),
     "export": Entry("keepwarm.exchange:export", "readings of a SITE as CSV or Parquet"),
