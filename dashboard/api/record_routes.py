@@ -8,10 +8,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Table, select
 
 from dashboard.actions.acting import RefusedError
-from dashboard.actions.complaints import move_complaint
+from dashboard.actions.complaints import ResidentReport, move_complaint, open_resident_complaint
 from dashboard.api.answers import ProblemError, answer, page, shown
-from dashboard.api.asked import LIMIT, Desk, Reader, TownOf
+from dashboard.api.asked import LIMIT, Desk, Reader, TownOf, instant_ms
 from dashboard.api.town_routes import After, Limit
+from dashboard.facts.complaints import evidence_now
 from dashboard.facts.town import Town
 from store.records.tables import (
     alarm_transitions,
@@ -104,6 +105,36 @@ def complaint(request: Request, _: Reader, town: TownOf, row_id: RowId) -> Respo
     members = select(complaint_rooms).where(complaint_rooms.c.complaint_id == row_id).order_by(complaint_rooms.c.room_id)
     rooms = [shown({key: value for key, value in row.items() if key != "complaint_id"}, town.site.timezone) for row in _rows(town, members)]
     return _one(request, town, complaints, complaint_transitions, "complaint_id", row_id, rooms=rooms)
+
+
+class Report(BaseModel):
+    """What a resident complains of. `subject` is room/ID, building/ID or station/ID; `external_id` is the caller's own number."""
+
+    subject: str = Field(max_length=160)
+    category: str = Field(max_length=32)
+    source: str = Field(max_length=32)
+    told: str = Field(default="", max_length=2_000)
+    address: str = Field(default="", max_length=500)
+    reporter: str = Field(default="", max_length=100)
+    contact: str = Field(default="", max_length=100)
+    severity: str = Field(default="ordinary", max_length=32)
+    external_id: str | None = Field(default=None, max_length=100)
+    reported_at: str | None = Field(default=None, max_length=40)
+
+
+@router.post("/complaints", status_code=201, summary="Open a resident's complaint (scope complaints)")
+def report(request: Request, key: Desk, town: TownOf, new: Report) -> Response:
+    """Opened with what the instruments say now; the same `external_id` of a source posted again gives the one opened before."""
+    values = new.model_dump() | {"reported_at": instant_ms("reported_at", new.reported_at, town)}
+    try:
+        evidence = evidence_now(town, new.subject)
+        row_id = open_resident_complaint(
+            town.records, key.actor("complaints"), town.site, ResidentReport(**values), evidence, town.now_ms()
+        )
+    except RefusedError as error:
+        raise ProblemError(409, "the complaint is not opened", error.why) from error
+    town.shared.forget()
+    return _one(request, town, complaints, complaint_transitions, "complaint_id", row_id, status=201)
 
 
 class Step(BaseModel):

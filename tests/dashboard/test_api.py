@@ -173,6 +173,25 @@ def test_a_complaint_is_taken_a_step_on_and_audited(server: Server) -> None:
         assert any(one.startswith("api:system-") for one in who)
 
 
+def test_a_resident_complains_through_another_system(server: Server) -> None:
+    new = {
+        "subject": f"room/{COLD_BUILDING}-203", "category": "low_temperature", "source": "hotline_12345",
+        "told": "家里冷 <b>", "external_id": "12345-1",
+    }  # fmt: skip
+    with server.api("complaints", "read") as api:
+        opened = api.post("complaints", json=new)
+        assert opened.status_code == 201, opened.text
+        body = opened.json()
+        assert (body["origin"], body["state"], body["reason"]) == ("resident", "new", "家里冷 <b>")
+        assert body["evidence"]
+        assert api.post("complaints", json=new).json()["id"] == body["id"]
+        problem(api.post("complaints", json=new | {"subject": "room/nowhere", "external_id": None}), 409)
+        problem(api.post("complaints", json=new | {"category": "weather", "external_id": None}), 409)
+        problem(api.post("complaints", json={"subject": "x"}), 422)
+    with server.api("read") as api:
+        problem(api.post("complaints", json=new), 403)
+
+
 def test_a_curve_is_filed(server: Server) -> None:
     new = {"effective_from": "2099-01-01T00:00:00+08:00", "outdoor_c": [-20, 0], "supply_c": [70, 46], "reason": "test"}
     with server.api("curves", "read") as api:
