@@ -103,7 +103,7 @@ def _dictionary(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
     column = column.unify_dictionaries()
     _odd_unless(str(column.type.value_type) in ("string", "large_string") and str(column.type.index_type) in _NUMBERS)
     names = [name.as_py() for name in column.chunk(0).dictionary]
-    index = _buffer(column, _NUMBERS[str(column.type.index_type)]).astype(np.int32)
+    index = _buffer(column, _NUMBERS[str(column.type.index_type)]).astype(np.int32, copy=False)
     if column.null_count:
         names.append("")
         index[~_present(column)] = len(names) - 1
@@ -114,7 +114,7 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """A column of numbers, NaN where it is null."""
     kind = str(column.type)
     numbers = _buffer(column, _NUMBERS[kind]) if kind in _NUMBERS else _buffer(column.cast(pa.float64()), "f8")
-    numbers = numbers.astype(np.float64)
+    numbers = numbers.astype(np.float64, copy=False)
     if column.null_count:
         numbers[~_present(column)] = np.nan
     return numbers
@@ -130,9 +130,11 @@ def _instants(column: pa.ChunkedArray, zone: ZoneInfo | None) -> NDArray[np.int6
 
 
 def _timestamps(column: pa.ChunkedArray, zone: ZoneInfo | None) -> NDArray[np.int64]:
-    ticks = _buffer(column, "i8")[_present(column)]
+    ticks = _buffer(column, "i8")
+    if column.null_count:
+        ticks = ticks[_present(column)]
     per_s = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}[column.type.unit]
-    instants = ticks * (1000 // per_s) if per_s <= 1000 else (ticks + per_s // 2000) // (per_s // 1000)
+    instants = ticks if per_s == 1000 else ticks * (1000 // per_s) if per_s < 1000 else (ticks + per_s // 2000) // (per_s // 1000)
     if column.type.tz is not None or not len(instants):
         return instants
     if zone is None:
