@@ -32,6 +32,7 @@ COMMANDS = {
     "simulate": Entry("keepwarm.simulate:simulate", "the outside world alone: a scenario's stations, rooms and broker"),
     "status": Entry("keepwarm.status:status", "each process of SITE and the age of its last work"),
     "accounts": Entry("keepwarm.accounts:accounts", "one-time links into a SITE's pages"),
+    "init": Entry("keepwarm.init:init", "a site's FOLDER to begin with: every setting, every table"),
     "check": Entry("keepwarm.check:check", "every mistake of a SITE's folder at once; --connect reads every device once"),
     "discover": Entry("keepwarm.discover:discover", "OPC UA nodes and MQTT sensors that are not yet in a SITE"),
     "trust": Entry("keepwarm.trust:trust", "certificates of OPC UA servers: shows and accepts them"),
