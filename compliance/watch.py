@@ -62,6 +62,7 @@ from store.records import open_records, reading, tables
 from store.records.filed_curves import filed_curves, in_force, last_filed
 from store.records.planned_stops import registered_stops, stops_version, with_registered
 from store.records.policies import use_policy
+from store.records.turn import Turn
 
 CONSUMER = "watch"
 LAYOUT = 1  # of the snapshot; one of another layout is not taken up: the journal is judged again, and nothing is decided twice
@@ -272,7 +273,10 @@ class Watch:
 
 
 def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
-    """Watches one site until ``stop`` is set. Raises ConfigError when another watch runs on the same data."""
+    """Watches one site until ``stop`` is set; on PostgreSQL, once it is its turn.
+
+    Raises ConfigError when another watch runs on the same data.
+    """
     site.data.mkdir(parents=True, exist_ok=True)
     with _only_one(site.data / "watch.lock"):
         points = PointRegistry(site.data / "points.db")
@@ -281,24 +285,28 @@ def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
         records = open_records(site.records_url or site.data / "records.db")
         delivering = threading.Thread(target=run_delivery, args=(site, records, stop), name="delivery", daemon=True)
         delivering.start()
+        turn = Turn(records)
         try:
             while not stop.is_set():
                 try:
-                    _watch(Watch(site, journal, history, points, records, clock.now_ms()), clock, stop)
+                    if turn.wait(stop):
+                        _watch(Watch(site, journal, history, points, records, clock.now_ms()), clock, stop, turn)
                 except (StoreError, SQLAlchemyError) as error:
                     _log.warning("a store failed; starting again from the last snapshot", reason=str(error).splitlines()[0])
                     stop.wait(RETRY_S)
         finally:
+            turn.give_up()
             delivering.join(DELIVERY_ENDS_S)  # a message under way is sent again with the same key
             records.dispose()
             history.close()
             journal.close()
 
 
-def _watch(watch: Watch, clock: Clock, stop: threading.Event) -> None:
+def _watch(watch: Watch, clock: Clock, stop: threading.Event, turn: Turn) -> None:
     """Passes until told to stop; upkeep by wall seconds of a steady clock."""
     due = dict.fromkeys(("live", "days", "desk", "snapshot"), 0.0)
     while not stop.is_set():
+        turn.confirm()
         worked = watch.step(clock.now_ms())
         at_s = time.monotonic()
         if at_s >= due["live"]:

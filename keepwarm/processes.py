@@ -33,9 +33,10 @@ supervised_option = click.option("--supervised", is_flag=True, hidden=True, help
 
 
 @contextmanager
-def site_process(name: str, folder: Path, *, supervised: bool) -> Iterator[tuple[Site, Clock]]:
+def site_process(name: str, folder: Path, *, supervised: bool, stop: threading.Event | None = None) -> Iterator[tuple[Site, Clock]]:
     """The site and its clock, for a process that is the only one of its name on this site while it runs.
 
+    With ``stop``, one that may stand by waits for its predecessor's end as long as it takes: that is where the records are PostgreSQL's.
     Raises ConfigError for the site's mistakes, and when another process has it.
     """
     from store.site_folder import load_site
@@ -45,22 +46,28 @@ def site_process(name: str, folder: Path, *, supervised: bool) -> Iterator[tuple
     site = load_site(folder)
     log_to(site.data / "logs" / f"{name}.log" if supervised else None)
     log = structlog.get_logger(name)
-    with only_one(site.data / "health" / f"{name}.lock", f"keepwarm {name}"):
+    standby = stop if site.records_url.startswith("postgresql") else None
+    with only_one(site.data / "health" / f"{name}.lock", f"keepwarm {name}", standby=standby):
         log.info("started", site=site.name, pid=os.getpid())
         yield site, Clock.load(site.data / "clock.json")
         log.info("stopped")
 
 
 @contextmanager
-def only_one(lock: Path, who: str, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+def only_one(lock: Path, who: str, wait_s: float = LOCK_WAIT_S, standby: threading.Event | None = None) -> Iterator[None]:
     """Holds the lock file while the body runs; the kernel frees it however the process ends.
 
-    Raises ConfigError when another process still holds it after ``wait_s`` seconds.
+    Raises ConfigError when another process still holds it after ``wait_s`` seconds; with ``standby`` waits on until that is set, and
+    ends the command then.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as file:
         deadline = time.monotonic() + wait_s
         while not _locked(file.fileno()):
+            if standby is not None:
+                if standby.wait(0.1):
+                    raise click.exceptions.Exit(0)
+                continue
             if time.monotonic() > deadline:
                 file.seek(0)
                 raise ConfigError(Mistake(who, "already runs on this site; stop it first", key="pid", value=file.read().strip()))
@@ -142,7 +149,7 @@ async def _collect_and_forward(site: Site, clock: Clock, stop: asyncio.Event) ->
 def watch(folder: Path, *, supervised: bool) -> None:
     """Judges SITE's readings as they come: verdicts, alarms, outages, notices, complaints."""
     stop = stop_on_signals()
-    with site_process("watch", folder, supervised=supervised) as (site, clock):
+    with site_process("watch", folder, supervised=supervised, stop=stop) as (site, clock):
         sys.meta_path.insert(0, NoPandas())
         from compliance.watch import run_watch
 

@@ -41,7 +41,7 @@ def store_escalation(connection: Connection, subject: str, one: Escalation) -> b
     row = {"subject": subject, "duty": one.duty, "started_at": one.started_at, "step": one.step}
     row |= {"due_at": one.due_at, "at": one.at, "told": one.told}
     once = insert(table).values(row).on_conflict_do_nothing(index_elements=["subject", "duty", "started_at", "step"])
-    return connection.execute(once).rowcount == 1
+    return connection.scalar(once.returning(table.c.at)) is not None
 
 
 def _water(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, DutyState]]:

@@ -17,7 +17,7 @@ def record_event(connection: Connection, event: Event) -> bool:
     which = f"{event.body['hours']:g} h" if "hours" in event.body else ""
     row = {"at": event.at, "event": event.event, "subject": event.subject, "which": which, "body": plain(event.body)}
     statement = insert(tables.events).values(row).on_conflict_do_nothing(index_elements=["event", "subject", "at", "which"])
-    return connection.execute(statement).rowcount == 1
+    return connection.scalar(statement.returning(tables.events.c.at)) is not None  # no rowcount: PostgreSQL tells none of an insert
 
 
 def recorded(connection: Connection, event: str, subject: str, since_ms: int) -> list[int]:
