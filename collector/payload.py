@@ -22,6 +22,7 @@ from domain.reading import Quality
 
 LARGEST_BYTES = 1_048_576
 NAN = float("nan")
+_WHOLE = 2**53  # whole numbers below it are floats without loss
 
 _ABSENT: Final = object()
 _GOOD_WORDS = frozenset({"good", "ok", "normal", "valid", "正常", "良好"})
@@ -82,7 +83,9 @@ def path_of(text: str) -> Path:
 def find(document: object, path: Path) -> object:
     """What stands at this path of a document; ``_ABSENT`` where nothing does."""
     for step in path:
-        if isinstance(document, dict):
+        if type(document) is dict and type(step) is str:  # what it is nearly always
+            document = document.get(step, _ABSENT)
+        elif isinstance(document, dict):
             document = document.get(step if isinstance(step, str) else str(step), _ABSENT)
         elif isinstance(document, list) and isinstance(step, int) and step < len(document):
             document = document[step]
@@ -102,6 +105,7 @@ class _Reader:
     divisor: float
     truth: bool
     temperature: bool
+    plain: bool
 
 
 class Payload:
@@ -305,21 +309,25 @@ def _reader(one: Field, history_parent: Path) -> _Reader:
         unitless = quantity(one.quantity).unit == ""
     except KeyError:
         unitless = False
+    multiplier, divisor = split_scale(one.scale)
     return _Reader(
         one,
         path,
         path[len(history_parent) :] if inside else None,
-        *split_scale(one.scale),
+        multiplier,
+        divisor,
+        plain=multiplier == divisor == 1.0 and not one.add,
         truth=unitless,
         temperature=one.quantity.endswith("_temp_c"),
     )
 
 
 def _read_number(reader: _Reader, raw: object, *, fahrenheit: bool = False) -> tuple[float, int]:
-    value, quality = _number(raw, truth=reader.truth)
-    if value in reader.field.sentinels:
+    value, quality = (float(raw), 0) if type(raw) is float or (type(raw) is int and abs(raw) < _WHOLE) else _number(raw, truth=reader.truth)
+    if reader.field.sentinels and value in reader.field.sentinels:
         return value, Quality.SENTINEL
-    value = value * reader.multiplier / reader.divisor + reader.field.add
+    if not reader.plain:
+        value = value * reader.multiplier / reader.divisor + reader.field.add
     return ((value - 32) / 1.8 if fahrenheit and reader.temperature else value), quality
 
 

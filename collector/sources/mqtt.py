@@ -7,11 +7,10 @@ import ssl
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from random import uniform
 from threading import Condition, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
@@ -39,8 +38,7 @@ ANSWER_S = 5.0  # … or how long it says nothing on one that stands
 NEW = "not connected yet"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message as it came; ``received_ms`` is the clock's. ``life`` is the connection's number: its ``mid`` means nothing in another."""
 
     topic: str
