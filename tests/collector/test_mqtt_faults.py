@@ -193,24 +193,29 @@ async def test_a_broker_that_refuses_mqtt_5_is_spoken_to_in_3_1_1(
     monkeypatch.setenv("MQTT_PASSWORD", PASSWORD)
     versions: list[int] = []
 
-    gone = asyncio.Event()
+    answering: list[asyncio.Task[None]] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.read(64)
-        version = head[head.index(b"MQTT") + 4]
-        versions.append(version)
-        writer.write(b"\x20\x02\x00\x01" if version == 5 else b"\x20\x02\x00\x00")
-        await reader.read(-1)
-        writer.close()
-        await writer.wait_closed()
-        if version == 4:
-            gone.set()
+        task = asyncio.current_task()
+        assert task is not None
+        answering.append(task)
+        try:
+            head = await reader.read(64)
+            if head:
+                versions.append(head[head.index(b"MQTT") + 4])
+                writer.write(b"\x20\x02\x00\x01" if versions[-1] == 5 else b"\x20\x02\x00\x00")
+                await reader.read(-1)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", free_port()) as server:
         port = server.sockets[0].getsockname()[1]
         async with collecting(site_of(make_site, f"mqtt://127.0.0.1:{port}")) as collected:
             await collected.until(lambda: collected.health("town").get("state") == "good")
-        await asyncio.wait_for(gone.wait(), 10)
+    await asyncio.wait_for(asyncio.gather(*answering), 10)
+    await asyncio.sleep(0)  # transports say farewell in the loop's next round
     assert versions[:2] == [5, 4]
 
 
