@@ -1,9 +1,14 @@
-"""``/board``: the public notice board. No login, nothing personal: stations, streets and buildings only."""
+"""``/board``, and ``/board.rss`` for readers of news: the public notices. No login, nothing personal: stations and buildings only."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboard.facts.outages import public_notices
+from dashboard.facts.outages import NoticeRow, public_notices
 from dashboard.facts.town import Town
 from dashboard.forms import page
 from dashboard.moments import Moments
@@ -26,3 +31,26 @@ class Board:
         except StoreError:
             return page(request, "board.html", 503, site=self.town.site, notices=None, moments=moments, now_ms=now_ms)
         return page(request, "board.html", site=self.town.site, notices=notices, moments=moments, now_ms=now_ms)
+
+    def feed(self, request: Request) -> Response:
+        """The notices as RSS 2.0, the newest first."""
+        try:
+            notices = public_notices(self.town)
+        except StoreError:
+            return Response(status_code=503, headers={"retry-after": "60"})
+        return Response(_rss(self.town.site.name, str(request.url.replace(path="/board")), notices), media_type="application/rss+xml")
+
+
+def _rss(name: str, link: str, notices: Sequence[NoticeRow]) -> bytes:
+    rss = Element("rss", version="2.0")
+    channel = SubElement(rss, "channel")
+    for tag, text in (("title", f"{name} 停热通告 Heating notices"), ("link", link), ("description", name), ("language", "zh-cn")):
+        SubElement(channel, tag).text = text
+    for notice in sorted(notices, key=lambda one: one.published_at or 0, reverse=True):
+        item = SubElement(channel, "item")
+        over = "恢复供热 · " if notice.state == "closed" else ""
+        SubElement(item, "title").text = f"{over}{notice.title_zh} · {notice.title_en}"
+        SubElement(item, "description").text = f"{notice.text_zh}\n\n{notice.text_en}"
+        SubElement(item, "pubDate").text = format_datetime(datetime.fromtimestamp((notice.published_at or 0) / 1000, UTC))
+        SubElement(item, "guid", isPermaLink="false").text = f"notice-{notice.id}-{notice.state}"
+    return bytes(tostring(rss, encoding="utf-8", xml_declaration=True))

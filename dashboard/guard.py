@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.session import Sessions
 
 # Open to all: exact paths, and the folder of our own style sheet and icons, which those pages need.
-OPEN_PATHS = frozenset({"/login", "/enter", "/healthz", "/metrics", "/board", "/favicon.ico"})
+OPEN_PATHS = frozenset({"/login", "/enter", "/healthz", "/metrics", "/board", "/board.rss", "/favicon.ico"})
 OWN_PATHS = OPEN_PATHS | {"/account", "/logout"}
 API_FOLDER = "/api/v1/"
 OPEN_FOLDERS = ("/assets/", API_FOLDER)  # the API asks for its own keys, never for a cookie

@@ -99,6 +99,7 @@ def make_app(town: Town) -> FastAPI:
             Route("/healthz", Healthz(town).answer, methods=["GET"]),
             Route("/metrics", Metrics(town, asked).answer, methods=["GET"]),
             Route("/board", Board(town).show, methods=["GET"]),
+            Route("/board.rss", Board(town).feed, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/api/v1", make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),

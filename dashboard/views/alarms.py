@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.actions.acting import RefusedError
-from dashboard.actions.alarms import acknowledge_alarms
+from dashboard.actions.alarms import acknowledge_alarms, shelve_alarm
 from dashboard.facts.alarms import AlarmRow, Wanted, alarm_counts, alarm_rows
 from dashboard.facts.subjects import subject
 from dashboard.panel import panel
@@ -12,6 +12,8 @@ from dashboard.text import N_
 from dashboard.words import ALARM_KIND
 
 ONLY = {"open": N_("Open"), "unacknowledged": N_("Unacknowledged"), "all": N_("All")}
+HOUR_MS = 3_600_000
+SHELVE_H = (1, 2, 4, 8, 12, 24)
 SUPPRESSED = {
     "outage": N_("covered by an outage"),
     "shelved": N_("shelved"),
@@ -78,8 +80,15 @@ def acknowledge(now: Screen, picked: list[str]) -> None:
             _("Comment"), placeholder=_("Comment"), key="comment", label_visibility="collapsed", max_chars=500, width=620
         )
         label = _.plural("Acknowledge {n} alarm", "Acknowledge {n} alarms", len(picked)) if picked else _("Tick alarms to acknowledge them")
-        if not st.button(label, type="primary", disabled=not picked, key="acknowledge_button"):
-            return
+        acknowledging = st.button(label, type="primary", disabled=not picked, key="acknowledge_button")
+        written = {hours: _("for {n} h", n=hours) for hours in SHELVE_H}
+        hours = st.selectbox(
+            _("Shelve for"), SHELVE_H, format_func=written.__getitem__, key="shelve_h", label_visibility="collapsed", width=120
+        )
+        if st.button(_("Shelve"), disabled=not picked, key="shelve_button"):
+            shelve(now, picked, comment, now.now_ms + hours * HOUR_MS)
+    if not acknowledging:
+        return
     try:
         count = acknowledge_alarms(now.town.records, now.account, [int(one) for one in picked if one.isdecimal()], comment, now.now_ms)
     except RefusedError as refused:
@@ -88,6 +97,23 @@ def acknowledge(now: Screen, picked: list[str]) -> None:
     now.town.shared.forget()
     st.toast(_.plural("{n} alarm acknowledged", "{n} alarms acknowledged", count))
     st.rerun(scope="fragment")
+
+
+def shelve(now: Screen, picked: list[str], reason: str, until_ms: int) -> None:
+    """Shelves the ticked alarms, each by itself: one that is over meanwhile holds up none of the others."""
+    _ = now.say
+    done = 0
+    for one in picked:
+        try:
+            shelve_alarm(now.town.records, now.account, int(one), reason, until_ms, now.now_ms)
+        except RefusedError as refused:
+            st.error(_(refused.why))
+        else:
+            done += 1
+    now.town.shared.forget()
+    if done:
+        st.toast(_.plural("{n} alarm shelved", "{n} alarms shelved", done))
+        st.rerun(scope="fragment")
 
 
 def figures() -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
@@ -127,3 +128,17 @@ def test_the_first_answer_is_quick(server: Server) -> None:
     began = time.monotonic()
     assert httpx.get(f"{server.address}/healthz").status_code in {200, 503}
     assert time.monotonic() - began < 2.0
+
+
+def test_the_board_as_a_feed(server: Server) -> None:
+    with server.stranger() as client:
+        answer = client.get("/board.rss")
+    assert answer.headers["content-type"] == "application/rss+xml"
+    channel = ET.fromstring(answer.content).find("channel")
+    assert channel is not None
+    items = channel.findall("item")
+    assert items
+    assert channel.findtext("link") == f"{server.address}/board"
+    assert any("停热通告" in (item.findtext("title") or "") for item in items)
+    guids = [item.findtext("guid") for item in items]
+    assert len(set(guids)) == len(guids)

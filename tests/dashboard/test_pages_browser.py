@@ -168,6 +168,37 @@ def test_a_dispatcher_acknowledges_two_alarms_with_a_comment(sign_in: SignIn, se
     assert stored() == [("acknowledged", "已派人 <b>")] * 2
 
 
+def test_a_dispatcher_shelves_an_alarm_with_a_reason(sign_in: SignIn, server: Server) -> None:
+    with sign_in("dispatcher") as page:
+        page.get_by_role("link", name="报警", exact=True).click()
+        tick = page.locator('.kw-alarms tbody input[type="checkbox"]').last
+        expect(tick).to_be_visible(timeout=SLOW_MS)
+        number = int(tick.get_attribute("data-pick") or 0)
+        tick.check()
+        page.get_by_role("button", name="搁置", exact=True).click()
+        expect(page.get_by_role("alert")).to_be_visible(timeout=SLOW_MS)  # not without a reason
+        page.get_by_placeholder("备注").fill("换电池")
+        page.get_by_role("button", name="搁置", exact=True).click()
+        expect(page.get_by_text("搁置至")).to_be_visible(timeout=SLOW_MS)
+    with server.records.connect() as connection:
+        row = connection.execute(select(alarms.c.shelved_reason, alarms.c.shelved_until).where(alarms.c.id == number)).one()
+    assert row.shelved_reason == "换电池"
+    assert row.shelved_until > NOW_MS
+
+
+def test_a_dispatcher_plans_a_stop_and_calls_it_off(sign_in: SignIn) -> None:
+    with sign_in("dispatcher") as page:
+        page.get_by_role("link", name="停热与通告", exact=True).click()
+        planned = page.locator(".kw-panel", has=page.get_by_role("heading", name="计划停热", exact=True))
+        expect(planned).to_be_visible(timeout=SLOW_MS)
+        page.get_by_text("登记计划停热").click()
+        page.get_by_label("事由").fill("更换阀门 <b>")
+        page.get_by_role("button", name="登记", exact=True).click()
+        expect(planned).to_contain_text("更换阀门 <b>", timeout=SLOW_MS)
+        page.get_by_role("button", name="取消计划").click()
+        expect(planned).not_to_contain_text("更换阀门 <b>", timeout=SLOW_MS)
+
+
 def test_the_service_desk_takes_a_complaint_a_step_on(sign_in: SignIn, server: Server) -> None:
     with sign_in("service") as page:
         page.get_by_role("link", name="投诉", exact=True).click()
