@@ -102,15 +102,17 @@ def acknowledge(now: Screen, picked: list[str]) -> None:
 def shelve(now: Screen, picked: list[str], reason: str, until_ms: int) -> None:
     """Shelves the ticked alarms, each by itself: one that is over meanwhile holds up none of the others."""
     _ = now.say
-    done = 0
-    for one in picked:
+    done, refusals = 0, dict[str, None]()
+    for one in filter(str.isdecimal, picked):
         try:
             shelve_alarm(now.town.records, now.account, int(one), reason, until_ms, now.now_ms)
         except RefusedError as refused:
-            st.error(_(refused.why))
+            refusals[refused.why] = None
         else:
             done += 1
     now.town.shared.forget()
+    for why in refusals:
+        st.toast(_(why), icon=":material/block:", duration="long")  # a toast outlives the refresh
     if done:
         st.toast(_.plural("{n} alarm shelved", "{n} alarms shelved", done))
         st.rerun(scope="fragment")
