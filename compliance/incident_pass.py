@@ -111,7 +111,9 @@ class IncidentPass:
             else:
                 warn(connection, one, mark)
         if outage.ended_seen_at is not None:
-            close_notice(connection, one.row_id, outage.ended_seen_at, why="heat is back")
+            over = _season_ended(outage)
+            closing, why = ("season_ended", "the season is over") if over else ("restored", "heat is back")
+            close_notice(connection, one.row_id, outage.ended_seen_at, closing, why)
             self._told.pop(one.row_id, None)
         else:
             self._amend(connection, one, now_ms)
@@ -160,3 +162,9 @@ class IncidentPass:
             if isinstance(one.outage, Outage) and one.outage.station_id == station_id and one.outage.open_at(at):
                 return one.row_id
         return None
+
+
+def _season_ended(outage: Outage | SourceOutage) -> bool:
+    """Whether the outage ended because the season did."""
+    parts = outage.parts if isinstance(outage, SourceOutage) else (outage,)
+    return all(part.season_ended for part in parts)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 
 def _program(name: str, package: str, also: str = "") -> Path:
@@ -80,6 +81,13 @@ def postgresql() -> Iterator[str]:
     yield f"postgresql://keepwarm@/postgres?host={folder}"
     do(pg_ctl, "-D", data, "-m", "immediate", "-w", "stop")
     shutil.rmtree(folder)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_are_by_default() -> Iterator[None]:
+    """A command that a test ran in this process has set up logs its own way; the next test gets them as they were."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

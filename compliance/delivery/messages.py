@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from compliance.notice_closing import CLOSINGS
 from domain.deadlines import DUTIES
 from domain.site import Channel, Site
 
@@ -12,9 +13,8 @@ from domain.site import Channel, Site
 TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "published": ("{title}", "{title}"),
     "amended": ("更正 · {title}", "Correction · {title}"),
-    "closed": ("恢复供热 · {title}", "Heat is back · {title}"),
+    "closed": ("{word} · {title}", "{word} · {title}"),
 }
-CLOSED: Final = ("上述停热已于{time}结束。", "The outage above ended at {time}.")
 WARNED: Final = (
     "{subject}停热已{hours}小时，满{due}小时须发布停热通告。",
     "{subject} has been without heat for {hours} h; a notice is due after {due} h.",
@@ -43,11 +43,12 @@ def notice_message(site: Site, transition_id: int, to_state: str, at_ms: int, no
     if to_state not in TITLES or (to_state == "closed" and notice["published_at"] is None):
         return None
     zh, en = TITLES[to_state]
-    title = zh.format(title=notice["title_zh"]), en.format(title=notice["title_en"])
+    closing = CLOSINGS.get(str(notice["closing"]), CLOSINGS["restored"])
+    title = zh.format(title=notice["title_zh"], word=closing.word_zh), en.format(title=notice["title_en"], word=closing.word_en)
     text = notice["text_zh"], notice["text_en"]
     if to_state == "closed":
         time = datetime.fromtimestamp(at_ms / 1000, site.timezone).strftime("%m-%d %H:%M")
-        text = f"{CLOSED[0].format(time=time)}\n{text[0]}", f"{CLOSED[1].format(time=time)}\n{text[1]}"
+        text = f"{closing.text_zh.format(time=time)}\n{text[0]}", f"{closing.text_en.format(time=time)}\n{text[1]}"
     return Message(f"notice-{transition_id}", at_ms, title, text, notice["id"])
 
 

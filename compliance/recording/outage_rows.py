@@ -52,7 +52,7 @@ def reconcile(
     for row in left:
         connection.execute(update(OUTAGES).where(OUTAGES.c.id == row.id).values(state="erased"))
         add_transition(connection, "outage", row.id, (row.state, "erased"), now_ms, why="late readings: heat was not stopped")
-        close_notice(connection, row.id, now_ms, why="correction: late readings showed no outage")
+        close_notice(connection, row.id, now_ms, "correction", why="correction: late readings showed no outage")
     return pairs, left
 
 
@@ -176,19 +176,19 @@ def amend_notice(connection: Connection, recorded: Recorded, texts: dict[str, An
     if same and row.state != "closed":
         return False
     why = "correction: heat is not back" if row.state == "closed" else "correction: what is known has changed"
-    values = {**texts, "state": "amended", "closed_at": None}
+    values = {**texts, "state": "amended", "closed_at": None, "closing": ""}
     connection.execute(update(NOTICES).where(NOTICES.c.id == row.id, NOTICES.c.state == row.state).values(values))
     add_transition(connection, "notice", row.id, (row.state, "amended"), now_ms, why=why)
     body = outage_body(recorded.outage, recorded.cause) | {"reason": why}
     return record_event(connection, Event(now_ms, "notice.amended", subject_of(recorded.outage), body))
 
 
-def close_notice(connection: Connection, outage_id: int, at: int, why: str) -> bool:
-    """Closes the outage's notice with the restoration notice; False when there is none open."""
+def close_notice(connection: Connection, outage_id: int, at: int, closing: str, why: str) -> bool:
+    """Closes the outage's notice; ``closing`` (CLOSINGS) is what users are told. False when there is none open."""
     statement = select(NOTICES.c.id, NOTICES.c.state, NOTICES.c.subject).where(NOTICES.c.outage_id == outage_id)
     row = connection.execute(statement.where(NOTICES.c.state != "closed")).first()
     if row is None:
         return False
-    connection.execute(update(NOTICES).where(NOTICES.c.id == row.id).values(state="closed", closed_at=at))
+    connection.execute(update(NOTICES).where(NOTICES.c.id == row.id).values(state="closed", closed_at=at, closing=closing))
     add_transition(connection, "notice", row.id, (row.state, "closed"), at, why=why)
     return record_event(connection, Event(at, "notice.closed", row.subject, {"reason": why}))

@@ -35,9 +35,9 @@ def planned_notices(connection: Connection, site: Site, now_ms: int) -> int:
         if row.state == "closed":
             continue
         if key not in planned:
-            _close(connection, row.id, row.state, row.subject, now_ms, "called off")
+            _close(connection, row.id, row.state, row.subject, now_ms, "called_off", "called off")
         elif planned[key].to_ms <= now_ms:
-            _close(connection, row.id, row.state, row.subject, planned[key].to_ms, "the planned stop is over")
+            _close(connection, row.id, row.state, row.subject, planned[key].to_ms, "planned_over", "the planned stop is over")
     return next_ms
 
 
@@ -53,7 +53,7 @@ def _owe(connection: Connection, site: Site, key: str, stop: PlannedStop, now_ms
         add_transition(connection, "notice", int(made[0]), ("due", "published"), now_ms, why="auto")
 
 
-def _close(connection: Connection, row_id: int, state: str, subject: str, at: int, why: str) -> None:
-    connection.execute(update(NOTICES).where(NOTICES.c.id == row_id).values(state="closed", closed_at=at))
+def _close(connection: Connection, row_id: int, state: str, subject: str, at: int, closing: str, why: str) -> None:
+    connection.execute(update(NOTICES).where(NOTICES.c.id == row_id).values(state="closed", closed_at=at, closing=closing))
     add_transition(connection, "notice", row_id, (state, "closed"), at, why=why)
     record_event(connection, Event(at, "notice.closed", subject, {"reason": why}))

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
+from compliance.notice_closing import CLOSINGS, Closing
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS, HOUR_MS
 from store.records.tables import notice_transitions, notices, outages
@@ -27,6 +28,7 @@ class NoticeRow:
     due_at: int
     published_at: int | None
     closed_at: int | None
+    closing: str
     late: bool
     stations: list[str]
     households: int | None
@@ -34,6 +36,11 @@ class NoticeRow:
     title_en: str
     text_zh: str
     text_en: str
+
+    @property
+    def over(self) -> Closing:
+        """How it ended, in words; of a closed notice."""
+        return CLOSINGS.get(self.closing, CLOSINGS["restored"])
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ notices = Table(
     Column("due_at", BigInteger, nullable=False, index=True),
     Column("published_at", BigInteger),
     Column("closed_at", BigInteger),
+    Column("closing", String(32), nullable=False, default=""),  # what users are told at its end: CLOSINGS
     Column("late", Boolean, nullable=False, default=False),
     Column("stations", JSON, nullable=False, default=list),
     Column("households", Integer),

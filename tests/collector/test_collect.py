@@ -13,8 +13,7 @@ from collector.collect import run_collect
 from collector.sources.gateway import Gateway
 from domain.clock import Clock
 from domain.errors import ConfigError
-from domain.profile import MqttProfile
-from domain.site import Broker, Device, Subscription
+from domain.site import Broker, Device
 from tests.collector.conftest import Collected, Collecting, MakeSite
 from tests.collector.raw_modbus import Asked, RawModbus, Wire, registers
 
@@ -118,10 +117,6 @@ async def test_a_site_that_can_not_be_collected_stops_the_start(make_site: MakeS
     broker = Broker("b", "mqtt://127.0.0.1:1", "id", "user", "env:NOT_SET_ANYWHERE")
     with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
         await run_collect(make_site(brokers=[broker]), Clock(), asyncio.Event())
-    sparkplug = MqttProfile("spb", "spb", "sparkplug_b", "spBv1.0/#", "topic:4")
-    speaking = replace(broker, password="", subscriptions=(Subscription("spBv1.0/#", "spb"),))
-    with pytest.raises(ConfigError, match="sparkplug_b"):
-        await run_collect(make_site(brokers=[speaking], profiles=[sparkplug]), Clock(), asyncio.Event())
 
 
 def test_it_runs_on_uvloop(make_site: MakeSite, collecting: Collecting) -> None:

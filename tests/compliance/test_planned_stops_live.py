@@ -135,6 +135,8 @@ def test_a_notice_of_a_stop_called_off_is_closed_with_that_reason(town: Town) ->
     town.run(1, 80.0)
     assert town.steps()[-1] == ("closed", "keepwarm", "called off")
     with town.records.connect() as connection:
+        assert connection.execute(select(notices.c.closing)).scalar() == "called_off"
+    with town.records.connect() as connection:
         (one,) = registered_stops(connection)
         assert (one.stop, one.cancelled_by) == (None, "王调度")
         assert with_registered(town.site, [one]).planned_stops == ()

@@ -1,5 +1,6 @@
-"""One sample town and one server for all tests of a session; every reader signs in with a link or an account of its own."""
+"""A sample town and a server for the tests of each file, which may change it; every reader signs in with a link or account of its own."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -17,9 +18,11 @@ from sqlalchemy import Engine
 from dashboard.accounts import add_account, make_invitation, wall_ms
 from dashboard.api.keys import make_key
 from dashboard.facts.town import Town
+from dashboard.healthz import EXPECTED
 from domain.clock import Clock
+from store.health import write_health
 from store.records import open_records
-from tests.dashboard.sample_town import NOW_MS, SampleTown, write_town
+from tests.dashboard.sample_town import NOW_MS, SampleTown, sample_site, write_town
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a long enough one"
@@ -110,15 +113,26 @@ def _answers(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleTown:
-    """The sample town on disk, with HTML in two names."""
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample town as it was written, with HTML in two names; nobody changes it."""
+    folder = tmp_path_factory.mktemp("written")
+    write_town(folder, evil=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sample(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SampleTown:
+    """The sample town on disk, this file's own."""
     folder = tmp_path_factory.mktemp("town")
-    town = write_town(folder, evil=True)
+    shutil.copytree(sample_folder, folder, dirs_exist_ok=True)
+    town = SampleTown(sample_site(folder / "data", evil=True), Clock.starting_at(NOW_MS, 1.0))
+    for component in EXPECTED:
+        write_health(town.site.data, component, NOW_MS, {"readings": 1234})
     town.clock.save(folder / "clock.json")
     return town
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(sample: SampleTown) -> Iterator[Server]:
     """The dashboard of the sample town as a process."""
     process, port = start(sample.site.folder)
@@ -144,7 +158,7 @@ def records(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dispatcher(server: Server) -> str:
     """The name of a dispatcher with the password ``PASSWORD``."""
     add_account(server.records, "王调度", "dispatcher", PASSWORD, wall_ms())

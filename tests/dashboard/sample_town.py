@@ -365,6 +365,7 @@ def _write_outages(connection: Connection) -> None:
             "state": "closed",
             "due_at": NOW_MS - 22 * HOUR_MS,
             "published_at": NOW_MS - 22 * HOUR_MS,
+            "closing": "restored",
             "closed_at": NOW_MS - 20 * HOUR_MS,
             "stations": ["S11"],
             "households": 190,

@@ -176,7 +176,7 @@ def test_a_dispatcher_shelves_an_alarm_with_a_reason(sign_in: SignIn, server: Se
         number = int(tick.get_attribute("data-pick") or 0)
         tick.check()
         page.get_by_role("button", name="搁置", exact=True).click()
-        expect(page.get_by_text("搁置报警须填写原因。")).to_be_visible(timeout=SLOW_MS)
+        expect(page.get_by_text("搁置报警须说明原因。")).to_be_visible(timeout=SLOW_MS)
         page.get_by_placeholder("备注").fill("换电池")
         page.get_by_role("button", name="搁置", exact=True).click()
         expect(page.get_by_text("搁置至")).to_be_visible(timeout=SLOW_MS)

@@ -149,6 +149,29 @@ def test_a_notice_goes_out_once_with_its_key(tmp_path: Path, records: Engine, ga
     assert "上述停热已于01-14 11:00结束。" in gateway.got[2][1]["msg"]
 
 
+@pytest.mark.parametrize(
+    ("closing", "title", "text"),
+    [
+        ("correction", "更正：撤回 · 停热通告：和平路站", "上述停热并未发生，本通告撤回"),
+        ("called_off", "计划取消 · 停热通告：和平路站", "上述计划停热已取消"),
+        ("planned_over", "计划停热结束 · 停热通告：和平路站", "上述计划停热已于01-14 11:00结束"),
+        ("season_ended", "供暖季结束 · 停热通告：和平路站", "供暖季已于01-14 11:00结束"),
+    ],
+)
+def test_nobody_is_told_that_heat_is_back_where_it_is_not(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, closing: str, title: str, text: str
+) -> None:
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch, language="zh")), records)
+    notice_id = publish(records, closing=closing)
+    with records.begin() as connection:
+        _step(connection, notice_id, "published", "closed")
+    drain(delivery)
+    said = gateway.got[-1][1]["msg"]
+    assert said.startswith(title)
+    assert text in said
+    assert "恢复" not in said
+
+
 def test_a_notice_withdrawn_before_it_was_published_says_nothing(tmp_path: Path, records: Engine) -> None:
     delivery = Delivery(site(tmp_path, Channel("x", "env:NOTHING")), records)
     with records.begin() as connection:

@@ -317,6 +317,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=True),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("closing", sa.String(length=32), nullable=False),
         sa.Column("late", sa.Boolean(), nullable=False),
         sa.Column("stations", sa.JSON(), nullable=False),
         sa.Column("households", sa.Integer(), nullable=True),
