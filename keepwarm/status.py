@@ -25,13 +25,14 @@ def silent(health: Health, wall_ms: int) -> bool:
 
 @click.command()
 @site_argument
-def status(folder: Path) -> int:
+@click.option("--only", metavar="NAME", help="One component, such as watch: what a service's health check asks.")
+def status(folder: Path, only: str | None) -> int:
     """Prints each process of SITE and the age of its last work; exit code 1 when one is silent or none has run."""
     from store.site_folder import load_site
 
     site = load_site(folder)
     wall_ms = time.time_ns() // 1_000_000
-    found = read_health(site.data)
+    found = [health for health in read_health(site.data) if only in (None, health.component)]
     for health in found:
         click.echo(line_of(health, wall_ms))
     if not found:
