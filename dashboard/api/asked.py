@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard.accounts import wall_ms
 from dashboard.api.answers import ProblemError
@@ -42,7 +43,7 @@ class Asked:
             raise ProblemError(401, "a key is needed", "Authorization: Bearer KEY", {"www-authenticate": "Bearer"})
         try:
             key = await asyncio.to_thread(find_key, self.town.records, token.strip(), wall_ms())
-        except Exception as error:
+        except SQLAlchemyError as error:
             raise ProblemError(503, "the records can't be read", headers={"retry-after": "5"}) from error
         if key is None:
             self.guesses.failed(address)
