@@ -21,7 +21,7 @@ from domain.screening import Surroundings
 from domain.site import Site
 from store.health import write_health
 from store.journal import open_journal
-from store.points import PointRegistry
+from store.points import PointRegistry, open_points
 
 HEALTH_EVERY_S = 1.0
 UNKNOWN_SHOWN = 50
@@ -31,17 +31,22 @@ log = structlog.get_logger("collect")
 
 
 async def run_collect(site: Site, clock: Clock, stop: asyncio.Event) -> None:
+    """``collect_with`` a registry of its own. Raises StoreError also when that can't be opened."""
+    with open_points(site) as registry:
+        await collect_with(registry, site, clock, stop)
+
+
+async def collect_with(registry: PointRegistry, site: Site, clock: Clock, stop: asyncio.Event) -> None:
     """Reads the site's devices and brokers into the journal in ``site.data`` until ``stop`` is set; returns within 2 s of it.
 
-    Raises ConfigError for a site that can't be collected and StoreError when the stores can't be opened. Network errors never end it.
+    ``registry`` is the site's; others in this process may use it too. Raises ConfigError for a site that can't be collected and StoreError
+    when the journal can't be opened. Network errors never end it.
     """
-    registry = await asyncio.to_thread(PointRegistry, site.data / "points.db")
     journal = await asyncio.to_thread(open_journal, site)
     try:
         await _collect(site, clock, stop, Intake(registry, journal, surroundings=Surroundings(site.stations, site.rooms)))
     finally:
         journal.close()
-        registry.close()
 
 
 async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake) -> None:

@@ -130,17 +130,19 @@ def collect(folder: Path, *, supervised: bool) -> None:
 
 async def _collect_and_forward(site: Site, clock: Clock, stop: asyncio.Event) -> None:
     """Collects until ``stop``, forwarding in a thread beside it; what ends one of the two ends both."""
-    from collector.collect import run_collect
+    from collector.collect import collect_with
     from store.history.forward import run_forward
+    from store.points import open_points
 
-    stop_forwarding = threading.Event()
-    forwarding = asyncio.create_task(asyncio.to_thread(run_forward, site, clock, stop_forwarding), name="forward")
-    collecting = asyncio.create_task(run_collect(site, clock, stop), name="collect")
-    await asyncio.wait([forwarding, collecting], return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    await asyncio.wait([collecting])
-    stop_forwarding.set()
-    await asyncio.gather(collecting, forwarding)
+    with open_points(site) as points:  # one for both: the names of a large town fill a good part of the memory
+        stop_forwarding = threading.Event()
+        forwarding = asyncio.create_task(asyncio.to_thread(run_forward, site, clock, stop_forwarding, points), name="forward")
+        collecting = asyncio.create_task(collect_with(points, site, clock, stop), name="collect")
+        await asyncio.wait([forwarding, collecting], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.wait([collecting])
+        stop_forwarding.set()
+        await asyncio.gather(collecting, forwarding)
 
 
 @click.command()

@@ -1,11 +1,13 @@
 """The site's registry of points: stable names ↔ int32 ids, dense from 0, the same for every process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.site import Site
 from store.sqlite import Database
 
 _LAYOUT = ("CREATE TABLE points (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",)
@@ -77,3 +79,13 @@ class PointRegistry:
             connection.executemany("INSERT INTO points (id, name) VALUES (?, ?)", list(enumerate(unknown, first)))
         # Known here only once it is on the disk: a failed commit must not leave ids behind that another process may give away.
         self.refresh()
+
+
+@contextmanager
+def open_points(site: Site) -> Iterator[PointRegistry]:
+    """The site's registry, closed in the end. Raises StoreError when it can't be opened."""
+    registry = PointRegistry(site.data / "points.db")
+    try:
+        yield registry
+    finally:
+        registry.close()

@@ -56,7 +56,6 @@ class Sensors:
         self._payloads = payloads_of(broker, site)
         self._births = Births(site.data / f"sparkplug_{broker.name}.json")
         self._offline: set[str] = set()
-        self._names: dict[tuple[str, str], str] = {}
         self._routes: dict[str, tuple[Payload, ...]] = {}
         self._presences = {presence: payload for topic, payload in self._payloads if (presence := _presence_topic(topic, payload))}
         self._clock, self._intake, self._unknown = clock, intake, unknown
@@ -254,7 +253,7 @@ class Sensors:
         return False
 
     def _row(self, value: Value, profile: str, message: Message) -> Row | None:
-        name = self._names.get((value.sensor, value.quantity)) or self._name_of(value)
+        name = self._name_of(value)
         if not name:
             self._health.counts["unknown sensor"] += 1
             self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.quantity, value.value)
@@ -262,16 +261,12 @@ class Sensors:
         return name, value.measured_at, message.received_ms, value.value, value.quality
 
     def _name_of(self, value: Value) -> str:
-        """The name of a value's point, empty for a sensor that stands in no room."""
+        """The name of a value's point, empty for a sensor that stands in no room. Not remembered: a town's names fill the memory."""
         if value.quantity:
-            room_id = self._rooms.get(value.sensor.casefold())
-            name = f"room/{room_id}/{value.quantity}" if room_id is not None else ""
-        else:
-            kind, subject_id, _ = parse_point(value.sensor)
-            name = value.sensor if subject_id in self._subjects.get(kind, ()) else ""
-        if name:  # as many as the site has, whatever strangers send
-            self._names[value.sensor, value.quantity] = name
-        return name
+            room_id = self._rooms.get(value.sensor) or self._rooms.get(value.sensor.casefold())
+            return f"room/{room_id}/{value.quantity}" if room_id is not None else ""
+        kind, subject_id, _ = parse_point(value.sensor)
+        return value.sensor if subject_id in self._subjects.get(kind, ()) else ""
 
 
 def _last_connected_ms(site: Site, broker: Broker) -> int | None:

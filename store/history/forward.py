@@ -199,12 +199,11 @@ class Forwarding:
         return autonomy_h if few else None
 
 
-def run_forward(site: Site, clock: Clock, stop: Event) -> None:
+def run_forward(site: Site, clock: Clock, stop: Event, points: PointRegistry) -> None:
     """Forwards until ``stop`` is set: a plain loop, for a thread of the collecting process or a process of its own.
 
-    Raises StoreError when the stores can't even be opened.
+    ``points`` is the site's registry, which stays open. Raises StoreError when the stores can't even be opened.
     """
-    points = PointRegistry(site.data / "points.db")
     journal = open_journal(site)
     history = open_history(site, points)
     forwarding = Forwarding(site, clock, journal, history)
@@ -220,4 +219,3 @@ def run_forward(site: Site, clock: Clock, stop: Event) -> None:
     finally:
         history.close()
         journal.close()
-        points.close()

@@ -160,7 +160,7 @@ def test_retry_waits_as_long_as_asked(site: Site, journal: Journal, history: Ref
 def test_the_loop_forwards_and_stops_with_nothing_waiting(site: Site, journal: Journal, registry: PointRegistry) -> None:
     stop = Event()
     journal.append(batch(0))
-    thread = Thread(target=run_forward, args=(site, Clock(), stop))
+    thread = Thread(target=run_forward, args=(site, Clock(), stop, registry))
     thread.start()
     try:
         deadline = Event()
