@@ -2,15 +2,16 @@
 
 import streamlit as st
 
-from dashboard.pages import PAGES
+from dashboard.pages import allowed
 from dashboard.screen import screen
 from dashboard.topbar import topbar
 
 st.set_page_config(page_title="守温 Keepwarm", layout="wide", initial_sidebar_state="collapsed")
 now = screen()
-entries = {
-    path: st.Page(f"views/{entry.file}", title=now.say(entry.title), url_path=path, default=not path) for path, entry in PAGES.items()
+seen = allowed(now.account)
+links = {
+    entry.path: st.Page(f"views/{entry.file}", title=now.say(entry.title), url_path=entry.path, default=not entry.path) for entry in seen
 }
-current = st.navigation(list(entries.values()), position="hidden")
-topbar(now, entries)
+current = st.navigation(list(links.values()), position="hidden")  # what is not in the list can't be run
+topbar(now, seen, links, current.url_path)
 current.run()

@@ -1,29 +1,54 @@
-"""The pages: their addresses, files and names."""
+"""The pages: their addresses, files and names, the group each stands in, and the right it takes to see one."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from dashboard.roles import Account, Right
 from dashboard.text import N_
+
+# Who works with the pages, in the order of the bar. A page names its group by the key.
+GROUPS: Final = {
+    "dispatch": N_("Dispatch room"),
+    "engineering": N_("Engineering"),
+    "service": N_("Service"),
+    "administration": N_("Administration"),
+}
 
 
 @dataclass(frozen=True)
 class PageEntry:
-    """One page. ``path`` is its address; ``file`` stands in ``views/``."""
+    """One page. ``path`` is its address; ``file`` stands in ``views/``; without ``right`` an account neither sees nor opens it."""
 
     path: str
     file: str
     title: str
+    group: str
+    right: Right = "view"
 
 
 PAGES: Final = {
     page.path: page
     for page in (
-        PageEntry("", "wall.py", N_("Overview")),
-        PageEntry("station", "station.py", N_("Station")),
-        PageEntry("building", "building.py", N_("Building")),
-        PageEntry("alarms", "alarms.py", N_("Alarms")),
-        PageEntry("outages", "outages.py", N_("Outages & notices")),
-        PageEntry("complaints", "complaints.py", N_("Complaints")),
-        PageEntry("curves", "curves.py", N_("Supply curves")),
+        PageEntry("", "wall.py", N_("Overview"), "dispatch"),
+        PageEntry("alarms", "alarms.py", N_("Alarms"), "dispatch"),
+        PageEntry("outages", "outages.py", N_("Outages & notices"), "dispatch"),
+        PageEntry("station", "station.py", N_("Station"), "dispatch"),
+        PageEntry("building", "building.py", N_("Building"), "dispatch"),
+        PageEntry("curves", "curves.py", N_("Supply curves"), "engineering"),
+        PageEntry("complaints", "complaints.py", N_("Complaints"), "service"),
     )
 }
+
+
+def allowed(account: Account, pages: Iterable[PageEntry] = PAGES.values()) -> list[PageEntry]:
+    """The pages this account may see, in the order of the bar."""
+    return sorted((page for page in pages if account.may(page.right)), key=lambda page: list(GROUPS).index(page.group))
+
+
+def grouped(pages: Iterable[PageEntry]) -> dict[str, list[PageEntry]]:
+    """Group → its pages; a group without any is left out."""
+    found: dict[str, list[PageEntry]] = {}
+    for page in pages:
+        found.setdefault(page.group, []).append(page)
+    return found

@@ -63,7 +63,7 @@ def go(address: str) -> None:
     """Opens a page of the dashboard from an address such as ``station?station=S01``; an unknown one opens nothing."""
     path, _, query = address.partition("?")
     page = PAGES.get(path)
-    if address and page is not None:
+    if address and page is not None and screen().account.may(page.right):
         st.switch_page(f"views/{page.file}", query_params=dict(parse_qsl(query)))
 
 

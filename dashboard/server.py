@@ -33,7 +33,7 @@ from dashboard.metrics import Metrics
 from dashboard.pages import PAGES
 from dashboard.running import running
 from dashboard.session import Sessions
-from dashboard.shell import show
+from dashboard.shell import PageShell
 from dashboard.text import speech
 from dashboard.theme import streamlit_options
 from domain.clock import Clock
@@ -103,7 +103,7 @@ def make_app(town: Town) -> FastAPI:
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/api/v1", make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),
-            *(Route(f"/{path}", show, methods=["GET"]) for path in PAGES),
+            *(Route(f"/{path}", PageShell(entry, sessions).show, methods=["GET"]) for path, entry in PAGES.items()),
             Mount("/", OnlyStreamlit(pages)),
         ]
     )

@@ -8,8 +8,10 @@ import streamlit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from dashboard.forms import language_of
+from dashboard.forms import language_of, page
 from dashboard.markup import assets_version
+from dashboard.pages import PageEntry
+from dashboard.session import Sessions
 from dashboard.text import speech
 
 INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
@@ -37,6 +39,19 @@ def shell(language: str) -> str:
     return text.replace("</head>", f"{head}</head>", 1)
 
 
-def show(request: Request) -> HTMLResponse:
-    """Any page of the dashboard: which one it is, the browser tells Streamlit."""
-    return HTMLResponse(shell(language_of(request)))
+class PageShell:
+    """The address of one page: its shell for those who may see it."""
+
+    def __init__(self, entry: PageEntry, sessions: Sessions) -> None:
+        self._entry = entry
+        self._sessions = sessions
+
+    def show(self, request: Request) -> HTMLResponse:
+        """The shell; refused to a role that may not see this page. Strangers never come this far."""
+        account = self._sessions.account(request.cookies)
+        language = language_of(request)
+        if account is None or not account.may(self._entry.right):
+            _ = speech(language)
+            text = _("Your role does not show this page.")
+            return page(request, "message.html", 403, title=_(self._entry.title), text=text)
+        return HTMLResponse(shell(language))

@@ -22,22 +22,20 @@ SLOW_MS = 30_000
 NUMBER = count()
 PAGES = {
     "zh": {
-        "总览": "室温合格率",
-        "换热站": "全部测点",
-        "楼栋": "低于限值",
-        "报警": "未确认",
-        "停热与通告": "停热通告",
-        "投诉": "办理过程",
-        "供热曲线": "数据结论",
+        "调度": {"总览": "室温合格率", "报警": "未确认", "停热与通告": "停热通告", "换热站": "全部测点", "楼栋": "低于限值"},
+        "工程": {"供热曲线": "数据结论"},
+        "客服": {"投诉": "办理过程"},
     },
     "en": {
-        "Overview": "Rate of compliance",
-        "Station": "All values",
-        "Building": "below",
-        "Alarms": "unacknowledged",
-        "Outages & notices": "Evidence",
-        "Complaints": "Steps",
-        "Supply curves": "What the data says",
+        "Dispatch room": {
+            "Overview": "Rate of compliance",
+            "Alarms": "unacknowledged",
+            "Outages & notices": "Evidence",
+            "Station": "All values",
+            "Building": "below",
+        },
+        "Engineering": {"Supply curves": "What the data says"},
+        "Service": {"Complaints": "Steps"},
     },
 }
 SignIn = Callable[..., AbstractContextManager[Page]]
@@ -88,15 +86,17 @@ def _close(context: BrowserContext) -> None:
 
 def test_every_page_in_both_languages(sign_in: SignIn) -> None:
     with sign_in() as page:
-        for language, labels in PAGES.items():
+        for language, groups in PAGES.items():
             if language == "en":
                 page.get_by_role("radio", name="EN").or_(page.get_by_role("button", name="EN")).first.click()
-                expect(page.get_by_role("link", name="Overview", exact=True)).to_be_visible(timeout=SLOW_MS)
-            for label, text in labels.items():
-                page.get_by_role("link", name=label, exact=True).click()
-                expect(page.locator(".kw-panel").filter(has_text=text).first).to_be_visible(timeout=SLOW_MS)
+                expect(page.get_by_role("link", name="Dispatch room", exact=True)).to_be_visible(timeout=SLOW_MS)
+            for group, labels in groups.items():
+                page.get_by_role("link", name=group, exact=True).click()
+                for label, text in labels.items():
+                    page.get_by_role("link", name=label, exact=True).click()
+                    expect(page.locator(".kw-panel").filter(has_text=text).first).to_be_visible(timeout=SLOW_MS)
         page.reload()
-        expect(page.get_by_role("link", name="Overview", exact=True)).to_be_visible(timeout=SLOW_MS)
+        expect(page.get_by_role("link", name="Complaints", exact=True)).to_be_visible(timeout=SLOW_MS)
         assert page.locator("html").get_attribute("lang") == "en"
         assert page.locator('[data-testid="stToolbar"], [data-testid="stHeader"]').filter(visible=True).count() == 0
 
@@ -201,7 +201,7 @@ def test_a_dispatcher_plans_a_stop_and_calls_it_off(sign_in: SignIn) -> None:
 
 def test_the_service_desk_takes_a_complaint_a_step_on(sign_in: SignIn, server: Server) -> None:
     with sign_in("service") as page:
-        page.get_by_role("link", name="投诉", exact=True).click()
+        page.get_by_role("link", name="客服", exact=True).click()
         page.locator('[data-open="complaints?complaint=1"]').first.click()
         page.wait_for_url("**/complaints?complaint=1")
         reject = page.get_by_role("button", name="不予受理")
@@ -234,7 +234,7 @@ def test_a_viewer_finds_nothing_to_change(sign_in: SignIn) -> None:
         page.get_by_role("link", name="报警", exact=True).click()
         expect(page.locator(".kw-alarms")).to_be_visible(timeout=SLOW_MS)
         assert page.locator('input[type="checkbox"]').count() == 0
-        page.get_by_role("link", name="投诉", exact=True).click()
+        page.get_by_role("link", name="客服", exact=True).click()
         expect(page.locator(".kw-steps")).to_be_visible(timeout=SLOW_MS)
         assert page.get_by_role("button", name=re.compile("受理|派单|办结")).count() == 0
 
