@@ -37,6 +37,7 @@ def templates(language: str) -> Environment:
     )
     say = speech(language)
     names = {"quantity_name": partial(_quantity_name, say), "sign_name": partial(_sign_name, say), "sign_value": partial(_sign_value, say)}
+    environment.globals["quantity_value"] = _quantity_value
     environment.globals.update(WORDS, **names, _=say, language=say.language, version=assets_version())
     return environment
 
@@ -53,6 +54,15 @@ def _quantity_name(say: Speech, name: str) -> str:
     except KeyError:
         return name
     return say.pick(found.zh, found.en)
+
+
+def _quantity_value(name: str, value: float) -> str:
+    """A number with the decimals and the unit of its quantity."""
+    try:
+        found = quantity(name)
+    except KeyError:
+        return f"{value:g}"
+    return f"{value:.{found.decimals}f} {found.unit}".rstrip()
 
 
 def _sign_name(say: Speech, sign: Mapping[str, object]) -> str:

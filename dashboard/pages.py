@@ -36,6 +36,7 @@ PAGES: Final = {
         PageEntry("station", "station.py", N_("Station"), "dispatch"),
         PageEntry("building", "building.py", N_("Building"), "dispatch"),
         PageEntry("curves", "curves.py", N_("Supply curves"), "engineering"),
+        PageEntry("data", "data.py", N_("Data health"), "engineering"),
         PageEntry("complaints", "complaints.py", N_("Complaints"), "service"),
     )
 }

@@ -39,6 +39,22 @@ DATA: Final = {
     "bad": Word(N_("Data bad"), "cross", "warn"),
 }
 
+# How a source of readings stands, and how the data of one point does (the page of data health).
+SOURCE_STATE: Final = {
+    "silent": Word(N_("Silent"), "unlink", "bad"),
+    "failing": Word(N_("Last try failed"), "warn", "warn"),
+    "never": Word(N_("Never heard"), "unknown", "dim"),
+    "good": Word(N_("Answers"), "link", "ok"),
+}
+POINT_STATE: Final = {
+    "bad": Word(N_("Bad values"), "cross", "bad"),
+    "stuck": Word(N_("Stuck"), "stop", "bad"),
+    "late": Word(N_("No fresh value"), "clock", "warn"),
+    "never": Word(N_("Never heard"), "unknown", "dim"),
+    "suspect": Word(N_("Suspect"), "warn", "warn"),
+    "good": Word(N_("Good"), "ok", "ok"),
+}
+
 VERDICT: Final = {
     "compliant": Word(N_("Compliant"), "ok", "ok", "✓"),
     "breach": Word(N_("Below limit"), "low", "bad", "▼"),
@@ -292,6 +308,8 @@ WORDS: Final[Mapping[str, object]] = {
     "heat_word": heat_word,
     "comm_word": lambda state: look(COMM, state),
     "data_word": lambda state: look(DATA, state),
+    "source_word": lambda state: look(SOURCE_STATE, state),
+    "point_word": lambda state: look(POINT_STATE, state),
     "verdict_word": lambda state: look(VERDICT, state),
     "alarm_word": lambda state: look(ALARM_STATE, state),
     "outage_word": lambda state: look(OUTAGE_STATE, state),

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 from sqlalchemy import Engine, Select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -95,12 +97,20 @@ class Town:
         While the journal can't be read these grow older: their instants tell.
         """
         with self._recent_lock:
-            if self._recent is None:
-                with self.asking("journal"):
-                    self._recent = Recent(self.journal, self.history, self.points)
-            with suppress(StoreError):
-                self.shared.of("recent", self._refresh)
-            return self._recent.of(names, usable=usable)
+            return self._recent_now().of(names, usable=usable)
+
+    def newest_of(self, points: NDArray[np.int32], *, usable: bool = False) -> Newest:
+        """As ``newest``, for the registry's ids (−1 for a point that never had a reading): for all points of a town at once."""
+        with self._recent_lock:
+            return self._recent_now().of_ids(points, usable=usable)
+
+    def _recent_now(self) -> Recent:
+        if self._recent is None:
+            with self.asking("journal"):
+                self._recent = Recent(self.journal, self.history, self.points)
+        with suppress(StoreError):
+            self.shared.of("recent", self._refresh)
+        return self._recent
 
     def readings(self, names: Sequence[str], from_ms: int, to_ms: int) -> tuple[list[int], Readings]:
         """The ids of these points (−1 for one that never had a reading) and their readings in [from_ms, to_ms).

@@ -39,6 +39,7 @@ POLICY = Path(__file__).parents[2] / "domain" / "policies" / "default.toml"
 
 NAMES = ("城南", "城北", "东湖", "西关", "人民路", "解放路", "建设街", "铁西", "光明", "和平里", "滨河", "新华")
 STOPPED, PLANNED, SILENT, COLD, OVERDUE, TOO_WARM = "S03", "S09", "S07", "S05", "S12", "S10"
+FAILING, NEVER_HEARD = "S06", "S11"  # as sources
 EVIL = '<img src=x onerror="window.hurt=1"><script>window.hurt=2</script>'
 COLD_BUILDING = "S05-B11"
 STATION_EVERY_MS = 5 * MINUTE_MS
@@ -104,7 +105,8 @@ def write_town(folder: Path, *, evil: bool = False, speed: float = 1.0, rooms: b
     site.data.mkdir(parents=True, exist_ok=True)
     clock = Clock.starting_at(NOW_MS, speed)
     points = PointRegistry(site.data / "points.db")
-    readings = (_station_readings(site, points), _room_readings(site, points), _season(site, points)) if rooms else (Readings.empty(),)
+    written = (_station_readings, _room_readings, _season, _source_readings) if rooms else ()
+    readings = [Readings.empty(), *(write(site, points) for write in written)]
     history = open_history(site, points)
     old = [part.take(part.measured_at < NOW_MS - HOUR_MS) for part in readings]
     new = [part.take(part.measured_at >= NOW_MS - HOUR_MS) for part in readings]
@@ -200,6 +202,21 @@ def _season(site: Site, points: PointRegistry) -> Readings:
     return Readings.concat(
         [Readings.of(np.full(len(at), point, np.int32), at, value) for point, value in zip(points.ids(names), values, strict=True)]
     )
+
+
+def _source_readings(site: Site, points: PointRegistry) -> Readings:
+    """How each device stands, as the collector notes it: one silent, one failing at its last try, one never heard."""
+    parts = []
+    for number, device in enumerate(site.devices.values()):
+        good_at = NOW_MS - (25 * MINUTE_MS if device.station_id == SILENT else 9_000)
+        failing = device.station_id in {SILENT, FAILING}
+        values = {"exchange_ok": 0.0 if failing else 1.0, "latency_ms": 40.0 + number, "failures": 3.0 * failing, "overruns": 1.0 * failing}
+        values |= {"received_bytes": 1e6, "silence_s": (NOW_MS - 5_000 - good_at) / 1000}
+        if device.station_id == NEVER_HEARD:
+            values = {"exchange_ok": 0.0, "failures": 40.0, "overruns": 0.0, "received_bytes": 0.0}
+        ids = points.ids([f"source/{device.device_id}/{name}" for name in values])
+        parts.append(Readings.of(ids, np.full(len(ids), NOW_MS - 5_000), list(values.values())))
+    return Readings.concat(parts)
 
 
 def _room_base(site: Site, room_id: str, number: int) -> float:

@@ -23,7 +23,7 @@ NUMBER = count()
 PAGES = {
     "zh": {
         "调度": {"总览": "室温合格率", "报警": "未确认", "停热与通告": "停热通告", "换热站": "全部测点", "楼栋": "低于限值"},
-        "工程": {"供热曲线": "数据结论"},
+        "工程": {"供热曲线": "数据结论", "数据质量": "有应答的数据源"},
         "客服": {"投诉": "办理过程"},
     },
     "en": {
@@ -34,7 +34,7 @@ PAGES = {
             "Station": "All values",
             "Building": "below",
         },
-        "Engineering": {"Supply curves": "What the data says"},
+        "Engineering": {"Supply curves": "What the data says", "Data health": "Sources that answer"},
         "Service": {"Complaints": "Steps"},
     },
 }
@@ -282,6 +282,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(sign_in: SignIn) -> 
             f"building?building={COLD_BUILDING}",
             "station?station=S05",
             f"curves?station={TOO_WARM}",
+            "data",
         ):
             page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + "/" + path)
             expect(page.locator(".kw-panel").first).to_be_visible(timeout=SLOW_MS)
