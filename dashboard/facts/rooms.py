@@ -84,8 +84,9 @@ class Verdicts:
     def __init__(self, town: Town) -> None:
         self._town = town
         self._row_of = {room_id: row for row, room_id in enumerate(town.site.rooms)}
-        self._station = _groups(town.site.rooms, town.station_of_room)
-        self._building = _groups(town.site.rooms, {room.room_id: room.building_id or "" for room in town.site.rooms.values()})
+        self._station = _groups(town.site.rooms, town.station_of_room, town.site.stations)
+        in_building = {room.room_id: room.building_id or "" for room in town.site.rooms.values()}
+        self._building = _groups(town.site.rooms, in_building, town.site.buildings)
         self._ids: pa.ChunkedArray | None = None
         self._rows: NDArray[np.intp] = np.empty(0, np.intp)
 
@@ -102,29 +103,29 @@ class Verdicts:
         found[self._rows[here]] = seen[here]
         return found
 
-    def by_station(self) -> dict[str, Counts]:
-        """Rooms by verdict for each station."""
-        return _grouped(self.codes(), *self._station)
+    def by_station(self) -> NDArray[np.int64]:
+        """Rooms by verdict: a row for each station of the site, a column for each of ``VERDICTS``."""
+        return _tally(self.codes(), self._station, len(self._town.site.stations) + 1)[:-1]
 
     def by_building(self) -> dict[str, Counts]:
-        """Rooms by verdict for each building."""
-        return _grouped(self.codes(), *self._building)
+        """Rooms by verdict for each building of the site."""
+        buildings = list(self._town.site.buildings)
+        tally = _tally(self.codes(), self._building, len(buildings) + 1)[:-1]
+        return {name: Counts(*row) for name, row in zip(buildings, tally.tolist(), strict=True)}
 
     def all(self) -> Counts:
         """Rooms by verdict."""
         return Counts(*np.bincount(self.codes(), minlength=len(VERDICTS)).tolist())
 
 
-def _groups(rooms: Iterable[str], group_of: Mapping[str, str]) -> tuple[list[str], NDArray[np.intp]]:
-    """The names of the groups, and for each room the place of its group."""
-    place: dict[str, int] = {}
-    rows = [place.setdefault(group_of.get(room_id, ""), len(place)) for room_id in rooms]
-    return list(place), np.array(rows, np.intp)
+def _groups(rooms: Iterable[str], group_of: Mapping[str, str], names: Iterable[str]) -> NDArray[np.intp]:
+    """For each room the place of its group among the names; behind the last where it has none."""
+    place = {name: row for row, name in enumerate(names)}
+    return np.array([place.get(group_of.get(room_id, ""), len(place)) for room_id in rooms], np.intp)
 
 
-def _grouped(codes: NDArray[np.int64], names: list[str], rows: NDArray[np.intp]) -> dict[str, Counts]:
-    tally = np.bincount(rows * len(VERDICTS) + codes, minlength=len(names) * len(VERDICTS)).reshape(-1, len(VERDICTS))
-    return {name: Counts(*row) for name, row in zip(names, tally.tolist(), strict=True) if name}
+def _tally(codes: NDArray[np.int64], groups: NDArray[np.intp], count: int) -> NDArray[np.int64]:
+    return np.bincount(groups * len(VERDICTS) + codes, minlength=count * len(VERDICTS)).reshape(-1, len(VERDICTS))
 
 
 def verdicts(town: Town) -> Verdicts:
@@ -137,8 +138,8 @@ def town_counts(town: Town) -> Counts:
     return town.shared.of("town_counts", lambda: verdicts(town).all())
 
 
-def station_counts(town: Town) -> dict[str, Counts]:
-    """Rooms by verdict for each station."""
+def station_counts(town: Town) -> NDArray[np.int64]:
+    """Rooms by verdict: a row for each station of the site, a column for each of ``VERDICTS``."""
     return town.shared.of("station_counts", lambda: verdicts(town).by_station())
 
 

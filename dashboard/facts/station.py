@@ -56,7 +56,7 @@ def _is_known(name: str) -> bool:
 
 def all_values(town: Town, station_id: str) -> Mapping[str, Shown]:
     """The newest value of everything that is measured at this station."""
-    return station_values(town, [station_id], quantities_of(town, station_id))[station_id]
+    return station_values(town, station_id, quantities_of(town, station_id))
 
 
 def schematic_values(town: Town, station_id: str) -> Mapping[str, Shown | None]:

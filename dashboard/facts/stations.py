@@ -1,28 +1,32 @@
-"""The stations, worst first."""
+"""The stations, worst first: all of them as columns; one is put together when it is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from dashboard.facts.rooms import Counts, station_counts
+from dashboard.facts.rooms import VERDICTS, Counts, station_counts
 from dashboard.facts.town import Town
-from dashboard.facts.trend import Trend, target_trend, trends
-from dashboard.facts.values import Shown, station_values
-from dashboard.moments import HOUR_MS
+from dashboard.facts.values import Shown, ShownColumns, shown_columns, station_interval_ms
 from domain.site import Station
 
 SUPPLY = "secondary_supply_temp_c"
 RETURN = "secondary_return_temp_c"
 FLOW = "secondary_flow_m3h"
 OUTDOOR = "outdoor_temp_c"
+CARD: Final = (SUPPLY, RETURN, FLOW, OUTDOOR)
 OFF_TARGET_K = 2.0  # R9
-
-SPARK_MS = 6 * HOUR_MS
-SPARK_GAP_MS = 20 * 60_000
-SPARK_STRETCHES = 40
-SPARK_LEAST_K = 8.0
-SPARK_LIFE_S = 15.0
+HEATS: Final = ("supplying", "stopped", "unknown", "unjudged")
+COMMS: Final = ("ok", "degraded", "lost", "unknown")
+DATAS: Final = ("good", "suspect", "bad", "unknown")
+UNSEEN: Final[Mapping[str, object]] = {
+    "heat": "unknown", "heat_since_ms": None, "comm": "unknown", "comm_since_ms": None, "data": "unknown", "target_c": None,
+    "outage_id": None, "planned": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class StationState:
     planned: bool
     values: Mapping[str, Shown]
     rooms: Counts
+    off_target_k: float | None
 
     @property
     def name(self) -> str:
@@ -47,61 +52,93 @@ class StationState:
         return self.station.name or self.station.station_id
 
     @property
-    def off_target_k(self) -> float | None:
-        """How far the secondary supply is from the curve's target, in kelvin; None where either is not known now."""
-        supply = self.values[SUPPLY]
-        if self.target_c is None or supply.value is None or supply.stale:
-            return None
-        return supply.value - self.target_c
-
-    @property
     def newest_at(self) -> int | None:
         """When the newest of its values was measured."""
         known = [shown.measured_at for shown in self.values.values() if shown.measured_at is not None]
         return max(known) if known else None
 
-    @property
-    def severity(self) -> tuple[float, ...]:
-        """Sorts worst first: no heat, heat unknown, no link, bad data, rooms below their limit, off the curve."""
-        heat = {"stopped": 3.0 if not self.planned else 1.0, "unknown": 2.0}.get(self.heat, 0.0)
-        link = {"lost": 2.0, "degraded": 1.0}.get(self.comm, 0.0)
-        data = {"bad": 1.0, "suspect": 0.5}.get(self.data, 0.0)
-        low = self.rooms.breach / max(1, self.rooms.rooms)
-        off = abs(self.off_target_k or 0.0)
-        return (-heat, -link, -data, -round(low, 2), -round(off if off > OFF_TARGET_K else 0.0))
 
+class StationStates(Mapping[str, StationState]):
+    """Every station of the site, in the order of its file. One that watch has not seen is unknown in everything.
 
-def station_states(town: Town) -> dict[str, StationState]:
-    """Every station of the site; one watch has not seen is unknown in everything."""
-    return town.shared.of("station_states", lambda: _station_states(town))
+    The columns: ``heat``, ``comm`` and ``data`` are places in ``HEATS``, ``COMMS``, ``DATAS``; ``rooms`` has a column for each of
+    ``VERDICTS``; ``off_target_k`` is how far the secondary supply is from the curve's target, NaN where either is not known now.
+    """
 
+    def __init__(
+        self, stations: Mapping[str, Station], seen: pa.Table, values: Mapping[str, ShownColumns], rooms: NDArray[np.int64]
+    ) -> None:
+        place = {station_id: row for row, station_id in enumerate(seen["station_id"].to_pylist())}
+        self._stations = stations
+        self._row_of = {station_id: row for row, station_id in enumerate(stations)}
+        self._seen = seen
+        self._seen_at = np.fromiter((place.get(station_id, -1) for station_id in stations), np.intp, len(stations))
+        self._values = values
+        self.ids = list(stations)
+        self.rooms = rooms
+        self.heat = self._codes("heat", HEATS)
+        self.comm = self._codes("comm", COMMS)
+        self.data = self._codes("data", DATAS)
+        self.planned = self._of_seen(seen["planned"].to_numpy(), False)
+        target_c = self._of_seen(seen["target_c"].to_numpy().astype(float), np.nan)
+        supply = values[SUPPLY]
+        self.off_target_k = np.where(supply.known & ~supply.stale, supply.value - target_c, np.nan)
 
-def _station_states(town: Town) -> dict[str, StationState]:
-    seen = {row["station_id"]: row for row in town.live().stations.to_pylist()}
-    values = station_values(town, list(town.site.stations), (SUPPLY, RETURN, FLOW, OUTDOOR))
-    counts = station_counts(town)
-    found = {}
-    for station_id, station in town.site.stations.items():
-        row = seen.get(station_id) or {}
-        found[station_id] = StationState(
-            station=station,
-            heat=row.get("heat", "unknown"),
-            heat_since_ms=row.get("heat_since_ms"),
-            comm=row.get("comm", "unknown"),
-            comm_since_ms=row.get("comm_since_ms"),
-            data=row.get("data", "unknown"),
-            target_c=row.get("target_c"),
-            outage_id=row.get("outage_id"),
-            planned=bool(row.get("planned", False)),
-            values=values[station_id],
-            rooms=counts.get(station_id, Counts()),
+    def __getitem__(self, station_id: str) -> StationState:
+        return self.at([self._row_of[station_id]])[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stations)
+
+    def __len__(self) -> int:
+        return len(self._stations)
+
+    def at(self, rows: Sequence[int] | NDArray[np.integer]) -> list[StationState]:
+        """The stations in these rows of the columns."""
+        places = self._seen_at[np.asarray(rows, np.intp)]
+        judged = iter(self._seen.take(pa.array(places[places >= 0])).to_pylist())
+        return [self._state(int(row), UNSEEN if place < 0 else next(judged)) for row, place in zip(rows, places, strict=True)]
+
+    def order(self) -> NDArray[np.intp]:
+        """Rows, worst first: no heat, heat unknown, no link, bad data, rooms below their limit, off the curve; then as in the file."""
+        stopped, unknown = self.heat == HEATS.index("stopped"), self.heat == HEATS.index("unknown")
+        heat = np.where(stopped, np.where(self.planned, 1.0, 3.0), np.where(unknown, 2.0, 0.0))
+        link = np.array([0.0, 1.0, 2.0, 0.0])[self.comm]
+        data = np.array([0.0, 0.5, 1.0, 0.0])[self.data]
+        low = np.round(self.rooms[:, VERDICTS.index("breach")] / np.maximum(1, self.rooms.sum(axis=1)), 2)
+        off = np.abs(np.nan_to_num(self.off_target_k))
+        return np.lexsort([-np.round(np.where(off > OFF_TARGET_K, off, 0.0)), -low, -data, -link, -heat])
+
+    def heat_counts(self) -> "Heat":
+        """Stations by heat state."""
+        supplying, stopped, unknown, unjudged = np.bincount(self.heat, minlength=len(HEATS)).tolist()
+        planned = int(np.count_nonzero(self.planned & (self.heat == HEATS.index("stopped"))))
+        return Heat(supplying, stopped - planned, planned, unknown, unjudged, int(np.count_nonzero(self.comm == COMMS.index("lost"))))
+
+    def outdoor_c(self) -> float | None:
+        """The town's outdoor temperature: the median of what stations measure now."""
+        known = np.sort(self._values[OUTDOOR].value[self._values[OUTDOOR].good])
+        return float(known[len(known) // 2]) if len(known) else None
+
+    def _state(self, row: int, judged: Mapping[str, Any]) -> StationState:
+        off_k = float(self.off_target_k[row])
+        return StationState(
+            station=self._stations[self.ids[row]],
+            **{name: judged[name] for name in UNSEEN},
+            values={name: column.at(row, name) for name, column in self._values.items()},
+            rooms=Counts(*self.rooms[row].tolist()),
+            off_target_k=None if np.isnan(off_k) else off_k,
         )
-    return found
 
+    def _codes(self, name: str, words: Sequence[str]) -> NDArray[np.intp]:
+        codes = pc.fill_null(pc.index_in(self._seen[name], pa.array(words)), words.index("unknown")).to_numpy()
+        return self._of_seen(codes, words.index("unknown")).astype(np.intp)
 
-def worst_first(states: Mapping[str, StationState]) -> list[StationState]:
-    """The stations in the order in which they need somebody."""
-    return sorted(states.values(), key=lambda state: (state.severity, state.station.station_id))
+    def _of_seen(self, column: NDArray[Any], unseen: object) -> NDArray[Any]:
+        found = np.full(len(self._stations), unseen, column.dtype)
+        here = self._seen_at >= 0
+        found[here] = column[self._seen_at[here]]
+        return found
 
 
 @dataclass(frozen=True)
@@ -116,68 +153,35 @@ class Heat:
     link_lost: int
 
 
-def heat_counts(states: Mapping[str, StationState]) -> Heat:
-    """Stations by heat state."""
-    heats = [state.heat for state in states.values()]
-    planned = sum(state.heat == "stopped" and state.planned for state in states.values())
-    return Heat(
-        supplying=heats.count("supplying"),
-        stopped=heats.count("stopped") - planned,
-        planned=planned,
-        unknown=heats.count("unknown"),
-        unjudged=heats.count("unjudged"),
-        link_lost=sum(state.comm == "lost" for state in states.values()),
+def station_states(town: Town) -> StationStates:
+    """Every station of the site as it stands. Raises StoreError when watch's tables can't be read."""
+    return town.shared.of("station_states", lambda: _station_states(town))
+
+
+def _station_states(town: Town) -> StationStates:
+    columns = shown_columns(town, _card_ids(town), _card_intervals(town))
+    return StationStates(
+        town.site.stations, town.live().stations, dict(zip(CARD, columns.split(len(CARD)), strict=True)), station_counts(town)
     )
 
 
-def outdoor_c(states: Mapping[str, StationState]) -> float | None:
-    """The town's outdoor temperature: the median of what stations measure now."""
-    known = sorted(
-        shown.value for state in states.values() if (shown := state.values[OUTDOOR]).value is not None and not shown.stale and not shown.bad
-    )
-    return known[len(known) // 2] if known else None
+def _card_ids(town: Town) -> NDArray[np.intp]:
+    """The points that the cards show, quantity by quantity. They are looked up by name only when points have come."""
+
+    def look_up() -> NDArray[np.intp]:
+        return np.array(town.point_ids([f"station/{station_id}/{name}" for name in CARD for station_id in town.site.stations]), np.intp)
+
+    town.points.refresh()
+    return town.shared.of(("card_ids", len(town.points)), look_up, life_s=float("inf"))
 
 
-@dataclass(frozen=True)
-class Spark:
-    """The last hours of a station as SVG points in a box of 100 × 30: supply and its target, each in unbroken pieces."""
+def _card_intervals(town: Town) -> NDArray[np.int64]:
+    def look_up() -> NDArray[np.int64]:
+        return np.tile(np.array(list(station_interval_ms(town).values()), np.int64), len(CARD))
 
-    supply: list[str]
-    target: list[str]
-
-
-def sparks(town: Town) -> dict[str, Spark]:
-    """The secondary supply of every station over the last six hours, and what it should have been.
-
-    Raises StoreError when the history can't be read.
-    """
-    return town.shared.of("sparks", lambda: _sparks(town), life_s=SPARK_LIFE_S)
+    return town.shared.of("card_intervals", look_up, life_s=float("inf"))
 
 
-def _sparks(town: Town) -> dict[str, Spark]:
-    to_ms = town.now_ms()
-    from_ms = to_ms - SPARK_MS
-    stations = list(town.site.stations)
-    names = [f"station/{station_id}/{name}" for name in (SUPPLY, OUTDOOR) for station_id in stations]
-    found = trends(town, names, from_ms, to_ms, SPARK_GAP_MS, stretches=SPARK_STRETCHES)
-    drawn = {}
-    for row, station_id in enumerate(stations):
-        supply = found[row]
-        target = target_trend(found[row + len(stations)], town.curves(station_id), town.site.timezone)
-        values = np.concatenate([supply.value, target.value])
-        values = values[np.isfinite(values)]
-        if not len(values):
-            continue
-        middle, half = (values.max() + values.min()) / 2, max(SPARK_LEAST_K, float(np.ptp(values)) * 1.1) / 2
-        drawn[station_id] = Spark(*(_pieces(line, from_ms, middle - half, middle + half) for line in (supply, target)))
-    return drawn
-
-
-def _pieces(line: Trend, from_ms: int, low: float, high: float) -> list[str]:
-    """The points of a line in the box, cut where it breaks."""
-    x = (line.at_ms - from_ms) * 100.0 / SPARK_MS
-    y = 29.0 - (line.value - low) * 28.0 / (high - low)
-    ends = np.flatnonzero(~np.isfinite(y))
-    pieces = np.split(np.stack([x, y], axis=1), ends)
-    texts = [" ".join(f"{a:.1f},{b:.1f}" for a, b in piece if np.isfinite(b)) for piece in pieces]
-    return [text for text in texts if text]
+def worst_first(states: StationStates, most: int | None = None) -> list[StationState]:
+    """The stations in the order in which they need somebody, as many as asked for."""
+    return states.at(states.order()[:most])

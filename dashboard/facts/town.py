@@ -96,10 +96,9 @@ class Town:
 
         While the journal can't be read these grow older: their instants tell.
         """
-        with self._recent_lock:
-            return self._recent_now().of(names, usable=usable)
+        return self.newest_of(self.point_ids(names), usable=usable)
 
-    def newest_of(self, points: NDArray[np.int32], *, usable: bool = False) -> Newest:
+    def newest_of(self, points: Sequence[int] | NDArray[np.integer], *, usable: bool = False) -> Newest:
         """As ``newest``, for the registry's ids (−1 for a point that never had a reading): for all points of a town at once."""
         with self._recent_lock:
             return self._recent_now().of_ids(points, usable=usable)
@@ -117,7 +116,7 @@ class Town:
 
         Raises StoreError when the history or the journal can't be read.
         """
-        ids = self._ids(names)
+        ids = self.point_ids(names)
         known = [point for point in ids if point >= 0]
         if not known:
             return ids, Readings.empty()
@@ -129,14 +128,15 @@ class Town:
 
         Raises StoreError when the history or the journal can't be read.
         """
-        ids = self._ids(names)
+        ids = self.point_ids(names)
         known = [point for point in ids if point >= 0]
         if not known:
             return ids, Rollup.empty()
         with self.asking("history"):
             return ids, read_rollup(self.history, self.journal, known, from_ms, to_ms, step_ms)
 
-    def _ids(self, names: Sequence[str]) -> list[int]:
+    def point_ids(self, names: Sequence[str]) -> list[int]:
+        """The id of each point; −1 for one that never had a reading."""
         ids = [-1 if point is None else point for point in map(self.points.find, names)]
         if -1 in ids and self.points.refresh():
             ids = [-1 if point is None else point for point in map(self.points.find, names)]

@@ -1,7 +1,10 @@
 """Newest values as they are shown: never without the means to tell how old they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dashboard.facts.town import Town
 from domain.quantity import quantity
@@ -39,8 +42,39 @@ class Shown:
         return quantity(self.quantity).unit
 
 
+@dataclass(frozen=True)
+class ShownColumns:
+    """Many values at once, in columns: what ``Shown`` says of one. ``value`` is NaN and ``measured_at`` 0 where there never was one."""
+
+    value: NDArray[np.float64]
+    measured_at: NDArray[np.int64]
+    quality: NDArray[np.uint8]
+    stale: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """Which values hold now: known, neither stale nor overtaken by a bad one."""
+        return self.known & ~self.stale & (self.quality < FIRST_BAD)
+
+    def split(self, parts: int) -> "list[ShownColumns]":
+        """These in so many parts of equal length."""
+        columns = (self.value, self.measured_at, self.quality, self.stale, self.known)
+        return [ShownColumns(*part) for part in zip(*(np.split(column, parts) for column in columns), strict=True)]
+
+    def at(self, row: int, name: str) -> Shown:
+        """One of them, of a quantity."""
+        known = bool(self.known[row])
+        value, at = (float(self.value[row]), int(self.measured_at[row])) if known else (None, None)
+        return Shown(name, value, at, int(self.quality[row]), bool(self.stale[row]))
+
+
 def station_interval_ms(town: Town) -> dict[str, int]:
     """How often each station is read, in milliseconds: its fastest device's interval; ten seconds where no device is listed."""
+    return town.shared.of("intervals", lambda: _station_interval_ms(town), life_s=float("inf"))
+
+
+def _station_interval_ms(town: Town) -> dict[str, int]:
     found: dict[str, int] = {}
     for device in town.site.devices.values():
         interval_ms = round(device.interval_s * 1000)
@@ -48,33 +82,18 @@ def station_interval_ms(town: Town) -> dict[str, int]:
     return {station_id: found.get(station_id, 10_000) for station_id in town.site.stations}
 
 
-def station_values(town: Town, station_ids: Sequence[str], quantities: Sequence[str]) -> dict[str, Mapping[str, Shown]]:
-    """For each station its newest value of each quantity."""
-    intervals = station_interval_ms(town)
-    names = [f"station/{station_id}/{name}" for station_id in station_ids for name in quantities]
-    every_ms = [intervals[station_id] for station_id in station_ids for _ in quantities]
-    shown = iter(shown_values(town, names, every_ms))
-    return {station_id: {name: next(shown) for name in quantities} for station_id in station_ids}
+def station_values(town: Town, station_id: str, quantities: Sequence[str]) -> dict[str, Shown]:
+    """The station's newest value of each quantity."""
+    ids = town.point_ids([f"station/{station_id}/{name}" for name in quantities])
+    columns = shown_columns(town, ids, np.full(len(ids), station_interval_ms(town)[station_id]))
+    return {name: columns.at(row, name) for row, name in enumerate(quantities)}
 
 
-def shown_values(town: Town, names: Sequence[str], interval_ms: Sequence[int]) -> list[Shown]:
-    """The newest usable value of each point, marked stale when older than twice its interval."""
-    now_ms = town.now_ms()
-    latest, usable = town.newest(names), town.newest(names, usable=True)
-    found = []
-    for row, name in enumerate(names):
-        known = bool(usable.known[row])
-        at = int(usable.measured_at[row]) if known else None
-        found.append(
-            Shown(
-                name.rpartition("/")[2],
-                float(usable.value[row]) if known else None,
-                at,
-                int(latest.quality[row]),
-                at is None or now_ms - at > STALE_INTERVALS * interval_ms[row] + _shown_late_ms(town),
-            )
-        )
-    return found
+def shown_columns(town: Town, ids: Sequence[int] | NDArray[np.integer], interval_ms: NDArray[np.integer]) -> ShownColumns:
+    """The newest usable value of each point (by its id), stale when older than twice its interval."""
+    latest, usable = town.newest_of(ids), town.newest_of(ids, usable=True)
+    old = town.now_ms() - usable.measured_at > STALE_INTERVALS * interval_ms + _shown_late_ms(town)
+    return ShownColumns(usable.value, usable.measured_at, latest.quality, old | ~usable.known, usable.known)
 
 
 def room_is_stale(town: Town, measured_at: int | None) -> bool:

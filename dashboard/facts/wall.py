@@ -8,7 +8,7 @@ from dashboard.facts.complaints import complaint_rows
 from dashboard.facts.events import Happened, lately
 from dashboard.facts.outages import OutageRow, notice_due_ms, notice_rows, open_outages
 from dashboard.facts.rooms import Counts, Day, day_figures, town_counts
-from dashboard.facts.stations import Heat, heat_counts, outdoor_c, station_states
+from dashboard.facts.stations import Heat, station_states
 from dashboard.facts.subjects import Subject, subject
 from dashboard.facts.town import Town
 from dashboard.moments import Moments
@@ -51,12 +51,12 @@ def headline(town: Town, moments: Moments) -> Headline:
     return Headline(
         rooms=town_counts(town),
         today=day_figures(town, moments.day(now_ms)),
-        heat=heat_counts(states),
+        heat=states.heat_counts(),
         duties=duties(town),
         alarms=alarm_counts(town),
         complaints_open=len(complaints),
         complaints_new=sum(row.state in {"new", "reopened"} for row in complaints),
-        outdoor_c=outdoor_c(states),
+        outdoor_c=states.outdoor_c(),
         judged_at=judged_at,
         judged_late=judged_at is None or now_ms - judged_at > JUDGED_LATE_S * 1000 * town.clock.speed,
     )

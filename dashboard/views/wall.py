@@ -1,7 +1,8 @@
 """总览: what the dispatch room watches."""
 
 from dashboard.facts.keeping import keeping
-from dashboard.facts.stations import sparks, station_states, worst_first
+from dashboard.facts.sparks import sparks
+from dashboard.facts.stations import station_states, worst_first
 from dashboard.facts.wall import changes, headline
 from dashboard.panel import panel
 from dashboard.screen import go, live, screen
@@ -15,10 +16,10 @@ def wall() -> None:
     town = now.town
 
     def values() -> dict[str, object]:
-        states = worst_first(station_states(town))
+        states = station_states(town)
         return {
             "top": headline(town, now.moments),
-            "stations": states[:SHOWN_STATIONS],
+            "stations": worst_first(states, SHOWN_STATIONS),
             "stations_all": len(states),
             "sparks": sparks(town) if len(states) <= ROOMY_STATIONS else {},
             "roomy": len(states) <= ROOMY_STATIONS,

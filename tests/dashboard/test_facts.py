@@ -10,8 +10,9 @@ from dashboard.facts.complaints import attached_rooms, complaint_rows
 from dashboard.facts.events import lately
 from dashboard.facts.outages import notice_due_ms, notice_rows, open_outages, outage_rows, public_notices
 from dashboard.facts.rooms import building_counts, day_figures, room_states, station_counts, town_counts
+from dashboard.facts.sparks import sparks
 from dashboard.facts.station import all_values, homes, station_trends
-from dashboard.facts.stations import heat_counts, outdoor_c, sparks, station_states, worst_first
+from dashboard.facts.stations import station_states, worst_first
 from dashboard.facts.subjects import subject
 from dashboard.facts.town import Town
 from dashboard.facts.wall import headline
@@ -30,7 +31,7 @@ def test_every_room_is_in_one_of_the_buckets_and_unknown_is_none_of_the_others(t
     assert counts.compliant + counts.breach + counts.unknown == 400
     assert counts.rate == counts.compliant / (counts.compliant + counts.breach)
     assert counts.coverage == (400 - DEAD) / 400
-    assert sum(group.rooms for group in station_counts(town).values()) == 400
+    assert station_counts(town).sum() == 400
     assert sum(group.breach for group in building_counts(town).values()) == building_counts(town)[COLD_BUILDING].breach == counts.breach
 
 
@@ -53,7 +54,7 @@ def test_stations_stand_worst_first(town: Town) -> None:
     assert set(order[:2]) == {STOPPED, OVERDUE}
     assert order[2] == SILENT
     assert order[3] == PLANNED
-    heat = heat_counts(station_states(town))
+    heat = station_states(town).heat_counts()
     assert (heat.supplying, heat.stopped, heat.planned, heat.unknown, heat.link_lost) == (8, 2, 1, 1, 1)
 
 
@@ -74,7 +75,7 @@ def test_a_bad_value_is_not_shown_as_if_it_were_good(town: Town) -> None:
 
 
 def test_the_outdoor_temperature_is_the_towns_median(town: Town) -> None:
-    value = outdoor_c(station_states(town))
+    value = station_states(town).outdoor_c()
     assert value == pytest.approx(-8.0, abs=0.5)
 
 
