@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from compliance.cause import Cause, outage_cause
-from compliance.events import Event, outage_body, own_marks, subject_of, turn_event
-from compliance.notice_text import notice_texts
+from compliance.events import Event, own_marks, subject_of, turn_event
+from compliance.notice_text import Facts
 from compliance.outage import Outage, SourceOutage, planned_at, source_outages
 from compliance.recording.alarm_rows import station_alarm
 from compliance.recording.event_rows import record_event
@@ -38,7 +38,7 @@ class IncidentPass:
         self._comm: dict[str, str] = {}
         self._turns: set[tuple[str, str, int]] = set()
         self._planned_due = 0
-        self._told: dict[int, tuple[int, tuple[str, ...], str]] = {}  # what each notice was last compared with
+        self._told: dict[int, Facts] = {}  # what each notice was last compared with
 
     def replan(self, site: Site) -> None:
         """Takes other planned stops, for what is decided from now on."""
@@ -70,7 +70,7 @@ class IncidentPass:
         rows = standing_rows(connection, subject, since_ms) if derived or self._stands(subject) else []
         if not derived and not rows:
             return []
-        pairs, _ = reconcile(connection, derived, rows, now_ms)
+        pairs, _ = reconcile(connection, self.site, derived, rows, now_ms)
         found = []
         for outage, row in pairs:
             if row is not None:
@@ -106,25 +106,24 @@ class IncidentPass:
         duty = duty_at(self.site.policy, self.site, outage.opened_at)
         for mark in own_marks(outage, sources, duty, now_ms):
             if mark.due:
-                texts = notice_texts(self.site, outage, one.cause)
-                owe_notice(connection, one, mark, texts, publish=self.site.publish == "auto")
+                owe_notice(connection, self.site, one, mark)
             else:
                 warn(connection, one, mark)
         if outage.ended_seen_at is not None:
             over = _season_ended(outage)
             closing, why = ("season_ended", "the season is over") if over else ("restored", "heat is back")
-            close_notice(connection, one.row_id, outage.ended_seen_at, closing, why)
+            ended_at = outage.ended_at if outage.ended_at is not None else outage.ended_seen_at
+            close_notice(connection, self.site, one.row_id, outage.ended_seen_at, (closing, ended_at), why)
             self._told.pop(one.row_id, None)
         else:
             self._amend(connection, one, now_ms)
 
     def _amend(self, connection: Connection, one: Recorded, now_ms: int) -> None:
         """Keeps what a notice says true: late readings move a start, stations follow an outage of their source."""
-        body = outage_body(one.outage, one.cause)
-        told = (body["started_at"], tuple(body["stations"]), one.cause)
-        if self._told.get(one.row_id) != told:
-            amend_notice(connection, one, notice_texts(self.site, one.outage, one.cause), now_ms)
-            self._told[one.row_id] = told
+        facts = Facts.of_outage(one.outage, one.cause)
+        if self._told.get(one.row_id) != facts:
+            amend_notice(connection, self.site, one, now_ms)
+            self._told[one.row_id] = facts
 
     def _comm_changes(self, connection: Connection, now_ms: int) -> None:
         """Logs when a station's line is lost and when it is back; a lost line is not an outage."""

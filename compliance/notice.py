@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from compliance.outage import Outage, SourceOutage
 
 HOUR_MS = 3_600_000
+# With publish = "review" a dispatcher confirms within minutes; then others are told (``compliance.escalation``).
+REVIEW_DUTY = "notice_review"
+REVIEW = ("停热通告待确认发布", "outage notice to be confirmed and published")
 
 
 @dataclass(frozen=True)

@@ -1,94 +1,142 @@
-"""The words of a notice (停热通告): Chinese first, English beside it (R5)."""
+"""What a notice (停热通告) says: the site's templates filled in, Chinese first, English beside it (R5).
 
-from collections.abc import Iterable, Sequence
+outage or planned stop ─┐
+what a dispatcher said ─┼─▶ parts (area, places, measures, …) ─▶ title, text
+the site's templates ───┘
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from compliance.outage import Outage, SourceOutage
+from domain.notice_texts import CLOSINGS
 from domain.site import Building, PlannedStop, Site
 
-CAUSES = {
-    "power_loss": ("供电中断", "loss of power"),
-    "pipe_burst": ("管网泄漏", "a burst pipe"),
-    "pump_trip": ("循环泵故障停机", "a tripped circulation pump"),
-    "source_loss": ("热源中断", "loss of the heat source"),
-    "valve_shut": ("一次网阀门关闭", "a primary valve found shut"),
-    "unknown": ("正在查明", "being investigated"),
-}
-
-_TITLE_ZH = "停热通告：{stations}"
-_TITLE_EN = "Heating outage notice: {stations}"
-_TEXT_ZH = (
-    "{stations}自{start}起停止供热，涉及{places}，约{households}户。原因：{cause}。抢修人员已在处理，"
-    "恢复供热时间另行通告。由此带来的不便敬请谅解。{hotline}"
-)
-_TEXT_EN = (
-    "{stations} has not delivered heat since {start}; affected: {places}, about {households} households. Cause: {cause}. "
-    "Repair is under way; we will announce when heat is expected back. We apologise for the inconvenience. {hotline}"
-)
-
-_PLANNED_TITLE_ZH = "计划停热通告：{stations}"
-_PLANNED_TITLE_EN = "Planned heating stop: {stations}"
-_PLANNED_ZH = "{stations}计划于{start}至{end}停止供热，涉及{places}，约{households}户。原因：{cause}。请提前做好准备。{hotline}"
-_PLANNED_EN = (
-    "{stations} will not deliver heat from {start} to {end}; affected: {places}, about {households} households. Reason: {cause}. {hotline}"
-)
+PARTS: Final = ("area", "places", "households", "earliest", "measures", "expected", "remark", "hotline")
+PLANNED_PARTS: Final = ("area", "places", "households", "preparation", "remark", "hotline")
 
 
-def planned_texts(site: Site, stop: PlannedStop) -> dict[str, Any]:
-    """As ``notice_texts``, of a planned stop: from when to when, and why."""
-    zh, en, counted = _words(site, [stop.station_id])
-    for words, write in ((zh, _date_zh), (en, _date_en)):
-        words["start"], words["end"] = (write(datetime.fromtimestamp(at / 1000, site.timezone)) for at in (stop.from_ms, stop.to_ms))
-    zh["cause"], en["cause"] = stop.reason or "设备检修", stop.reason or "maintenance"
-    return counted | _written(zh, en, (_PLANNED_TITLE_ZH, _PLANNED_TITLE_EN), (_PLANNED_ZH, _PLANNED_EN))
+@dataclass(frozen=True)
+class Said:
+    """What a dispatcher says for a notice; empty where nothing was said. English words left out are the Chinese ones.
+
+    ``cause_zh`` replaces what was found; ``expected_at`` is when heat is expected back, in UTC ms.
+    """
+
+    cause_zh: str = ""
+    cause_en: str = ""
+    measures_zh: str = ""
+    measures_en: str = ""
+    remark_zh: str = ""
+    remark_en: str = ""
+    expected_at: int | None = None
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any] | None) -> "Said":
+        """As the records keep it."""
+        return cls(**{name: value for name, value in (kept or {}).items() if name in cls.__dataclass_fields__})
+
+    def kept(self) -> dict[str, Any]:
+        """What the records keep: only what was said."""
+        return {name: value for name, value in asdict(self).items() if value not in ("", None)}
+
+    def both(self, name: str) -> tuple[str, str]:
+        """Chinese and English of ``cause``, ``measures`` or ``remark``."""
+        zh, en = getattr(self, f"{name}_zh"), getattr(self, f"{name}_en")
+        return zh, en or zh
 
 
-def notice_texts(site: Site, outage: Outage | SourceOutage, cause: str) -> dict[str, Any]:
-    """Title and text in both languages, the stations, and the number of households, as the records keep them."""
-    parts = outage.parts if isinstance(outage, SourceOutage) else (outage,)
-    zh, en, counted = _words(site, sorted({part.station_id for part in parts}))
-    start = datetime.fromtimestamp(outage.started_at / 1000, site.timezone)
-    zh["start"], en["start"] = _date_zh(start), _date_en(start)
-    zh["cause"], en["cause"] = CAUSES.get(cause, CAUSES["unknown"])
-    return counted | _written(zh, en, (_TITLE_ZH, _TITLE_EN), (_TEXT_ZH, _TEXT_EN))
+@dataclass(frozen=True)
+class Facts:
+    """What a notice of an outage rests on; where one of these changes it is amended (R4). Instants in UTC ms."""
+
+    stations: tuple[str, ...]
+    started_at: int
+    started_earliest: int
+    cause: str
+
+    @classmethod
+    def of_outage(cls, outage: Outage | SourceOutage, cause: str) -> "Facts":
+        """The facts of an outage as it is known."""
+        parts = outage.parts if isinstance(outage, SourceOutage) else (outage,)
+        return cls(tuple(sorted({part.station_id for part in parts})), outage.started_at, outage.started_earliest, cause)
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> "Facts":
+        """As the records keep them."""
+        return cls(**{**kept, "stations": tuple(kept["stations"])})
+
+    def kept(self) -> dict[str, Any]:
+        """What the records keep."""
+        return {**asdict(self), "stations": list(self.stations)}
 
 
-def _words(site: Site, station_ids: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def outage_texts(site: Site, facts: Facts, said: Said) -> dict[str, Any]:
+    """Title and text of an outage's notice in both languages, the stations and the number of households, as the records keep them."""
+    zh, en, counted = _words(site, facts.stations, said)
+    zh["start"], en["start"] = _dates(site, facts.started_at)
+    zh["earliest"], en["earliest"] = _dates(site, facts.started_earliest) if facts.started_earliest < facts.started_at else ("", "")
+    zh["expected"], en["expected"] = ("", "") if said.expected_at is None else _dates(site, said.expected_at)
+    cause = facts.cause if f"cause.{facts.cause}.zh" in site.notice_texts.templates else "unknown"
+    return counted | _written(site, "outage", PARTS, zh, en, cause)
+
+
+def planned_texts(site: Site, stop: PlannedStop, said: Said) -> dict[str, Any]:
+    """As ``outage_texts``, of a planned stop: from when to when, and why."""
+    zh, en, counted = _words(site, [stop.station_id], said)
+    for name, at in (("start", stop.from_ms), ("end", stop.to_ms)):
+        zh[name], en[name] = _dates(site, at)
+    zh["cause"], en["cause"] = zh["cause"] or stop.reason, en["cause"] or stop.reason
+    return counted | _written(site, "planned", PLANNED_PARTS, zh, en, "planned")
+
+
+def closing_texts(site: Site, closing: str, at_ms: int) -> dict[str, str]:
+    """What users are told when a notice ends, as the records keep it; ``closing`` is one of CLOSINGS."""
+    zh, en = _dates(site, at_ms)
+    said_zh, said_en = site.notice_texts.said(closing, "text", {"time": zh}, {"time": en})
+    return {"closing": closing, "closing_zh": said_zh, "closing_en": said_en}
+
+
+def closing_word(site: Site, closing: str) -> tuple[str, str]:
+    """The word of an end, in Chinese and English, such as 恢复供热."""
+    return site.notice_texts.said(closing if closing in CLOSINGS else "restored", "word", {}, {})
+
+
+def _words(site: Site, station_ids: Sequence[str], said: Said) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
     """What every text names, in Chinese and in English, and what the records keep beside them."""
     buildings = [building for building in site.buildings.values() if building.station_id in station_ids]
     households = sum(building.households or 0 for building in buildings)
+    stations = [site.stations[one] for one in station_ids if one in site.stations]
     names = [site.stations[one].name or one if one in site.stations else one for one in station_ids]
-    zh = {
-        "stations": "、".join(names),
-        "places": _places(buildings, "、") or "相关楼栋",
-        "households": households,
-        "hotline": f"服务热线：{site.hotline}。" if site.hotline else "",
-    }
-    en = {
-        "stations": ", ".join(names),
-        "places": _places(buildings, ", ") or "the buildings it feeds",
-        "households": households,
-        "hotline": f"Hotline: {site.hotline}." if site.hotline else "",
-    }
+    areas = list(dict.fromkeys(station.district for station in stations if station.district))
+    both = {"site": site.name, "households": str(households or ""), "hotline": site.hotline}
+    zh = {"stations": "、".join(names), "area": "、".join(areas), "places": _places(buildings, "、"), **both}
+    en = {"stations": ", ".join(names), "area": ", ".join(areas), "places": _places(buildings, ", "), **both}
+    for name in ("cause", "measures", "remark"):
+        zh[name], en[name] = said.both(name)
     return zh, en, {"stations": list(station_ids), "households": households}
 
 
-def _written(zh: dict[str, Any], en: dict[str, Any], titles: tuple[str, str], texts: tuple[str, str]) -> dict[str, str]:
-    return {
-        "title_zh": titles[0].format(**zh),
-        "title_en": titles[1].format(**en),
-        "text_zh": texts[0].format(**zh),
-        "text_en": texts[1].format(**en).strip(),
-    }
+def _written(site: Site, table: str, parts: Sequence[str], zh: dict[str, str], en: dict[str, str], cause: str) -> dict[str, str]:
+    """The parts put into words, then title and text."""
+    texts = site.notice_texts
+    if not zh["cause"]:
+        zh["cause"], en["cause"] = texts.said(f"cause.{cause}", "", {}, {})
+    filled = {"measures" if name == "preparation" else name: texts.part(name, zh, en) for name in parts}
+    zh |= {name: pair[0] for name, pair in filled.items()}
+    en |= {name: pair[1] for name, pair in filled.items()}
+    title, text = texts.said(table, "title", zh, en), texts.said(table, "text", zh, en)
+    # An English part that is left out leaves its two spaces behind.
+    return {"title_zh": title[0], "title_en": title[1], "text_zh": text[0].strip(), "text_en": re.sub(" {2,}", " ", text[1]).strip()}
 
 
-def _date_zh(moment: datetime) -> str:
-    return f"{moment:%Y}年{moment.month}月{moment.day}日{moment:%H:%M}"
-
-
-def _date_en(moment: datetime) -> str:
-    return f"{moment:%H:%M on %d %B %Y}"
+def _dates(site: Site, at_ms: int) -> tuple[str, str]:
+    """An instant in local time, in Chinese and in English."""
+    moment = datetime.fromtimestamp(at_ms / 1000, site.timezone)
+    return f"{moment:%Y}年{moment.month}月{moment.day}日{moment:%H:%M}", f"{moment:%H:%M on %d %B %Y}"
 
 
 def _places(buildings: Iterable[Building], separator: str) -> str:

@@ -48,7 +48,7 @@ def _rss(name: str, link: str, notices: Sequence[NoticeRow]) -> bytes:
         SubElement(channel, tag).text = text
     for notice in sorted(notices, key=lambda one: one.published_at or 0, reverse=True):
         item = SubElement(channel, "item")
-        over = f"{notice.over.word_zh} · " if notice.state == "closed" else ""
+        over = f"{notice.over_zh} · " if notice.state == "closed" else ""
         SubElement(item, "title").text = f"{over}{notice.title_zh} · {notice.title_en}"
         SubElement(item, "description").text = f"{notice.text_zh}\n\n{notice.text_en}"
         SubElement(item, "pubDate").text = format_datetime(datetime.fromtimestamp((notice.published_at or 0) / 1000, UTC))

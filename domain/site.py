@@ -7,6 +7,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from domain.curve import FiledCurve
+from domain.notice_texts import NoticeTexts, shipped_notice_texts
 from domain.policy import Policy
 from domain.profile import Profile
 
@@ -143,13 +144,22 @@ class Channel:
 
 @dataclass(frozen=True)
 class PlannedStop:
-    """A planned stop (计划停热): time inside is suppressed by design (R4). Instants in UTC milliseconds."""
+    """A planned stop (计划停热): time inside is suppressed by design (R4). Instants in UTC milliseconds.
+
+    ``registered_id`` is that of the records; None for one of the site's folder.
+    """
 
     station_id: str
     from_ms: int
     to_ms: int
     reason: str = ""
     who: str = ""
+    registered_id: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What its notice knows it by: a begin that was called off may be registered again, with a notice of its own."""
+        return f"{self.station_id}@{self.from_ms}" + ("" if self.registered_id is None else f"#{self.registered_id}")
 
 
 @dataclass(frozen=True)
@@ -218,6 +228,8 @@ class Site:
     dashboard_port: int = 8600
     hotline: str = ""
     publish: Literal["auto", "review"] = "auto"
+    review_min: float = 10.0  # a notice that waits longer for a dispatcher is overdue
+    notice_texts: NoticeTexts = field(default_factory=shipped_notice_texts)
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:

@@ -57,9 +57,7 @@ class Delivery:
 
 
 def run_delivery(site: Site, records: Engine, stop: Event) -> None:
-    """Delivers until ``stop`` is set; nothing to do where the site has no channels."""
-    if not site.channels:
-        return
+    """Delivers until ``stop`` is set. Without channels, too, what is decided is marked: a channel added later gets none of the past."""
     delivery = Delivery(site, records)
     while not stop.is_set():
         try:

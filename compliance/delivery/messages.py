@@ -5,21 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from compliance.notice_closing import CLOSINGS
+from compliance.notice import REVIEW, REVIEW_DUTY
+from compliance.notice_text import closing_word
 from domain.deadlines import DUTIES
 from domain.site import Channel, Site
 
-# A notice speaks when it comes to one of these states; what it says then.
-TITLES: Final[Mapping[str, tuple[str, str]]] = {
-    "published": ("{title}", "{title}"),
-    "amended": ("更正 · {title}", "Correction · {title}"),
-    "closed": ("{word} · {title}", "{word} · {title}"),
-}
+SPEAKS: Final = ("published", "amended", "closed")  # a notice speaks when it comes to one of these states
 WARNED: Final = (
     "{subject}停热已{hours}小时，满{due}小时须发布停热通告。",
     "{subject} has been without heat for {hours} h; a notice is due after {due} h.",
 )
 OVERDUE: Final = ("{subject}：{duty}，应于{time}前完成，现已超时。", "{subject}: {duty} was due by {time} and is not done.")
+SUBJECTS: Final = {"complaint": ("投诉", "Complaint"), "alarm": ("报警", "Alarm"), "notice": ("停热通告", "Notice")}
 DETECTED: Final = ("{subject}停热。", "{subject} delivers no heat.")
 
 
@@ -38,18 +35,21 @@ class Message:
         return _in(channel.language, self.title, " · "), _in(channel.language, self.text, "\n\n")
 
 
-def notice_message(site: Site, transition_id: int, to_state: str, at_ms: int, notice: Mapping[str, Any]) -> Message | None:
-    """The message of a notice's transition; None where it says nothing (a notice withdrawn before it was published)."""
-    if to_state not in TITLES or (to_state == "closed" and notice["published_at"] is None):
+def notice_message(site: Site, step: Mapping[str, Any]) -> Message | None:
+    """The message of a notice's transition, in the words of that transition; None where it says nothing.
+
+    A notice withdrawn before it was published says nothing.
+    """
+    if step["to_state"] not in SPEAKS or (step["from_state"], step["to_state"]) == ("due", "closed"):
         return None
-    zh, en = TITLES[to_state]
-    closing = CLOSINGS.get(str(notice["closing"]), CLOSINGS["restored"])
-    title = zh.format(title=notice["title_zh"], word=closing.word_zh), en.format(title=notice["title_en"], word=closing.word_en)
-    text = notice["text_zh"], notice["text_en"]
-    if to_state == "closed":
-        time = datetime.fromtimestamp(at_ms / 1000, site.timezone).strftime("%m-%d %H:%M")
-        text = f"{closing.text_zh.format(time=time)}\n{text[0]}", f"{closing.text_en.format(time=time)}\n{text[1]}"
-    return Message(f"notice-{transition_id}", at_ms, title, text, notice["id"])
+    title, text = (step["title_zh"], step["title_en"]), (step["text_zh"], step["text_en"])
+    if step["to_state"] == "amended":
+        title = site.notice_texts.said("amended", "title", {"title": title[0]}, {"title": title[1]})
+    elif step["to_state"] == "closed":
+        word_zh, word_en = closing_word(site, step["closing"])
+        title = f"{word_zh} · {title[0]}", f"{word_en} · {title[1]}"
+        text = f"{step['closing_zh']}\n{text[0]}", f"{step['closing_en']}\n{text[1]}"
+    return Message(f"notice-{step['id']}", step["at"], title, text, step["notice_id"])
 
 
 def warning_message(site: Site, event_id: int, at_ms: int, subject: str, hours: float) -> Message:
@@ -66,9 +66,10 @@ def warning_message(site: Site, event_id: int, at_ms: int, subject: str, hours: 
 def escalation_message(site: Site, row: Mapping[str, Any]) -> Message:
     """The message of a duty overdue, to whoever is told (R7); ``row`` is that of ``escalations``."""
     kind, _, number = row["subject"].partition("/")
-    names = (f"投诉 №{number}", f"Complaint №{number}") if kind == "complaint" else (f"报警 №{number}", f"Alarm №{number}")
+    nouns = SUBJECTS.get(kind, (kind, kind))
+    names = (f"{nouns[0]} №{number}", f"{nouns[1]} №{number}")
     time = datetime.fromtimestamp(row["due_at"] / 1000, site.timezone).strftime("%m-%d %H:%M")
-    duties = DUTIES.get(row["duty"], (row["duty"], row["duty"]))
+    duties = REVIEW if row["duty"] == REVIEW_DUTY else DUTIES.get(row["duty"], (row["duty"], row["duty"]))
     texts = [text.format(subject=name, duty=duty, time=time) for text, name, duty in zip(OVERDUE, names, duties, strict=True)]
     title = (f"时限超时 · {names[0]}", f"Overdue · {names[1]}")
     return Message(f"escalation-{row['id']}", row["at"], title, (texts[0], texts[1]))

@@ -10,9 +10,11 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from compliance.complaint_cases import calendar_of, read_cases, states_of, table_of
 from compliance.complaint_life import OVER, WORKED_ON
 from compliance.escalation import Escalation, escalations
-from compliance.service_duties import DAY_MS, WATER, DutyState
+from compliance.notice import REVIEW_DUTY
+from compliance.service_duties import DAY_MS, WATER, DutyState, span_ms
+from domain.deadlines import Deadline, Within
 from domain.site import Site
-from store.records.tables import alarms, complaint_deeds, complaint_rooms, complaints
+from store.records.tables import alarms, complaint_deeds, complaint_rooms, complaints, notices
 from store.records.tables import escalations as table
 
 CALL_BACKS_FOR_MS = 60 * DAY_MS  # a closed complaint may owe its call-back for so long
@@ -28,7 +30,8 @@ def overdue(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, 
         for complaint_id, states in states_of(site, cases, now_ms).items()
         for one in escalations(states, now_ms)
     ]
-    found += [(subject, one) for subject, state in _water(connection, site, now_ms) for one in escalations([state], now_ms)]
+    others = [*_water(connection, site, now_ms), *_reviews(connection, site, now_ms)]
+    found += [(subject, one) for subject, state in others for one in escalations([state], now_ms)]
     since_ms = min((one.started_at for _, one in found), default=now_ms)
     told = select(table.c.subject, table.c.duty, table.c.started_at, table.c.step).where(table.c.started_at >= since_ms)
     known = {tuple(row) for row in connection.execute(told)} if found else set()
@@ -59,6 +62,16 @@ def _water(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, D
         if due_at < now_ms:
             found.append((f"alarm/{row.id}", DutyState(duty, row.raised_at, due_at, None, 0, "overdue")))
     return found
+
+
+def _reviews(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, DutyState]]:
+    """Notices that wait for a dispatcher longer than they may (R5)."""
+    duty = Deadline(REVIEW_DUTY, "reported", "done", Within(site.review_min, "min"))
+    waiting = select(notices.c.id, notices.c.due_at).where(notices.c.state == "due", notices.c.due_at < now_ms - span_ms(duty))
+    return [
+        (f"notice/{row.id}", DutyState(duty, row.due_at, row.due_at + span_ms(duty), None, 0, "overdue"))
+        for row in connection.execute(waiting)
+    ]
 
 
 def rooms_to_cure(connection: Connection) -> dict[int, tuple[int, bool, tuple[str, ...]]]:

@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Row, select, update
 from compliance.cause import Cause
 from compliance.events import Event, as_known, outage_body, subject_of
 from compliance.notice import Mark
+from compliance.notice_text import Facts, Said, closing_texts, outage_texts
 from compliance.outage import Outage, SourceOutage
 from compliance.recording.event_rows import add_transition, record_event
+from domain.site import Site
 from store.records import tables
+from store.records.notices import OPEN_AGAIN, first_step, next_step, notice_of
 
 OUTAGES = tables.outages
-NOTICES = tables.notices
 FAR_MS = 1 << 60
 
 
@@ -38,7 +40,11 @@ def standing_rows(connection: Connection, subject: str, since_ms: int) -> list[R
 
 
 def reconcile(
-    connection: Connection, derived: Sequence[Outage] | Sequence[SourceOutage], rows: Sequence[Row[tuple[Any, ...]]], now_ms: int
+    connection: Connection,
+    site: Site,
+    derived: Sequence[Outage] | Sequence[SourceOutage],
+    rows: Sequence[Row[tuple[Any, ...]]],
+    now_ms: int,
 ) -> tuple[list[tuple[Outage | SourceOutage, Row[tuple[Any, ...]] | None]], list[Row[tuple[Any, ...]]]]:
     """Pairs each derived outage with the row it overlaps (None: a new one); the rows left over were undone by late readings."""
     left = list(rows)
@@ -52,7 +58,7 @@ def reconcile(
     for row in left:
         connection.execute(update(OUTAGES).where(OUTAGES.c.id == row.id).values(state="erased"))
         add_transition(connection, "outage", row.id, (row.state, "erased"), now_ms, why="late readings: heat was not stopped")
-        close_notice(connection, row.id, now_ms, "correction", why="correction: late readings showed no outage")
+        close_notice(connection, site, row.id, now_ms, ("correction", now_ms), "correction: late readings showed no outage")
     return pairs, left
 
 
@@ -145,50 +151,47 @@ def warn(connection: Connection, recorded: Recorded, mark: Mark) -> bool:
     return record_event(connection, Event(mark.at, "notice.warning", subject_of(recorded.outage), {"hours": hours}))
 
 
-def owe_notice(connection: Connection, recorded: Recorded, mark: Mark, texts: dict[str, Any], *, publish: bool) -> bool:
-    """Stores the one notice this outage owes, and publishes it in automatic mode; False when it stands already."""
-    if connection.execute(select(NOTICES.c.id).where(NOTICES.c.outage_id == recorded.row_id)).first() is not None:
+def owe_notice(connection: Connection, site: Site, recorded: Recorded, mark: Mark) -> bool:
+    """Stores the one notice this outage owes, and publishes it in automatic mode; False when it stands already.
+
+    It says what a dispatcher prepared for it meanwhile.
+    """
+    if notice_of(connection, outage_id=recorded.row_id) is not None:
         return False
-    subject = subject_of(recorded.outage)
-    row = {"outage_id": recorded.row_id, "subject": subject, "state": "due", "due_at": mark.at, **texts}
-    key = connection.execute(NOTICES.insert().values(row)).inserted_primary_key
-    assert key is not None
-    add_transition(connection, "notice", int(key[0]), ("none", "due"), mark.at)
+    subject, facts = subject_of(recorded.outage), Facts.of_outage(recorded.outage, recorded.cause)
+    said = connection.execute(select(OUTAGES.c.said).where(OUTAGES.c.id == recorded.row_id)).scalar() or {}
+    row = {"outage_id": recorded.row_id, "subject": subject, "due_at": mark.at, "facts": facts.kept(), "said": said}
+    notice_id = first_step(connection, row | outage_texts(site, facts, Said.of(said)), mark.at)
     record_event(connection, Event(mark.at, "notice.due", subject, outage_body(as_known(recorded.outage, mark.at), recorded.cause)))
-    if publish:
-        connection.execute(update(NOTICES).where(NOTICES.c.id == key[0]).values(state="published", published_at=mark.at))
-        add_transition(connection, "notice", int(key[0]), ("due", "published"), mark.at, why="auto")
+    if site.publish == "auto":
+        next_step(connection, notice_id, 1, "published", mark.at, {"published_at": mark.at}, why="auto")
     return True
 
 
-def amend_notice(connection: Connection, recorded: Recorded, texts: dict[str, Any], now_ms: int) -> bool:
-    """Corrects the notice of an outage that has not ended where it says otherwise than is known now; False where it does not.
+def amend_notice(connection: Connection, site: Site, recorded: Recorded, now_ms: int) -> bool:
+    """Corrects the notice of an outage that has not ended where it rests on other facts than are known now; False where it does not.
 
-    One that was closed is open again: late readings showed that heat was not back.
+    One that was closed is open again: late readings showed that heat was not back. What a person closed stays closed.
     """
-    row = connection.execute(select(NOTICES).where(NOTICES.c.outage_id == recorded.row_id)).first()
-    if row is None:
+    row = notice_of(connection, outage_id=recorded.row_id)
+    if row is None or (row.state == "closed" and row.closed_by):
         return False
-    same = all(getattr(row, name) == value for name, value in texts.items())
-    if row.state == "due":  # nobody has seen it yet
-        connection.execute(update(NOTICES).where(NOTICES.c.id == row.id).values(texts))
-        return False
-    if same and row.state != "closed":
+    facts = Facts.of_outage(recorded.outage, recorded.cause)
+    if row.facts == facts.kept() and row.state != "closed":
         return False
     why = "correction: heat is not back" if row.state == "closed" else "correction: what is known has changed"
-    values = {**texts, "state": "amended", "closed_at": None, "closing": ""}
-    connection.execute(update(NOTICES).where(NOTICES.c.id == row.id, NOTICES.c.state == row.state).values(values))
-    add_transition(connection, "notice", row.id, (row.state, "amended"), now_ms, why=why)
+    values = {**outage_texts(site, facts, Said.of(row.said)), **OPEN_AGAIN, "facts": facts.kept()}
+    unseen = row.published_at is None  # then it goes on waiting
+    if not next_step(connection, row.id, row.version, "due" if unseen else "amended", now_ms, values, why=why) or unseen:
+        return False
     body = outage_body(recorded.outage, recorded.cause) | {"reason": why}
     return record_event(connection, Event(now_ms, "notice.amended", subject_of(recorded.outage), body))
 
 
-def close_notice(connection: Connection, outage_id: int, at: int, closing: str, why: str) -> bool:
-    """Closes the outage's notice; ``closing`` (CLOSINGS) is what users are told. False when there is none open."""
-    statement = select(NOTICES.c.id, NOTICES.c.state, NOTICES.c.subject).where(NOTICES.c.outage_id == outage_id)
-    row = connection.execute(statement.where(NOTICES.c.state != "closed")).first()
-    if row is None:
+def close_notice(connection: Connection, site: Site, outage_id: int, at: int, closing: tuple[str, int], why: str) -> bool:
+    """Closes the outage's notice; ``closing`` is one of CLOSINGS, and the instant of which users are told. False when none is open."""
+    row = notice_of(connection, outage_id=outage_id)
+    if row is None or row.state == "closed":
         return False
-    connection.execute(update(NOTICES).where(NOTICES.c.id == row.id).values(state="closed", closed_at=at, closing=closing))
-    add_transition(connection, "notice", row.id, (row.state, "closed"), at, why=why)
+    next_step(connection, row.id, row.version, "closed", at, {"closed_at": at, **closing_texts(site, *closing)}, why=why)
     return record_event(connection, Event(at, "notice.closed", row.subject, {"reason": why}))

@@ -50,7 +50,7 @@ def call_off(engine: Engine, who: Account, stop_id: int, now_ms: int) -> None:
     with engine.begin() as connection:
         standing = (planned_stops.c.id == stop_id) & planned_stops.c.cancelled_at.is_(None) & (planned_stops.c.to_at > now_ms)
         row = connection.execute(select(planned_stops.c.station_id, planned_stops.c.from_at).where(standing)).first()
-        values = {"cancelled_at": now_ms + AHEAD_MS, "cancelled_by": who.name}
+        values = {"cancelled_at": now_ms + AHEAD_MS, "cancelled_by": who.name, "changes": planned_stops.c.changes + 1}
         if row is None or connection.execute(update(planned_stops).where(standing).values(values)).rowcount != 1:
             raise RefusedError(N_("This planned stop is over or was called off."))
         note(connection, now_ms, who, "call_off", f"station/{row.station_id}", {"from_at": row.from_at}, {"cancelled_at": now_ms})

@@ -1,13 +1,13 @@
 """Outages and the notices they owe (R4, R5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
 
-from compliance.notice_closing import CLOSINGS, Closing
+from compliance.notice_text import closing_word
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS, HOUR_MS
 from store.records.tables import notice_transitions, notices, outages
@@ -18,7 +18,10 @@ MOST = 200
 
 @dataclass(frozen=True)
 class NoticeRow:
-    """What users are owed. ``state`` is due, published, amended or closed."""
+    """What users are owed. ``state`` is due, published, amended or closed; ``said`` is what a dispatcher said for it.
+
+    ``over_zh`` and ``over_en`` are the word of its end, of a closed notice.
+    """
 
     id: int
     outage_id: int | None
@@ -28,7 +31,7 @@ class NoticeRow:
     due_at: int
     published_at: int | None
     closed_at: int | None
-    closing: str
+    closed_by: str | None
     late: bool
     stations: list[str]
     households: int | None
@@ -36,11 +39,14 @@ class NoticeRow:
     title_en: str
     text_zh: str
     text_en: str
-
-    @property
-    def over(self) -> Closing:
-        """How it ended, in words; of a closed notice."""
-        return CLOSINGS.get(self.closing, CLOSINGS["restored"])
+    closing: str
+    closing_zh: str
+    closing_en: str
+    version: int
+    facts: dict[str, Any]
+    said: dict[str, Any]
+    over_zh: str = ""
+    over_en: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,10 +112,12 @@ def notice_rows(town: Town) -> Sequence[NoticeRow]:
 
 
 def _notice_rows(town: Town) -> list[NoticeRow]:
-    columns = [notices.c[name] for name in NoticeRow.__dataclass_fields__]
+    columns = [notices.c[name] for name in NoticeRow.__dataclass_fields__ if name in notices.c]
     lately = or_(notices.c.state != "closed", notices.c.closed_at > town.now_ms() - SHOWN_ENDED_MS)
     query = select(*columns).where(lately).order_by(notices.c.due_at.desc(), notices.c.id.desc()).limit(MOST)
-    return [NoticeRow(*row) for row in town.rows(query)]
+    found = [NoticeRow(*row) for row in town.rows(query)]
+    words = {row.closing: closing_word(town.site, row.closing) for row in found if row.state == "closed"}
+    return [replace(row, over_zh=words[row.closing][0], over_en=words[row.closing][1]) if row.state == "closed" else row for row in found]
 
 
 def public_notices(town: Town) -> list[NoticeRow]:

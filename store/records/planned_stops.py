@@ -21,12 +21,13 @@ class Registered:
     registered_at: int
     cancelled_at: int | None
     cancelled_by: str | None
+    changes: int
 
     @property
     def stop(self) -> PlannedStop | None:
         """What is left of it: up to where it was called off; None where it had not begun then."""
         to_ms = self.to_at if self.cancelled_at is None else min(self.to_at, self.cancelled_at)
-        return PlannedStop(self.station_id, self.from_at, to_ms, self.reason, self.who) if to_ms > self.from_at else None
+        return PlannedStop(self.station_id, self.from_at, to_ms, self.reason, self.who, self.id) if to_ms > self.from_at else None
 
 
 def registered_stops(connection: Connection) -> list[Registered]:
@@ -36,8 +37,8 @@ def registered_stops(connection: Connection) -> list[Registered]:
 
 
 def stops_version(connection: Connection) -> tuple[int, int]:
-    """Changes with every stop registered or called off."""
-    row = connection.execute(select(func.count(), func.count(table.c.cancelled_at))).one()
+    """Changes with every stop registered, shortened or called off."""
+    row = connection.execute(select(func.count(), func.coalesce(func.sum(table.c.changes), 0))).one()
     return int(row[0]), int(row[1])
 
 

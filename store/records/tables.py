@@ -1,5 +1,7 @@
 """The tables of the records. Instants are UTC milliseconds; a transition is a stored row (from, to, at, who, why)."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -30,8 +32,8 @@ metadata = MetaData(
 _KEY = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _transitions(of: str) -> Table:
-    """The journal of transitions of one kind of row."""
+def _transitions(of: str, *more: Column[Any] | UniqueConstraint) -> Table:
+    """The journal of transitions of one kind of row; ``more`` is what it keeps beside."""
     return Table(
         f"{of}_transitions",
         metadata,
@@ -42,7 +44,20 @@ def _transitions(of: str) -> Table:
         Column("at", BigInteger, nullable=False),
         Column("who", String(128), nullable=False),
         Column("why", Text, nullable=False, default=""),
+        *more,
     )
+
+
+def _words() -> tuple[Column[Any], ...]:
+    """What a notice says, and what is said at its end."""
+    names = ("title_zh", "title_en", "text_zh", "text_en", "closing_zh", "closing_en")
+    closing: Column[Any] = Column("closing", String(32), nullable=False, default="")  # one of domain.notice_texts.CLOSINGS
+    return (*(Column(name, Text, nullable=False, default="") for name in names), closing)
+
+
+def _queued() -> Column[Any]:
+    """Whether its messages stand in the outbox. A cursor would not do: on PostgreSQL a lower id may become visible later."""
+    return Column("queued", Boolean, nullable=False, default=False)
 
 
 # kind: room_low (R3), curve_off, water_high (R9), comm_lost … ; subject: room/ID, station/ID, source/ID.
@@ -107,34 +122,44 @@ outages = Table(
     Column("evidence", JSON, nullable=False, default=list),
     Column("parent_id", ForeignKey("outages.id")),
     Column("stations", JSON, nullable=False, default=list),
+    Column("said", JSON, nullable=False, default=dict),  # what a dispatcher says for the notice to come
     UniqueConstraint("subject", "opened_at"),
 )
 outage_transitions = _transitions("outage")
 
-# state: due, published, amended, closed; one per outage or planned stop.
+# state: due, published, amended, closed; one per outage or planned stop. The words are those of its last transition.
 notices = Table(
     "notices",
     metadata,
     Column("id", _KEY, primary_key=True),
     Column("outage_id", ForeignKey("outages.id"), unique=True),
-    Column("planned_stop", String(255), unique=True),  # station_id@from_ms
+    Column("planned_stop", String(255), unique=True),  # station_id@from_ms, of a registered one with #id behind it
     Column("subject", String(160), nullable=False),
     Column("state", String(32), nullable=False),
     Column("due_at", BigInteger, nullable=False, index=True),
     Column("published_at", BigInteger),
     Column("closed_at", BigInteger),
-    Column("closing", String(32), nullable=False, default=""),  # what users are told at its end: CLOSINGS
+    Column("closed_by", String(128)),  # a person; null where the end of the outage did it
     Column("late", Boolean, nullable=False, default=False),
     Column("stations", JSON, nullable=False, default=list),
     Column("households", Integer),
-    Column("title_zh", Text, nullable=False, default=""),
-    Column("title_en", Text, nullable=False, default=""),
-    Column("text_zh", Text, nullable=False, default=""),
-    Column("text_en", Text, nullable=False, default=""),
+    Column("version", Integer, nullable=False, default=1),  # counts its transitions: who acts on an older one is refused
+    Column("facts", JSON, nullable=False, default=dict),  # what its words rest on
+    Column("said", JSON, nullable=False, default=dict),  # what a dispatcher said for them
+    *_words(),
 )
-notice_transitions = _transitions("notice")
+# Each with the words that the notice had from then on.
+notice_transitions = _transitions(
+    "notice", Column("version", Integer, nullable=False, default=1), *_words(), _queued(), UniqueConstraint("notice_id", "version")
+)
+Index(
+    "ix_notice_transitions_not_queued",
+    notice_transitions.c.id,
+    sqlite_where=notice_transitions.c.queued.is_(False),
+    postgresql_where=notice_transitions.c.queued.is_(False),
+)
 
-# What goes out (R5): recorded before it is sent, one row for each message and channel. state: waiting, sent, refused, given_up.
+# What goes out (R5): recorded before it is sent, one row for each message and channel. state: waiting, sent, refused.
 # ``key`` identifies the message to whoever gets it, however often it is sent. ``made_at`` is the site's time, the others are life's.
 deliveries = Table(
     "deliveries",
@@ -217,7 +242,7 @@ complaint_deeds = Table(
     Column("why", Text, nullable=False, default=""),
     Column("body", JSON, nullable=False, default=dict),  # call_back: reached, satisfied; proposed: the evidence
 )
-# An overdue duty told one step up, once per step. subject: complaint/ID, alarm/ID; told: department_head, manager.
+# An overdue duty told one step up, once per step. subject: complaint/ID, alarm/ID, notice/ID; told: department_head, manager.
 escalations = Table(
     "escalations",
     metadata,
@@ -229,7 +254,15 @@ escalations = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
     Column("told", String(32), nullable=False),
+    _queued(),
     UniqueConstraint("subject", "duty", "started_at", "step"),
+)
+
+Index(
+    "ix_escalations_not_queued",
+    escalations.c.id,
+    sqlite_where=escalations.c.queued.is_(False),
+    postgresql_where=escalations.c.queued.is_(False),
 )
 
 # Measuring visits (R8). Append-only: triggers refuse changes; each row carries the hash of the one before it.
@@ -282,7 +315,15 @@ planned_stops = Table(
     Column("registered_at", BigInteger, nullable=False),
     Column("cancelled_at", BigInteger),
     Column("cancelled_by", String(128)),
-    UniqueConstraint("station_id", "from_at"),
+    Column("changes", Integer, nullable=False, default=0),  # how often it was shortened or called off
+)
+Index(
+    "uq_planned_stops_standing",
+    planned_stops.c.station_id,
+    planned_stops.c.from_at,
+    unique=True,
+    sqlite_where=planned_stops.c.cancelled_at.is_(None),
+    postgresql_where=planned_stops.c.cancelled_at.is_(None),
 )
 
 # Curves filed on a page or by command (R9); those of curves.csv stand in the site's folder. A curve once filed is never changed.
@@ -311,7 +352,15 @@ events = Table(
     Column("subject", String(160), nullable=False, index=True),
     Column("which", String(32), nullable=False, default=""),  # tells events of one instant apart: the hours of a warning
     Column("body", JSON, nullable=False, default=dict),
+    _queued(),
     UniqueConstraint("event", "subject", "at", "which", name="uq_events_event_subject_at_which"),
+)
+
+Index(
+    "ix_events_not_queued",
+    events.c.id,
+    sqlite_where=events.c.queued.is_(False) & (events.c.event == "notice.warning"),
+    postgresql_where=events.c.queued.is_(False) & (events.c.event == "notice.warning"),
 )
 
 # R2 of one room on one local day, as last computed.

@@ -2,6 +2,7 @@
 
 site.toml ─▶ zone, policy ─┐
 profiles/*.toml ───────────┤
+notices.toml ──────────────┤
 stations ─▶ buildings ─▶ rooms ─▶ exclusions
     ├─▶ devices, curves, planned_stops        └──▶ Site, or every mistake
 """
@@ -17,6 +18,7 @@ from domain.profile import Profile
 from domain.site import Site
 from store.site_folder.devices import DEVICES, read_devices
 from store.site_folder.fields import TomlTables
+from store.site_folder.notices import NOTICES_FILE, read_notice_texts
 from store.site_folder.profiles import load_profiles
 from store.site_folder.settings import Settings, read_brokers, read_channels, read_gateways, read_settings
 from store.site_folder.table import Columns, Table, read_table
@@ -102,13 +104,15 @@ def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
     names = {*profiles, *(path.stem for path in (folder / "profiles").glob("*.toml"))}
     brokers = read_brokers(tables, folder, settings.name, profiles, names)
     channels = read_channels(tables, folder)
+    texts = read_notice_texts(folder, mistakes)
     parts = _read_tables(folder, settings, profiles, names, mistakes)
     modbus = {device.address for device in parts["devices"].values() if device.protocol != "opcua"}
     gateways = read_gateways(tables, modbus)
     if mistakes or settings.policy is None:
         return None, mistakes
     values = {**vars(settings), "policy": settings.policy}
-    return Site(**values, **parts, folder=folder, gateways=gateways, brokers=brokers, channels=channels, profiles=profiles), mistakes
+    parts |= {"gateways": gateways, "brokers": brokers, "channels": channels, "profiles": profiles, "notice_texts": texts}
+    return Site(**values, **parts, folder=folder), mistakes
 
 
 def _site_file(folder: Path, mistakes: list[Mistake]) -> TomlFile | None:
@@ -165,6 +169,8 @@ def _misnamed(folder: Path) -> list[Mistake]:
         suffix = path.suffix.lower()
         if suffix == ".xls" and path.stem in TABLES:
             mistakes.append(Mistake(path.name, "the old workbook format is not read; save it as .xlsx or CSV"))
+        elif path.name != NOTICES_FILE and get_close_matches(path.name.lower(), [NOTICES_FILE], n=1, cutoff=0.9):
+            mistakes.append(Mistake(path.name, f"nobody reads this file; did you mean {NOTICES_FILE}?"))
         elif suffix in _SUFFIXES and path.stem not in TABLES:
             close = get_close_matches(path.stem.lower(), TABLES, n=1, cutoff=0.8)
             if close and not any((folder / f"{close[0]}{other}").exists() for other in _SUFFIXES):

@@ -53,6 +53,7 @@ class Settings:
     dashboard_host: str
     dashboard_port: int
     publish: Literal["auto", "review"]
+    review_min: float
 
 
 def zone_named(name: object) -> ZoneInfo | None:
@@ -79,7 +80,7 @@ def read_settings(tables: TomlTables, folder: Path) -> Settings:
     number = tables.number
     dashboard, notices = tables.table(document, "dashboard"), tables.table(document, "notices")
     tables.unknown(dashboard, ("host", "port"), "dashboard.")
-    tables.unknown(notices, ("publish",), "notices.")
+    tables.unknown(notices, ("publish", "review_min"), "notices.")
     return Settings(
         name=tables.text(document, "name", folder.absolute().name),
         timezone=_zone(tables, document),
@@ -94,6 +95,7 @@ def read_settings(tables: TomlTables, folder: Path) -> Settings:
         dashboard_host=tables.text(dashboard, "host", Site.dashboard_host, "dashboard."),
         dashboard_port=_port(tables, dashboard),
         publish=cast("Literal['auto', 'review']", tables.choice(notices, "publish", ("auto", "review"), "auto", "notices.")),
+        review_min=number(notices, "review_min", 0, 1440, Site.review_min, "notices."),
     )
 
 

@@ -19,7 +19,7 @@ KEYS = {
     "journal": known._JOURNAL,
     "history": known._HISTORY,
     "dashboard": ("host", "port"),
-    "notices": ("publish",),
+    "notices": ("publish", "review_min"),
 }
 LISTS = {"gateway": Gateway, "channel": Channel, "mqtt": Broker}
 
@@ -34,7 +34,7 @@ def test_what_is_written_passes_the_check_as_it_is(tmp_path: Path, capsys: pytes
     assert exit_code(["init", str(folder)]) == 0
     assert exit_code(["check", str(folder)]) == 0
     assert "阜新: no tables yet; policy default, Asia/Shanghai; no mistakes" in capsys.readouterr().out
-    assert sorted(path.name for path in folder.iterdir()) == sorted(["site.toml", *(f"{name}.csv" for name in TABLES)])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["site.toml", "notices.toml", *(f"{name}.csv" for name in TABLES)])
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

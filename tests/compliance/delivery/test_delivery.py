@@ -20,16 +20,18 @@ from sqlalchemy import Engine, insert, select
 from compliance.delivery import outbox
 from compliance.delivery.deliver import Delivery
 from compliance.delivery.sending import send
+from compliance.notice_text import closing_texts
 from domain.errors import DeliveryError
 from domain.site import Channel, Site
 from store.records import open_records
-from store.records.tables import deliveries, escalations, events, notice_transitions, notices
+from store.records.notices import OPEN_AGAIN, first_step, next_step, notice_of
+from store.records.tables import deliveries, escalations, events
 from store.site_folder import check_site, load_site
 
 NOW_MS = 1_768_359_600_000
 MINUTE_MS = 60_000
 NOTICE = {
-    "subject": "station/S1", "state": "published", "due_at": NOW_MS, "published_at": NOW_MS, "stations": ["S1"],
+    "subject": "station/S1", "due_at": NOW_MS, "stations": ["S1"],
     "title_zh": "停热通告：和平路站", "title_en": "Heating outage notice: Heping Road",
     "text_zh": '和平路站停止供热。"请谅解"', "text_en": "No heat.",
 }  # fmt: skip
@@ -106,16 +108,16 @@ def sms(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, **more: Any)
 
 def publish(records: Engine, **values: Any) -> int:
     with records.begin() as connection:
-        key = connection.execute(insert(notices).values(NOTICE | values)).inserted_primary_key
-        assert key is not None
-        for step in (("none", "due"), ("due", "published")):
-            _step(connection, int(key[0]), *step)
-    return int(key[0])
+        notice_id = first_step(connection, NOTICE | values, NOW_MS)
+        assert next_step(connection, notice_id, 1, "published", NOW_MS, {"published_at": NOW_MS})
+    return notice_id
 
 
-def _step(connection: Any, notice_id: int, from_state: str, to_state: str) -> None:
-    row = {"notice_id": notice_id, "from_state": from_state, "to_state": to_state, "at": NOW_MS, "who": "keepwarm"}
-    connection.execute(insert(notice_transitions).values(row))
+def step(records: Engine, notice_id: int, to_state: str, **values: Any) -> None:
+    with records.begin() as connection:
+        row = notice_of(connection, id=notice_id)
+        assert row is not None
+        assert next_step(connection, notice_id, row.version, to_state, NOW_MS, values)
 
 
 def rows(records: Engine) -> list[tuple[str, str, int]]:
@@ -138,15 +140,14 @@ def test_a_notice_goes_out_once_with_its_key(tmp_path: Path, records: Engine, ga
     assert body["msg"] == '停热通告：和平路站 · Heating outage notice: Heping Road\n和平路站停止供热。"请谅解"\n\nNo heat.'
     assert body["id"] == headers["idempotency-key"] == "notice-2@sms"
     assert rows(records) == [("notice-2@sms", "sent", 1)]
-    with records.begin() as connection:
-        _step(connection, notice_id, "published", "amended")
-        _step(connection, notice_id, "amended", "closed")
+    step(records, notice_id, "amended", text_zh="和平路站停止供热，预计18:00恢复。")
+    step(records, notice_id, "closed", **closing_texts(delivery.site, "restored", NOW_MS))
     drain(delivery)
     assert [body["msg"].split("\n")[0] for _, body in gateway.got[1:]] == [
-        "更正 · 停热通告：和平路站 · Correction · Heating outage notice: Heping Road",
+        "更新 · 停热通告：和平路站 · Update · Heating outage notice: Heping Road",
         "恢复供热 · 停热通告：和平路站 · Heat is back · Heating outage notice: Heping Road",
     ]
-    assert "上述停热已于01-14 11:00结束。" in gateway.got[2][1]["msg"]
+    assert "上述停热已于2026年1月14日11:00结束。" in gateway.got[2][1]["msg"]
 
 
 @pytest.mark.parametrize(
@@ -154,17 +155,16 @@ def test_a_notice_goes_out_once_with_its_key(tmp_path: Path, records: Engine, ga
     [
         ("correction", "更正：撤回 · 停热通告：和平路站", "上述停热并未发生，本通告撤回"),
         ("called_off", "计划取消 · 停热通告：和平路站", "上述计划停热已取消"),
-        ("planned_over", "计划停热结束 · 停热通告：和平路站", "上述计划停热已于01-14 11:00结束"),
-        ("season_ended", "供暖季结束 · 停热通告：和平路站", "供暖季已于01-14 11:00结束"),
+        ("planned_over", "计划停热结束 · 停热通告：和平路站", "上述计划停热已于2026年1月14日11:00结束"),
+        ("season_ended", "供暖季结束 · 停热通告：和平路站", "供暖季已于2026年1月14日11:00结束"),
     ],
 )
 def test_nobody_is_told_that_heat_is_back_where_it_is_not(
     tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, closing: str, title: str, text: str
 ) -> None:
     delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch, language="zh")), records)
-    notice_id = publish(records, closing=closing)
-    with records.begin() as connection:
-        _step(connection, notice_id, "published", "closed")
+    notice_id = publish(records)
+    step(records, notice_id, "closed", **closing_texts(delivery.site, closing, NOW_MS))
     drain(delivery)
     said = gateway.got[-1][1]["msg"]
     assert said.startswith(title)
@@ -175,10 +175,8 @@ def test_nobody_is_told_that_heat_is_back_where_it_is_not(
 def test_a_notice_withdrawn_before_it_was_published_says_nothing(tmp_path: Path, records: Engine) -> None:
     delivery = Delivery(site(tmp_path, Channel("x", "env:NOTHING")), records)
     with records.begin() as connection:
-        key = connection.execute(insert(notices).values(NOTICE | {"state": "closed", "published_at": None})).inserted_primary_key
-        assert key is not None
-        _step(connection, int(key[0]), "none", "due")
-        _step(connection, int(key[0]), "due", "closed")
+        notice_id = first_step(connection, NOTICE, NOW_MS)
+    step(records, notice_id, "closed", closing="restored")
     drain(delivery)
     assert rows(records) == []
 
@@ -245,14 +243,59 @@ def test_a_permanent_refusal_is_recorded_and_not_repeated(
         assert connection.execute(select(deliveries.c.result)).scalar() == f"HTTP {status}"
 
 
-def test_after_a_day_it_is_given_up(tmp_path: Path, records: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SMS_URL", "http://127.0.0.1:1/")
-    (tmp_path / "sms.json").write_text("{}")
-    delivery = Delivery(site(tmp_path, Channel("sms", "env:SMS_URL", template=str(tmp_path / "sms.json"))), records)
+def test_it_is_never_given_up(tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch)), records)
+    publish(records)
+    gateway.answers = [503] * 4
+    for day in (0, 1, 8, 30, 31):
+        drain(delivery, NOW_MS + day * 86_400_000)
+    assert rows(records) == [("notice-2@sms", "sent", 5)]
+
+
+def test_of_one_notice_a_channel_gets_the_beginning_before_the_end(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch, language="zh")), records)
+    first, other = publish(records), publish(records, title_zh="停热通告：二站")
+    gateway.answers = [503]  # the first of all waits for five seconds
+    drain(delivery)
+    step(records, first, "closed", **closing_texts(delivery.site, "restored", NOW_MS))
+    drain(delivery)
+    drain(delivery, NOW_MS + 5_000)
+    said = [body["msg"].split("\n")[0] for _, body in gateway.got]
+    assert said == ["停热通告：和平路站", "停热通告：二站", "停热通告：和平路站", "恢复供热 · 停热通告：和平路站"]
+    assert other == first + 1
+
+
+def test_each_message_says_what_the_notice_said_then(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All four transitions are there before the first is planned; none speaks in the words of a later one."""
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch, language="zh")), records)
+    notice_id = publish(records, text_zh="一")
+    step(records, notice_id, "amended", text_zh="二")
+    step(records, notice_id, "closed", **closing_texts(delivery.site, "correction", NOW_MS))
+    step(records, notice_id, "amended", text_zh="三", **OPEN_AGAIN)
+    drain(delivery)
+    assert [body["msg"] for _, body in gateway.got] == [
+        "停热通告：和平路站\n一",
+        "更新 · 停热通告：和平路站\n二",
+        "更正：撤回 · 停热通告：和平路站\n经核实数据，上述停热并未发生，本通告撤回。\n二",
+        "更新 · 停热通告：和平路站\n三",
+    ]
+
+
+def test_what_was_decided_before_there_were_channels_is_not_sent_later(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(records)
+    drain(Delivery(site(tmp_path), records))
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch)), records)
+    drain(delivery)
+    assert (gateway.got, rows(records)) == ([], [])
     publish(records)
     drain(delivery)
-    drain(delivery, NOW_MS + 86_400_000)
-    assert rows(records) == [("notice-2@sms", "given_up", 2)]
+    assert [headers["idempotency-key"] for headers, _ in gateway.got] == ["notice-4@sms"]
 
 
 def test_one_channel_that_fails_leaves_the_others_alone(

@@ -127,10 +127,18 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("told", sa.String(length=32), nullable=False),
+        sa.Column("queued", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_escalations")),
         sa.UniqueConstraint("subject", "duty", "started_at", "step", name=op.f("uq_escalations_subject_duty_started_at_step")),
     )
     op.create_index(op.f("ix_escalations_at"), "escalations", ["at"])
+    op.create_index(
+        "ix_escalations_not_queued",
+        "escalations",
+        ["id"],
+        sqlite_where=sa.text("queued IS false"),
+        postgresql_where=sa.text("queued IS false"),
+    )
     op.create_index(op.f("ix_escalations_subject"), "escalations", ["subject"])
     op.create_table(
         "events",
@@ -140,10 +148,18 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(length=160), nullable=False),
         sa.Column("which", sa.String(length=32), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("queued", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.UniqueConstraint("event", "subject", "at", "which", name="uq_events_event_subject_at_which"),
     )
     op.create_index(op.f("ix_events_at"), "events", ["at"])
+    op.create_index(
+        "ix_events_not_queued",
+        "events",
+        ["id"],
+        sqlite_where=sa.text("queued IS false AND event = 'notice.warning'"),
+        postgresql_where=sa.text("queued IS false AND event = 'notice.warning'"),
+    )
     op.create_index(op.f("ix_events_subject"), "events", ["subject"])
     op.create_table(
         "invitations",
@@ -191,6 +207,7 @@ def upgrade() -> None:
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.Column("parent_id", _KEY, nullable=True),
         sa.Column("stations", sa.JSON(), nullable=False),
+        sa.Column("said", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["parent_id"], ["outages.id"], name=op.f("fk_outages_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outages")),
         sa.UniqueConstraint("subject", "opened_at", name=op.f("uq_outages_subject_opened_at")),
@@ -223,8 +240,16 @@ def upgrade() -> None:
         sa.Column("registered_at", sa.BigInteger(), nullable=False),
         sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
         sa.Column("cancelled_by", sa.String(length=128), nullable=True),
+        sa.Column("changes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_planned_stops")),
-        sa.UniqueConstraint("station_id", "from_at", name=op.f("uq_planned_stops_station_id_from_at")),
+    )
+    op.create_index(
+        "uq_planned_stops_standing",
+        "planned_stops",
+        ["station_id", "from_at"],
+        unique=True,
+        sqlite_where=sa.text("cancelled_at IS NULL"),
+        postgresql_where=sa.text("cancelled_at IS NULL"),
     )
     op.create_table(
         "policies",
@@ -317,14 +342,20 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=True),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
-        sa.Column("closing", sa.String(length=32), nullable=False),
+        sa.Column("closed_by", sa.String(length=128), nullable=True),
         sa.Column("late", sa.Boolean(), nullable=False),
         sa.Column("stations", sa.JSON(), nullable=False),
         sa.Column("households", sa.Integer(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("said", sa.JSON(), nullable=False),
         sa.Column("title_zh", sa.Text(), nullable=False),
         sa.Column("title_en", sa.Text(), nullable=False),
         sa.Column("text_zh", sa.Text(), nullable=False),
         sa.Column("text_en", sa.Text(), nullable=False),
+        sa.Column("closing_zh", sa.Text(), nullable=False),
+        sa.Column("closing_en", sa.Text(), nullable=False),
+        sa.Column("closing", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(["outage_id"], ["outages.id"], name=op.f("fk_notices_outage_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
         sa.UniqueConstraint("outage_id", name=op.f("uq_notices_outage_id")),
@@ -384,8 +415,25 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("who", sa.String(length=128), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("title_zh", sa.Text(), nullable=False),
+        sa.Column("title_en", sa.Text(), nullable=False),
+        sa.Column("text_zh", sa.Text(), nullable=False),
+        sa.Column("text_en", sa.Text(), nullable=False),
+        sa.Column("closing_zh", sa.Text(), nullable=False),
+        sa.Column("closing_en", sa.Text(), nullable=False),
+        sa.Column("closing", sa.String(length=32), nullable=False),
+        sa.Column("queued", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["notice_id"], ["notices.id"], name=op.f("fk_notice_transitions_notice_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_transitions")),
+        sa.UniqueConstraint("notice_id", "version", name=op.f("uq_notice_transitions_notice_id_version")),
+    )
+    op.create_index(
+        "ix_notice_transitions_not_queued",
+        "notice_transitions",
+        ["id"],
+        sqlite_where=sa.text("queued IS false"),
+        postgresql_where=sa.text("queued IS false"),
     )
     op.create_index(op.f("ix_notice_transitions_notice_id"), "notice_transitions", ["notice_id"])
 
