@@ -1,6 +1,6 @@
 """Nothing is shown to strangers: pure ASGI, so that it sees websockets too.
 
-request ──▶ headers on every answer ──▶ too large? ──▶ foreign origin? ──▶ open to all? ──▶ signed in? ──▶ the pages
+request ──▶ headers on every answer ──▶ open to all? signed in? ──▶ foreign origin? ──▶ too large? ──▶ the pages
 """
 
 import asyncio
@@ -9,9 +9,10 @@ from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.api.answers import ProblemError
 from dashboard.session import Sessions
 
 # Open to all: exact paths, and the folder of our own style sheet and icons, which those pages need.
@@ -79,12 +80,16 @@ class Guard:
         guarded = _with_headers(scope, send)
         if not is_open(path) and not await self._known(headers):
             await _sign_in_first(scope, headers)(scope, receive, guarded)
-        elif scope["method"] not in SAFE_METHODS and not path.startswith(API_FOLDER) and not _same_origin(headers):
-            await JSONResponse({"title": "request from another site"}, 403)(scope, receive, guarded)
-        elif _declared_length(headers) > BODY_MOST:
-            await JSONResponse({"title": "too large"}, 413)(scope, receive, guarded)
+        elif scope["method"] in SAFE_METHODS:
+            await self.app(scope, receive, guarded)
+        elif not path.startswith(API_FOLDER) and not _same_origin(headers):
+            await ProblemError(403, "request from another site").response()(scope, receive, guarded)
         else:
-            await self.app(scope, _bounded(receive), guarded)
+            whole = None if _declared_length(headers) > BODY_MOST else await _whole_body(receive)
+            if whole is None:
+                await ProblemError(413, "too large", f"at most {BODY_MOST} bytes").response()(scope, receive, guarded)
+            else:
+                await self.app(scope, whole, guarded)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -132,7 +137,7 @@ def _sign_in_first(scope: Scope, headers: Headers) -> Response:
     """Sends people to the login page and tells programs."""
     wants_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
     if not wants_page:
-        return JSONResponse({"title": "sign in first"}, 401)
+        return ProblemError(401, "sign in first").response()
     target = scope["path"]
     if scope.get("query_string"):
         target += "?" + scope["query_string"].decode("latin-1")
@@ -159,17 +164,21 @@ def _with_headers(scope: Scope, send: Send) -> Send:
     return send_with_headers
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Cuts a body off that is longer than any of our forms, also when it came without its length."""
-    seen = 0
-
-    async def receive_bounded() -> Message:
-        nonlocal seen
+async def _whole_body(receive: Receive) -> Receive | None:
+    """The body, read before anybody looks at it; None for one that is longer than any of our forms, whether it said so or not."""
+    messages: list[Message] = []
+    seen, more = 0, True
+    while more:
         message = await receive()
-        if message["type"] == "http.request":
-            seen += len(message.get("body", b""))
-            if seen > BODY_MOST:
-                return {"type": "http.disconnect"}
-        return message
+        messages.append(message)
+        seen += len(message.get("body", b""))
+        more = message["type"] == "http.request" and message.get("more_body", False)
+        if seen > BODY_MOST:
+            return None
+    replayed = iter(messages)
 
-    return receive_bounded
+    async def receive_again() -> Message:
+        """What was read, then whatever follows."""
+        return next(replayed, None) or await receive()
+
+    return receive_again

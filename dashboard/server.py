@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
@@ -20,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.accounts import signing_key
-from dashboard.api.app import make_api
+from dashboard.api.app import http_problem, make_api
 from dashboard.api.asked import Asked
 from dashboard.board import Board
 from dashboard.facts.town import Town
@@ -107,6 +108,7 @@ def make_app(town: Town) -> FastAPI:
             Mount("/", OnlyStreamlit(pages)),
         ]
     )
+    app.add_exception_handler(HTTPException, http_problem)  # an address with a line break in it fits no route at all
     app.add_middleware(Guard, sessions=sessions)
     return app
 

@@ -11,6 +11,16 @@ from fastapi import Request, Response
 from domain.clock import iso
 
 PROBLEM: Final = "application/problem+json"
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
 # Columns that hold instants (UTC ms) under other names than ``…_at``.
 INSTANTS: Final = frozenset({"at", "started_earliest", "shelved_until", "effective_from", "since", "from", "to"})
 

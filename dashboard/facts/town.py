@@ -135,6 +135,11 @@ class Town:
         with self.asking("history"):
             return ids, read_rollup(self.history, self.journal, known, from_ms, to_ms, step_ms)
 
+    def point_names(self) -> list[str]:
+        """Every point that ever had a reading, in order."""
+        self.points.refresh()
+        return sorted(self.points.names().values())
+
     def point_ids(self, names: Sequence[str]) -> list[int]:
         """The id of each point; −1 for one that never had a reading."""
         ids = [-1 if point is None else point for point in map(self.points.find, names)]
