@@ -7,7 +7,6 @@ SOURCES ──▶ one task per connection ──▶ intake ──▶ journal    
 import asyncio
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import structlog
 
@@ -50,15 +49,15 @@ async def collect_with(registry: PointRegistry, site: Site, clock: Clock, stop: 
 
 
 async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake) -> None:
-    sensors = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id}
-    unknown = UnknownSensors(site.data / "unknown_sensors.json", sensors)
+    sensors = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id} | site.elsewhere
+    unknown = UnknownSensors(site.data / f"unknown_sensors{site.share.mark}.json", sensors)
     sources = [source for make in SOURCES.values() for source in make(site, clock, intake, unknown)]
     records = [record for source in sources for record in source.health()]
     await intake.ids([name for source in sources for name in source.point_names()] + health_names(records))
     log.info("collecting", sources=len(sources), devices=len(site.devices), brokers=len(site.brokers))
     committing = asyncio.create_task(intake.run(), name="intake")
     tasks = [asyncio.create_task(keep_running(source), name=source.name) for source in sources]
-    health = asyncio.create_task(_tell_health(site.data, clock, sources, intake, unknown), name="health")
+    health = asyncio.create_task(_tell_health(site, clock, sources, intake, unknown), name="health")
     noting = asyncio.create_task(_note_health(clock, sources, intake), name="health points")
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
@@ -68,7 +67,7 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
         await _cancel([*tasks, health, noting, stopped])
         await _end(intake, committing, sources)
         unknown.save()
-        _write(site.data, clock, sources, intake, unknown)
+        _write(site, clock, sources, intake, unknown)
 
 
 async def _end(intake: Intake, committing: asyncio.Task[None], sources: Sequence[Source]) -> None:
@@ -115,9 +114,9 @@ async def keep_running(source: Source) -> None:
 # ── health ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _tell_health(data: Path, clock: Clock, sources: Sequence[Source], intake: Intake, unknown: UnknownSensors) -> None:
+async def _tell_health(site: Site, clock: Clock, sources: Sequence[Source], intake: Intake, unknown: UnknownSensors) -> None:
     while True:
-        await asyncio.to_thread(_write, data, clock, sources, intake, unknown)
+        await asyncio.to_thread(_write, site, clock, sources, intake, unknown)
         await asyncio.to_thread(_save, unknown)
         await asyncio.sleep(HEALTH_EVERY_S)
 
@@ -139,7 +138,7 @@ def _save(unknown: UnknownSensors) -> None:
         log.warning("list of unknown sensors not written", reason=str(error))
 
 
-def _write(data: Path, clock: Clock, sources: Sequence[Source], intake: Intake, unknown: UnknownSensors) -> None:
+def _write(site: Site, clock: Clock, sources: Sequence[Source], intake: Intake, unknown: UnknownSensors) -> None:
     records = [record for source in sources for record in source.health()]
     detail: dict[str, object] = {
         "readings_committed": intake.committed,
@@ -153,4 +152,4 @@ def _write(data: Path, clock: Clock, sources: Sequence[Source], intake: Intake, 
         "sources": [record.as_dict() for record in records],
         "unknown_sensors": {"count": len(unknown), "beyond": unknown.beyond, "newest": unknown.newest(UNKNOWN_SHOWN)},
     }
-    write_health(data, "collect", clock.now_ms(), detail)
+    write_health(site.data, f"collect{site.share.mark}", clock.now_ms(), detail)

@@ -1,4 +1,4 @@
-"""Sensors that send and stand in no room: listed for commissioning, in ``DATA/unknown_sensors.json``; nothing they say is judged."""
+"""Sensors that send and stand in no room: listed for commissioning (by each node) in ``DATA/unknown_sensors.json``; nothing is judged."""
 
 from collections.abc import Collection
 from pathlib import Path

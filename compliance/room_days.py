@@ -42,6 +42,7 @@ def local_days(from_ms: int, to_ms: int, zone: ZoneInfo) -> list[date]:
 
 
 LATE = "late readings"
+_AT_ONCE = 10_000  # SQLite takes 32 766 parameters in a statement
 
 
 def record_days(
@@ -69,8 +70,19 @@ def record_days(
         rows = _rows(site, day, totals, now_ms)
         with records.begin() as connection:
             _keep_versions(connection, day, rows, day_span(day, site.timezone)[1], (reasons or {}).get(day, LATE))
-            connection.execute(delete(tables.room_days).where(tables.room_days.c.day == day.isoformat()))
+            _remove(connection, day, site)
             connection.execute(tables.room_days.insert(), rows)
+
+
+def _remove(connection: Connection, day: date, site: Site) -> None:
+    """Makes room for the day's rows of this site, or of this node's share of it."""
+    of_day = tables.room_days.c.day == day.isoformat()
+    if site.share.count == 1:
+        connection.execute(delete(tables.room_days).where(of_day))
+        return
+    rooms = list(site.rooms)
+    for at in range(0, len(rooms), _AT_ONCE):
+        connection.execute(delete(tables.room_days).where(of_day, tables.room_days.c.room_id.in_(rooms[at : at + _AT_ONCE])))
 
 
 def _keep_versions(connection: Connection, day: date, rows: list[dict[str, object]], end_ms: int, reason: str) -> None:

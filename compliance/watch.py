@@ -52,11 +52,11 @@ from compliance.station_book import StationBook
 from domain.clock import Clock
 from domain.errors import ConfigError, Mistake, StoreError
 from domain.reading import Readings
-from domain.site import Site
-from store.health import write_health
+from domain.site import Share, Site
+from store.health import node_of, write_health
 from store.history import History, open_history
 from store.journal import Journal, open_journal
-from store.live import write_live
+from store.live import forget_other_live, write_live
 from store.points import PointRegistry
 from store.records import open_records, reading, tables
 from store.records.filed_curves import filed_curves, in_force, last_filed
@@ -98,10 +98,10 @@ class Watch:
         self.counts = {"readings": 0, "raised": 0, "too_late": 0, "passes": 0}
         self.days: set[date] = set()
         kept = self._kept()
-        self.day_reasons = days_of_changed_rooms(records, json.loads(kept.get("watch.held_to", b"{}")), held_to(site))
+        self.day_reasons = days_of_changed_rooms(records, json.loads(kept.get(self._name("held_to"), b"{}")), held_to(site))
         self.days.update(self.day_reasons)
-        state = json.loads(kept.get("watch.state", b"{}"))
-        if state.get("layout") == LAYOUT:
+        state = json.loads(kept.get(self._name("state"), b"{}"))
+        if state.get("layout") == LAYOUT and state.get("dealt") == self._dealt():
             self.cursor, self.judged_at, self.start_ms = state["cursor"], state["judged_at"], state["start_ms"]
         else:
             first = journal.read(0, 1)[1]
@@ -113,9 +113,9 @@ class Watch:
         for device in site.devices.values():
             for quantity in measured_quantities(site, device):
                 self.stations.measure(device.station_id, quantity)
-        if "watch.rooms" in kept:
-            self.rooms.restore(kept["watch.rooms"], self.judged_at)
-            self.stations.restore(kept["watch.stations"])
+        if self._name("rooms") in kept:
+            self.rooms.restore(kept[self._name("rooms")], self.judged_at)
+            self.stations.restore(kept[self._name("stations")])
         self.incidents = IncidentPass(site, self.stations)
         self.desk = DeskPass(site, records, (history, journal, points))
         self.last_filed = 0
@@ -144,10 +144,22 @@ class Watch:
         hold_ms = np.array([site.hold_ms(room) for room in rooms], np.int64)
         return RoomBook(rooms, site.exclusions, site.policy, site.timezone, hold_ms, self.start_ms)
 
+    @property
+    def consumer(self) -> str:
+        """The name of this node's watch: of its cursor in the journal, its health, its folded states."""
+        return f"{CONSUMER}{self.site.share.mark}"
+
+    def _dealt(self) -> str:
+        """What this node of several has to judge: another part of the town is judged from the journal's beginning."""
+        return " ".join(sorted(self.site.stations)) if self.site.share.mark else ""
+
+    def _name(self, what: str) -> str:
+        return f"{self.consumer}.{what}"
+
     def _kept(self) -> dict[str, bytes]:
         kept = tables.kept.c
         with self.records.connect() as connection:
-            return {row.name: row.value for row in connection.execute(select(kept.name, kept.value).where(kept.name.like("watch.%")))}
+            return {row.name: row.value for row in connection.execute(select(kept.name, kept.value).where(kept.name.like(self._name("%"))))}
 
     def step(self, now_ms: int) -> bool:
         """One pass: what has arrived is judged to ``now_ms``, or to its own arrival while there is a backlog."""
@@ -245,9 +257,9 @@ class Watch:
         record_days(self.site, self.records, (self.history, self.journal, self.points), sorted(self.days), self.judged_at, self.day_reasons)
         self.days, self.day_reasons = {today}, {}
         with self.records.begin() as connection:
-            connection.execute(delete(tables.kept).where(tables.kept.c.name == "watch.held_to"))
+            connection.execute(delete(tables.kept).where(tables.kept.c.name == self._name("held_to")))
             value = json.dumps(held_to(self.site)).encode()
-            connection.execute(tables.kept.insert().values(name="watch.held_to", value=value, at=self.judged_at))
+            connection.execute(tables.kept.insert().values(name=self._name("held_to"), value=value, at=self.judged_at))
 
     def look_after_desk(self) -> None:
         """Overdue duties and cured rooms, as of the instant judged last. Raises StoreError when the history can't be read."""
@@ -256,20 +268,23 @@ class Watch:
 
     def snapshot(self) -> None:
         """Keeps the folded states and their place in the journal, all in one transaction."""
-        state = json.dumps({"layout": LAYOUT, "cursor": self.cursor, "judged_at": self.judged_at, "start_ms": self.start_ms}).encode()
-        parts = {"watch.state": state, "watch.rooms": self.rooms.dump(), "watch.stations": self.stations.dump()}
+        state = json.dumps(
+            {"layout": LAYOUT, "cursor": self.cursor, "judged_at": self.judged_at, "start_ms": self.start_ms, "dealt": self._dealt()}
+        ).encode()
+        parts = {"state": state, "rooms": self.rooms.dump(), "stations": self.stations.dump()}
+        parts = {self._name(name): value for name, value in parts.items()}
         with self.records.begin() as connection:
             connection.execute(delete(tables.kept).where(tables.kept.c.name.in_(parts)))
             connection.execute(
                 tables.kept.insert(), [{"name": name, "value": value, "at": self.judged_at} for name, value in parts.items()]
             )
-        self.journal.advance(CONSUMER, self.cursor)
+        self.journal.advance(self.consumer, self.cursor)
 
     def write_live(self) -> None:
         """Shows the pages what was judged last."""
         rooms = room_table(self.rooms, self.judged_at)
         stations = station_table(self.stations, self.incidents, self.judged_at)
-        write_live(self.site.data / "live", rooms, stations, self.judged_at)
+        write_live(self.site.data / "live", rooms, stations, self.judged_at, self.site.share.mark)
 
 
 def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
@@ -278,14 +293,16 @@ def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
     Raises ConfigError when another watch runs on the same data.
     """
     site.data.mkdir(parents=True, exist_ok=True)
-    with _only_one(site.data / "watch.lock"):
+    with _only_one(site.data / f"{CONSUMER}{site.share.mark}.lock"):
         points = PointRegistry(site.data / "points.db")
         journal = open_journal(site)
         history = open_history(site, points)
         records = open_records(site.records_url or site.data / "records.db")
+        forget_other_live(site.data / "live", site.share)
+        _forget_other_cursors(journal, site.share)
         delivering = threading.Thread(target=run_delivery, args=(site, records, stop), name="delivery", daemon=True)
         delivering.start()
-        turn = Turn(records)
+        turn = Turn(records, site.share)
         try:
             while not stop.is_set():
                 try:
@@ -312,7 +329,7 @@ def _watch(watch: Watch, clock: Clock, stop: threading.Event, turn: Turn) -> Non
         if at_s >= due["live"]:
             watch.write_live()
             detail = {**watch.counts, "judged_at_ms": watch.judged_at, "behind": watch.journal.last() - watch.cursor}
-            write_health(watch.site.data, CONSUMER, clock.now_ms(), detail)
+            write_health(watch.site.data, watch.consumer, clock.now_ms(), detail)
             due["live"] = at_s + LIVE_S
         caught_up = watch.journal.last() <= watch.cursor
         if at_s >= due["days"] and caught_up:
@@ -333,6 +350,14 @@ def _watch(watch: Watch, clock: Clock, stop: threading.Event, turn: Turn) -> Non
         if not worked:
             stop.wait(PAUSE_S)
     watch.snapshot()
+
+
+def _forget_other_cursors(journal: Journal, share: Share) -> None:
+    """Nothing is kept for nodes of a time when the site was dealt out to another number of them."""
+    for cursor in journal.cursors():
+        name, node = node_of(cursor)
+        if name == CONSUMER and node.partition("-of-")[2] != (str(share.count) if share.mark else ""):
+            journal.forget(cursor)
 
 
 def _who() -> str:

@@ -1,5 +1,6 @@
 """``/healthz``: every component of the site and the age of its last work."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -9,7 +10,8 @@ from dashboard.accounts import wall_ms
 from dashboard.facts.town import Town
 from domain.clock import iso
 from domain.errors import StoreError
-from store.health import read_health
+from domain.site import Share
+from store.health import node_of, read_health
 
 EXPECTED = ("collect", "forward", "watch")  # without these nothing is true any more
 STALE_S = 60.0
@@ -32,8 +34,14 @@ def components(town: Town) -> list[Component]:
     """All components that ever spoke, and those that should have."""
     now_ms = wall_ms()
     spoken = {health.component: max(0.0, (now_ms - health.wall_at_ms) / 1000) for health in read_health(town.site.data)}
-    names = sorted({*spoken, *EXPECTED} - {"dashboard"})
+    names = sorted({*spoken, *(name for expected in EXPECTED for name in _nodes(expected, spoken))} - {"dashboard"})
     return [Component("dashboard", 0.0), *(Component(name, spoken.get(name)) for name in names)]
+
+
+def _nodes(component: str, spoken: Iterable[str]) -> list[str]:
+    """The names under which a component must speak: once, or once for each node that the site is dealt out to."""
+    counts = {int(node.partition("-of-")[2]) for name, node in map(node_of, spoken) if name == component and node}
+    return [f"{component}{Share(number, max(counts)).mark}" for number in range(1, max(counts) + 1)] if counts else [component]
 
 
 class Healthz:

@@ -1,6 +1,7 @@
 """``/metrics``: what every component says of itself, in the text format of Prometheus.
 
-``health/NAME.json`` ─▶ each number of its detail ─▶ ``keepwarm_NAME_KEY``, and how long ago it was said
+``health/NAME.json`` ─▶ each number of its detail ─▶ ``keepwarm_NAME_KEY``, and how long ago it was said; where several nodes share a
+site, each with the label ``node``
 
 Asked with a key of the scope ``metrics`` (``keepwarm accounts key SITE prometheus --scope metrics``). There is no name, no reading and
 no path in it: numbers of components only.
@@ -22,7 +23,7 @@ from dashboard.accounts import wall_ms
 from dashboard.api.answers import ProblemError
 from dashboard.api.asked import Asked
 from dashboard.facts.town import Town
-from store.health import Health, read_health
+from store.health import Health, node_of, read_health
 
 MEANINGS: Final = {
     "forward_autonomy_h": "Hours for which everything behind the journal may stay down before an unread reading is lost",
@@ -68,13 +69,18 @@ class _Components(Collector):
         for health in found:
             ages.add_metric([health.component], max(0.0, (wall_ms() - health.wall_at_ms) / 1000))
         yield ages
-        for health in found:
-            yield from _numbers(health)
+        yield from _numbers(found)
 
 
-def _numbers(health: Health) -> Iterator[Metric]:
+def _numbers(found: list[Health]) -> Iterator[Metric]:
     """A gauge for each number (or truth) at the top of a component's detail."""
-    for key, value in sorted(health.detail.items()):
-        if isinstance(value, int | float):
-            name = _NO_NAME.sub("_", f"{health.component}_{key}")
-            yield GaugeMetricFamily(f"keepwarm_{name}", MEANINGS.get(name, f"{key} of {health.component}"), value=float(value))
+    gauges: dict[str, GaugeMetricFamily] = {}
+    for health in found:
+        component, node = node_of(health.component)
+        for key, value in sorted(health.detail.items()):
+            if isinstance(value, int | float):
+                name = _NO_NAME.sub("_", f"{component}_{key}")
+                meaning = MEANINGS.get(name, f"{key} of {component}")
+                gauge = gauges.setdefault(name, GaugeMetricFamily(f"keepwarm_{name}", meaning, labels=["node"] if node else []))
+                gauge.add_metric([node] if node else [], float(value))
+    yield from gauges.values()

@@ -71,12 +71,13 @@ def _try(looking: Coroutine[Any, Any, list[Any]]) -> list[Any] | None:
 
 
 def _noted(site: Site) -> list["Heard"]:
-    """What the collector has noted of sensors in no room (``DATA/unknown_sensors.json``)."""
+    """What the collector (on each node) has noted of sensors in no room."""
     from collector.commission import Heard
     from collector.unknown_sensors import UnknownSensors
 
     known = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id}
-    listed = UnknownSensors(site.data / "unknown_sensors.json", known).newest(10_000)
+    lists = [UnknownSensors(path, known) for path in sorted(site.data.glob("unknown_sensors*.json"))]
+    listed = [one for noted in lists for one in noted.newest(10_000)]
     return [Heard(str(one["sensor"]), str(one["profile"]), str(one["topic"]), dict(one["values"])) for one in listed]  # type: ignore[call-overload]
 
 

@@ -20,21 +20,49 @@ import structlog
 
 from domain.clock import Clock
 from domain.errors import ConfigError, Mistake
-from domain.site import Site
+from domain.share import share_of
+from domain.site import WHOLE, Share, Site
 from keepwarm.guard import end_with_parent
 from keepwarm.logs import log_to
 from keepwarm.supervise import stop_on_signals
+from store.health import forget_other_shares
 
-_M_ARENA_MAX = -8  # malloc.h
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
+_LARGE_BYTES = 131_072
+MOST_NODES = 999
 LOCK_WAIT_S = 6.0  # a predecessor whose supervisor was killed takes some seconds to end
 
 site_argument = click.argument("folder", metavar="SITE", type=click.Path(path_type=Path))
+
+
+def _share(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Share:
+    """``2/4`` as the share it names; the whole site where nothing is said."""
+    if text is None:
+        return WHOLE
+    number, slash, count = text.partition("/")
+    if not (
+        slash
+        and number.isascii()
+        and number.isdigit()
+        and count.isascii()
+        and count.isdigit()
+        and 1 <= int(number) <= int(count) <= MOST_NODES
+    ):
+        raise click.BadParameter(f"{text!r} is no share of a site: 1/4 … 4/4 would be the shares of four nodes, {MOST_NODES} at most")
+    return Share(int(number), int(count))
+
+
+share_option = click.option(
+    "--shard", "share", metavar="I/N", callback=_share, help="This node's share of the stations: the I-th of N nodes; all by default."
+)
 supervised_option = click.option("--supervised", is_flag=True, hidden=True, help="Ends with stdin; logs to DATA/logs.")
 
 
 @contextmanager
-def site_process(name: str, folder: Path, *, supervised: bool, stop: threading.Event | None = None) -> Iterator[tuple[Site, Clock]]:
-    """The site and its clock, for a process that is the only one of its name on this site while it runs.
+def site_process(
+    name: str, folder: Path, *, supervised: bool, stop: threading.Event | None = None, share: Share = WHOLE
+) -> Iterator[tuple[Site, Clock]]:
+    """The site (this share of it) and its clock, for a process that is the only one of its name on this share while it runs.
 
     With ``stop``, one that may stand by waits for its predecessor's end as long as it takes: that is where the records are PostgreSQL's.
     Raises ConfigError for the site's mistakes, and when another process has it.
@@ -43,12 +71,18 @@ def site_process(name: str, folder: Path, *, supervised: bool, stop: threading.E
 
     if supervised:
         end_with_parent()
-    site = load_site(folder)
-    log_to(site.data / "logs" / f"{name}.log" if supervised else None)
+    site = share_of(load_site(folder), share)
+    own = f"{name}{share.mark}"
+    log_to(site.data / "logs" / f"{own}.log" if supervised else None)
     log = structlog.get_logger(name)
     standby = stop if site.records_url.startswith("postgresql") else None
-    with only_one(site.data / "health" / f"{name}.lock", f"keepwarm {name}", standby=standby):
-        log.info("started", site=site.name, pid=os.getpid())
+    locks = site.data / "health"
+    with (
+        dealt(locks / f"{name}.nodes", f"keepwarm {name}", share.count),
+        only_one(locks / f"{own}.lock", f"keepwarm {name}", standby=standby),
+    ):
+        forget_other_shares(site.data, name, share)
+        log.info("started", site=site.name, pid=os.getpid(), **({"shard": f"{share.number}/{share.count}"} if share.mark else {}))
         yield site, Clock.load(site.data / "clock.json")
         log.info("stopped")
 
@@ -78,6 +112,30 @@ def only_one(lock: Path, who: str, wait_s: float = LOCK_WAIT_S, standby: threadi
         yield
 
 
+@contextmanager
+def dealt(lock: Path, who: str, count: int) -> Iterator[None]:
+    """Holds while the body runs that the site is dealt out to so many nodes.
+
+    Raises ConfigError while processes run that have dealt it out to another number: some stations would be judged twice.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        if _locked(file.fileno()):  # nobody else runs: the number is ours to say
+            file.truncate(0)
+            file.write(str(count))
+            file.flush()
+        fcntl.flock(file, fcntl.LOCK_SH)
+        file.seek(0)
+        found = file.read().strip()
+        if found != str(count):
+            raise ConfigError(
+                Mistake(
+                    who, f"runs on this site already, dealt out to nodes as …/{found}; stop those first", key="--shard", value=f"…/{count}"
+                )
+            )
+        yield
+
+
 def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,10 +156,15 @@ class NoPandas(MetaPathFinder):
             raise ModuleNotFoundError(name, name=name)
 
 
-def few_arenas() -> None:
-    """Asks glibc for two heaps instead of eight a core: threads that take turns else hold a town's memory several times over."""
-    with suppress(AttributeError, OSError):  # other C libraries have no such setting
+def lean_memory() -> None:
+    """Has what is not used given back: threads that take turns else hold a town's memory several times over. Before pyarrow is imported.
+
+    Two heaps of glibc instead of eight a core, large columns in pages of their own, and Arrow's in the same place.
+    """
+    with suppress(AttributeError, OSError):  # other C libraries have no such settings
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
@@ -119,11 +182,12 @@ def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]])
 
 @click.command()
 @site_argument
+@share_option
 @supervised_option
-def collect(folder: Path, *, supervised: bool) -> None:
+def collect(folder: Path, *, share: Share, supervised: bool) -> None:
     """Reads SITE's devices and sensors into the journal, and forwards the journal to the history."""
-    few_arenas()
-    with site_process("collect", folder, supervised=supervised) as (site, clock):
+    lean_memory()
+    with site_process("collect", folder, supervised=supervised, share=share) as (site, clock):
         sys.meta_path.insert(0, NoPandas())
         run_until_signal(lambda stop: _collect_and_forward(site, clock, stop))
 
@@ -147,11 +211,12 @@ async def _collect_and_forward(site: Site, clock: Clock, stop: asyncio.Event) ->
 
 @click.command()
 @site_argument
+@share_option
 @supervised_option
-def watch(folder: Path, *, supervised: bool) -> None:
+def watch(folder: Path, *, share: Share, supervised: bool) -> None:
     """Judges SITE's readings as they come: verdicts, alarms, outages, notices, complaints."""
     stop = stop_on_signals()
-    with site_process("watch", folder, supervised=supervised, stop=stop) as (site, clock):
+    with site_process("watch", folder, supervised=supervised, stop=stop, share=share) as (site, clock):
         sys.meta_path.insert(0, NoPandas())
         from compliance.watch import run_watch
 

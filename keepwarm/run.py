@@ -1,24 +1,27 @@
 """``keepwarm run SITE``: collect, watch and dashboard of a site in one supervised whole."""
 
 from pathlib import Path
+from threading import Event
 
 import click
 
 from domain.errors import StoreError
-from domain.site import Site
+from domain.site import WHOLE, Share, Site
 from keepwarm.accounts import invitation
-from keepwarm.processes import listen, only_one, site_argument
+from keepwarm.processes import listen, only_one, share_option, site_argument
 from keepwarm.supervise import Child, Supervisor, keepwarm_child, stop_on_signals
 
 
 def children_of(folder: Path, listening: int) -> list[Child]:
     """The three processes of a site; the dashboard inherits the listening socket of this number."""
-    site = str(folder)
-    return [
-        keepwarm_child("collect", site),
-        keepwarm_child("watch", site),
-        keepwarm_child("dashboard", site, "--socket", str(listening), sockets=(listening,)),
-    ]
+    page = keepwarm_child("dashboard", str(folder), "--socket", str(listening), sockets=(listening,))
+    return [*node_of(folder, WHOLE), page]
+
+
+def node_of(folder: Path, share: Share) -> list[Child]:
+    """The two processes of a node."""
+    arguments = (str(folder), "--shard", f"{share.number}/{share.count}") if share.mark else (str(folder),)
+    return [keepwarm_child(name, *arguments, mark=share.mark) for name in ("collect", "watch")]
 
 
 def page_address(site: Site, port: int) -> str:
@@ -35,12 +38,19 @@ def say(line: str) -> None:
 @click.command()
 @site_argument
 @click.option("--port", type=click.IntRange(0, 65535), help="The page's port; the site's dashboard_port where left out.")
-def run(folder: Path, *, port: int | None) -> None:
-    """Runs SITE: collects, judges and shows it, until Ctrl-C; starts again what dies."""
+@share_option
+def run(folder: Path, *, port: int | None, share: Share) -> None:
+    """Runs SITE: collects, judges and shows it, until Ctrl-C; starts again what dies.
+
+    With --shard it is one node of several: it collects and judges its share, and `keepwarm dashboard SITE` shows them all.
+    """
     from store.site_folder import load_site
 
     stop = stop_on_signals()
     site = load_site(folder)
+    if share.mark:
+        _run_node(site, folder, share, stop)
+        return
     with (
         only_one(site.data / "health" / "run.lock", "keepwarm run", wait_s=0),
         listen(site.dashboard_host, site.dashboard_port if port is None else port) as listening,
@@ -51,6 +61,17 @@ def run(folder: Path, *, port: int | None) -> None:
             page = page_address(site, listening.getsockname()[1])
             say(f"{site.name}: {page}  (logs: {site.data / 'logs'}; Ctrl-C ends it)")
             _let_the_first_in(folder, page)
+            supervisor.run(stop)
+        finally:
+            supervisor.stop()
+
+
+def _run_node(site: Site, folder: Path, share: Share, stop: Event) -> None:
+    with only_one(site.data / "health" / f"run{share.mark}.lock", "keepwarm run", wait_s=0):
+        supervisor = Supervisor(site.data / "logs", say)
+        supervisor.start(*node_of(folder, share))
+        try:
+            say(f"{site.name}: node {share.number} of {share.count}  (logs: {site.data / 'logs'}; Ctrl-C ends it)")
             supervisor.run(stop)
         finally:
             supervisor.stop()

@@ -15,7 +15,7 @@ def line_of(health: Health, wall_ms: int) -> str:
     """One component in one line: silent or not, since when, its process, what it says of itself."""
     detail = "  ".join(f"{key}={value}" for key, value in health.detail.items())
     word = "silent" if silent(health, wall_ms) else "ok"
-    return f"{health.component:<12}{word:<8}{(wall_ms - health.wall_at_ms) / 1000:8.1f} s ago  pid {health.pid:<8}{detail}".rstrip()
+    return f"{health.component:<17}{word:<8}{(wall_ms - health.wall_at_ms) / 1000:8.1f} s ago  pid {health.pid:<8}{detail}".rstrip()
 
 
 def silent(health: Health, wall_ms: int) -> bool:

@@ -36,9 +36,9 @@ class Child:
     sockets: tuple[int, ...] = ()
 
 
-def keepwarm_child(name: str, *arguments: str, sockets: tuple[int, ...] = ()) -> Child:
-    """A child that runs ``keepwarm NAME ARGUMENTS``, guarded, logging to a file."""
-    return Child(name, (sys.executable, "-m", "keepwarm", name, *arguments, "--supervised"), sockets)
+def keepwarm_child(name: str, *arguments: str, sockets: tuple[int, ...] = (), mark: str = "") -> Child:
+    """A child that runs ``keepwarm NAME ARGUMENTS``, guarded, logging to a file; ``mark`` tells it from those of other nodes."""
+    return Child(f"{name}{mark}", (sys.executable, "-m", "keepwarm", name, *arguments, "--supervised"), sockets)
 
 
 class _Running:

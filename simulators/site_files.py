@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,10 +45,10 @@ def write_site(
     server_identity(folder)
     _text(folder / "site.toml", _site_toml(ports, dashboard_host, dashboard_port))
     _text(folder / "policy.toml", _policy_toml())
-    _table(folder / "stations.csv", _columns(Station), (vars(station) for station in town.stations))
-    _table(folder / "buildings.csv", _columns(Building), (vars(building) for building in town.buildings))
-    _table(folder / "rooms.csv", _columns(Room), (vars(room) for room in town.rooms))
-    _table(folder / "devices.csv", _columns(Device), (vars(device) for device in _devices(town, ports, station_interval_s)))
+    _table(folder / "stations.csv", _columns(Station), (asdict(station) for station in town.stations))
+    _table(folder / "buildings.csv", _columns(Building), (asdict(building) for building in town.buildings))
+    _table(folder / "rooms.csv", _columns(Room), (asdict(room) for room in town.rooms))
+    _table(folder / "devices.csv", _columns(Device), (asdict(device) for device in _devices(town, ports, station_interval_s)))
     _table(folder / "curves.csv", ("station_id", "effective_from", "outdoor_c", "supply_c", "filed_by", "reason"), _curve_rows(town))
 
 

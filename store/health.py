@@ -3,13 +3,17 @@
 import json
 import math
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from domain.site import Share
+
 FOLDER = "health"
+_NODE = re.compile(r"(?P<name>.+)-(?P<node>[0-9]+-of-[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,20 @@ def read_health(data: Path) -> list[Health]:
         except (OSError, ValueError, TypeError):
             continue
     return found
+
+
+def node_of(component: str) -> tuple[str, str]:
+    """A component's name without its node, and the node: ``watch-2-of-4`` is watch and 2-of-4. On one node: the name alone."""
+    match = _NODE.fullmatch(component)
+    return (match["name"], match["node"]) if match else (component, "")
+
+
+def forget_other_shares(data: Path, component: str, share: Share) -> None:
+    """Removes what nodes said when the site was dealt out to another number of them: they will never speak again."""
+    for path in (data / FOLDER).glob(f"{component}*.json"):
+        name, node = node_of(path.stem)
+        if name == component and node.partition("-of-")[2] != (str(share.count) if share.mark else ""):
+            path.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

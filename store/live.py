@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from domain.errors import StoreError
+from domain.site import Share
+from store.health import node_of
 
 ROOMS = pa.schema(
     [
@@ -49,35 +51,52 @@ class Live:
     stations: pa.Table
 
 
-def write_live(folder: Path, rooms: Mapping[str, Any], stations: Mapping[str, Any], judged_at_ms: int) -> None:
-    """Replaces both tables. Columns (sequences or arrays of one length) by the names of ``ROOMS`` and ``STATIONS``; NaN becomes null.
+def write_live(folder: Path, rooms: Mapping[str, Any], stations: Mapping[str, Any], judged_at_ms: int, mark: str = "") -> None:
+    """Replaces both tables (of the node with this ``mark``).
 
-    Raises KeyError when a column is missing, StoreError when the disk does not take it.
+    Columns (sequences or arrays of one length) by the names of ``ROOMS`` and ``STATIONS``; NaN becomes null. Raises KeyError when a
+    column is missing, StoreError when the disk does not take it.
     """
     for name, schema, columns in (("rooms", ROOMS, rooms), ("stations", STATIONS, stations)):
         arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema]
         table = pa.table(arrays, schema=schema.with_metadata({_JUDGED_AT: str(judged_at_ms)}))
+        path = folder / f"{name}{mark}.arrow"
         part = folder / f".{name}.{os.getpid()}.tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
-            part.replace(folder / f"{name}.arrow")
+            part.replace(path)
         except OSError as error:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-            raise StoreError(f"{folder / name}.arrow: {error}") from error
+            raise StoreError(f"{path}: {error}") from error
 
 
 def read_live(folder: Path) -> Live:
-    """The state that watch wrote last; empty tables before it has.
+    """The state that watch (on every node) wrote last; empty tables before it has.
 
     Raises StoreError when a file is there but can't be read.
     """
-    rooms, rooms_at = _read(folder / "rooms.arrow", ROOMS)
-    stations, stations_at = _read(folder / "stations.arrow", STATIONS)
-    instants = [instant for instant in (rooms_at, stations_at) if instant is not None]
-    return Live(min(instants) if len(instants) == 2 else None, rooms, stations)
+    rooms, rooms_at = _read_all(folder, "rooms", ROOMS)
+    stations, stations_at = _read_all(folder, "stations", STATIONS)
+    return Live(min(*rooms_at, *stations_at) if rooms_at and stations_at else None, rooms, stations)
+
+
+def forget_other_live(folder: Path, share: Share) -> None:
+    """Removes what nodes wrote when the site was dealt out to another number of them."""
+    for path in folder.glob("*.arrow"):
+        if node_of(path.stem)[1].partition("-of-")[2] != (str(share.count) if share.mark else ""):
+            path.unlink(missing_ok=True)
+
+
+def _read_all(folder: Path, name: str, schema: pa.Schema) -> tuple[pa.Table, list[int]]:
+    """One table of all nodes, and the instants at which each judged."""
+    found = [_read(path, schema) for path in sorted(folder.glob(f"{name}*.arrow"))]
+    instants = [judged_at for _, judged_at in found if judged_at is not None]
+    if len(found) == 1:
+        return found[0][0], instants
+    return pa.concat_tables([schema.empty_table(), *(table.replace_schema_metadata(None) for table, _ in found)]), instants
 
 
 def _read(path: Path, schema: pa.Schema) -> tuple[pa.Table, int | None]:

@@ -33,7 +33,8 @@ from domain.site import Broker, Site
 from store.health import read_health
 
 AT_ONCE = 2000
-REMEMBERED = 50_000
+REMEMBERED = 20_000  # messages: as many as the inbox holds
+ROUTES = 4_096
 NOTE_EVERY_S = 60.0
 TICK_S = 1.0
 GATHER_S = 0.06  # after the first message, for those that follow: taken together they cost half as much each
@@ -52,9 +53,10 @@ class Sensors:
         self.name = f"mqtt {broker.name}"
         self._broker = broker
         self._rooms = {room.sensor_id.casefold(): room.room_id for room in site.rooms.values() if room.sensor_id}
+        self._elsewhere = site.elsewhere
         self._subjects: Mapping[str, Collection[str]] = {"room": site.rooms, "station": site.stations}
         self._payloads = payloads_of(broker, site)
-        self._births = Births(site.data / f"sparkplug_{broker.name}.json")
+        self._births = Births(site.data / f"sparkplug_{broker.name}{site.share.mark}.json")
         self._offline: set[str] = set()
         self._routes: dict[str, tuple[Payload, ...]] = {}
         self._presences = {presence: payload for topic, payload in self._payloads if (presence := _presence_topic(topic, payload))}
@@ -234,7 +236,7 @@ class Sensors:
     def _payloads_of(self, topic: str) -> tuple[Payload, ...]:
         found = self._routes.get(topic)
         if found is None:
-            if len(self._routes) > REMEMBERED:
+            if len(self._routes) >= ROUTES:
                 self._routes.clear()
             found = tuple(payload for topic_filter, payload in self._payloads if matches(topic_filter, topic))
             self._routes[topic] = found
@@ -254,6 +256,9 @@ class Sensors:
 
     def _row(self, value: Value, profile: str, message: Message) -> Row | None:
         name = self._name_of(value)
+        if not name and self._is_elsewhere(value):
+            self._health.counts["of another node"] += 1
+            return None
         if not name:
             self._health.counts["unknown sensor"] += 1
             self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.quantity, value.value)
@@ -268,11 +273,15 @@ class Sensors:
         kind, subject_id, _ = parse_point(value.sensor)
         return value.sensor if subject_id in self._subjects.get(kind, ()) else ""
 
+    def _is_elsewhere(self, value: Value) -> bool:
+        """Whether another node of the site takes what this sensor (or, without a quantity, this point) says."""
+        return bool(self._elsewhere) and (value.sensor.casefold() if value.quantity else value.sensor.rpartition("/")[0]) in self._elsewhere
+
 
 def _last_connected_ms(site: Site, broker: Broker) -> int | None:
     """When the process before this one last had this broker, by its last word."""
     for word in read_health(site.data):
-        if word.component == "collect":
+        if word.component == f"collect{site.share.mark}":
             for record in word.detail.get("sources", ()):
                 if record.get("name") == broker.name and record.get("protocol") == "mqtt":
                     last_good_ms: int | None = record.get("last_good_ms")

@@ -7,7 +7,6 @@ from collector.health import SourceHealth
 from collector.intake import Intake
 from collector.schedule import phases
 from collector.sources.gateway import Gateway, Unit
-from collector.sources.opcua_server import OpcUaServer, Station
 from collector.sources.sensors import Sensors
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
@@ -78,6 +77,10 @@ def _parted(devices: Sequence[T], connections: int) -> list[Sequence[T]]:
 
 
 def _opcua(site: Site, clock: Clock, intake: Intake, _unknown: UnknownSensors) -> Sequence[Source]:
+    if not any(device.protocol == "opcua" for device in site.devices.values()):
+        return []
+    from collector.sources.opcua_server import OpcUaServer, Station  # asyncua alone takes 25 MB
+
     phase_s = _phases(site, clock)
     by_login: dict[tuple[str, str, str, str], list[Station]] = {}
     for device in site.devices.values():

@@ -30,7 +30,7 @@ class Moving:
     def slot(self, neighbours: str, window_h: int) -> int:
         """A place for one more point."""
         if self._count == len(self._window_h):
-            more = max(64, self._count // 2)
+            more = max(64, self._count // 8)
             self._window_h = np.concatenate([self._window_h, np.zeros(more, np.int64)])
             self._neighbours = np.concatenate([self._neighbours, np.zeros(more, np.int64)])
             self._low = np.concatenate([self._low, np.full((more, RING_H), np.inf, np.float32)])

@@ -59,7 +59,7 @@ class _Points:
         more = length - len(self.kind)
         if more <= 0:
             return
-        more = max(more, len(self.kind) // 4)
+        more = max(more, len(self.kind) // 8)
         empty = {
             "role": -1,
             "circuit": -1,

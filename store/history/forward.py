@@ -1,5 +1,6 @@
 """From the journal into the history: one portion at a time, at least once (writing twice changes nothing)."""
 
+import fcntl
 import time
 from threading import Event
 
@@ -22,6 +23,7 @@ TIDY_S = 30.0
 HEALTH_S = 5.0
 RETRY_S = 5.0
 PAUSE_S = 0.5
+STANDBY_S = 1.0
 
 _log = structlog.get_logger()
 
@@ -202,8 +204,25 @@ class Forwarding:
 def run_forward(site: Site, clock: Clock, stop: Event, points: PointRegistry) -> None:
     """Forwards until ``stop`` is set: a plain loop, for a thread of the collecting process or a process of its own.
 
-    ``points`` is the site's registry, which stays open. Raises StoreError when the stores can't even be opened.
+    ``points`` is the site's registry, which stays open. Of several nodes on one journal one forwards; the others stand by. Raises
+    StoreError when the stores can't even be opened.
     """
+    with (site.data / "forward.lock").open("w") as lock:
+        while not _taken(lock.fileno()):
+            if stop.wait(STANDBY_S):
+                return
+        _forward(site, clock, stop, points)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _forward(site: Site, clock: Clock, stop: Event, points: PointRegistry) -> None:
     journal = open_journal(site)
     history = open_history(site, points)
     forwarding = Forwarding(site, clock, journal, history)

@@ -15,7 +15,7 @@ from store.history.parts import Part, part_path, parts_in, superseded
 
 FAN = 8  # so many files of a size become one: each reading is written again log₈ times in all
 _SMALL_ROWS = 1_000
-_AT_ONCE = 500_000  # readings held in memory
+_AT_ONCE = 200_000  # readings held in memory
 _ABANDONED_S = 3_600.0  # no file takes that long to write
 
 

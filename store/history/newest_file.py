@@ -43,9 +43,10 @@ class NewestRows:
 
     def seeing(self, readings: Readings) -> "NewestRows":
         """With these readings taken into account."""
-        return replace(
-            self, any=newest(Readings.concat([self.any, readings])), usable=newest(Readings.concat([self.usable, readings.usable()]))
-        )
+        fresh = newest(readings)
+        known = replace(self, any=newest(Readings.concat([self.any, fresh])))
+        fresh = newest(readings.usable())
+        return replace(known, usable=newest(Readings.concat([self.usable, fresh])))
 
     def since(self, first_ms: int) -> "NewestRows":
         """Without readings measured before this instant."""

@@ -124,7 +124,7 @@ class PartReader:
         start, stop = np.searchsorted(readings.point, [first_point, last_point + 1])
         return readings.take(slice(int(start), int(stop)))
 
-    def pieces(self, path: Path, at_once: int = 1_000_000) -> Iterator[Readings]:
+    def pieces(self, path: Path, at_once: int = 200_000) -> Iterator[Readings]:
         """All readings of the file, in its order, about so many at a time."""
         footer = self.footer(path)
         number = np.cumsum(footer.rows) // at_once

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import StoreError
+from domain.site import WHOLE, Share
 
 ASK_S = 1.0
-_LOCK = 0x6B777463  # "kwtc": the advisory lock of the one process that judges
+_LOCK = 0x6B777463  # "kwtc": the advisory lock of the one process that judges (a node)
 # A host that lost its power closes no connection: the server asks after 5 s of silence, thrice. Its own default is two hours.
 _KEEPALIVE = ("tcp_keepalives_idle = 5", "tcp_keepalives_interval = 5", "tcp_keepalives_count = 3")
 
@@ -22,8 +23,9 @@ _KEEPALIVE = ("tcp_keepalives_idle = 5", "tcp_keepalives_interval = 5", "tcp_kee
 class Turn:
     """The right to judge by these records, taken by ``wait`` and confirmed by ``confirm``."""
 
-    def __init__(self, records: Engine) -> None:
+    def __init__(self, records: Engine, share: Share = WHOLE) -> None:
         self._records = records
+        self._node = share.count * 1000 + share.number  # each node of a site has a turn of its own
         self._session: Connection | None = None
 
     def wait(self, stop: Event) -> bool:
@@ -37,7 +39,7 @@ class Turn:
         try:
             for setting in _KEEPALIVE:
                 session.execute(text(f"SET {setting}"))
-            while not session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+            while not session.scalar(text("SELECT pg_try_advisory_lock(:key, :node)"), {"key": _LOCK, "node": self._node}):
                 if stop.wait(ASK_S):
                     session.close()
                     return False

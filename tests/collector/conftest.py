@@ -85,7 +85,7 @@ class Collected:
 
     def health(self, name: str | None = None) -> dict:  # type: ignore[type-arg]
         """The health file's detail, or one source's record in it; empty while there is none."""
-        detail = next((word.detail for word in read_health(self.site.data) if word.component == "collect"), {})
+        detail = next((word.detail for word in read_health(self.site.data) if word.component == f"collect{self.site.share.mark}"), {})
         if name is None:
             return detail
         return next((record for record in detail.get("sources", []) if record["name"] == name), {})

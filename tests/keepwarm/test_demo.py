@@ -11,7 +11,7 @@ from domain.reading import Readings
 from keepwarm.demo import Plan, demo_folder, free_port, town_of
 from keepwarm.demo_history import store_history
 from keepwarm.demo_town import kept_town, new_town, on_new_ports, passwords, set_clock, stopped_at
-from keepwarm.processes import listen, only_one
+from keepwarm.processes import dealt, listen, only_one
 from simulators.sensing import ROOM_INTERVAL_S
 from simulators.simulate import DEMO_START_MS
 from simulators.world import STEP_S
@@ -59,6 +59,17 @@ def test_only_one_process_of_a_name_on_a_site(tmp_path: Path) -> None:
     ):
         pass
     with only_one(tmp_path / "run.lock", "keepwarm run", wait_s=0):
+        pass
+
+
+def test_nodes_of_one_dealing_run_beside_each_other_and_no_others(tmp_path: Path) -> None:
+    lock = tmp_path / "watch.nodes"
+    with dealt(lock, "keepwarm watch", 2), dealt(lock, "keepwarm watch", 2):
+        with pytest.raises(ConfigError, match=r"dealt out to nodes as …/2; stop those first"), dealt(lock, "keepwarm watch", 1):
+            pass
+        with pytest.raises(ConfigError, match="…/3"), dealt(lock, "keepwarm watch", 3):
+            pass
+    with dealt(lock, "keepwarm watch", 3):
         pass
 
 

@@ -108,3 +108,12 @@ def test_audit_and_check_load_no_server_and_no_database(name: str) -> None:
     code = f"import sys, keepwarm.{name}; print([name for name in {heavy!r} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("share", ["0/2", "3/2", "2", "1/", "a/b", "1/1000", "-1/2"])
+def test_no_share_of_a_site_is_named_as_such(share: str, keepwarm: Callable[..., Answer]) -> None:
+    for name in ("run", "collect", "watch"):
+        answer = keepwarm(name, "SITE", f"--shard={share}")
+        assert answer.code == 2
+        assert "1/4 … 4/4 would be the shares of four nodes" in answer.err
+        assert len(answer.err.splitlines()) == 1

@@ -1,7 +1,10 @@
 import os
 from pathlib import Path
 
-from store.health import read_health, write_health
+import pytest
+
+from domain.site import WHOLE, Share
+from store.health import forget_other_shares, node_of, read_health, write_health
 
 
 def test_each_component_s_last_word_is_read(tmp_path: Path) -> None:
@@ -28,3 +31,25 @@ def test_a_folder_that_can_t_be_written_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / "health").write_text("a file where the folder belongs")
     write_health(tmp_path, "watch", 1_000, {})
     assert read_health(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("component", "parts"),
+    [
+        ("watch", ("watch", "")),
+        ("watch-2-of-4", ("watch", "2-of-4")),
+        ("collect-10-of-12", ("collect", "10-of-12")),
+        ("a-of-b", ("a-of-b", "")),
+    ],
+)
+def test_a_component_of_several_nodes_names_its_node(component: str, parts: tuple[str, str]) -> None:
+    assert node_of(component) == parts
+
+
+def test_nodes_of_another_dealing_are_forgotten(tmp_path: Path) -> None:
+    for component in ("watch", "watch-1-of-2", "watch-1-of-3", "watch-3-of-3", "collect-1-of-2", "forward"):
+        write_health(tmp_path, component, 1_000, {})
+    forget_other_shares(tmp_path, "watch", Share(1, 3))
+    assert [word.component for word in read_health(tmp_path)] == ["collect-1-of-2", "forward", "watch-1-of-3", "watch-3-of-3"]
+    forget_other_shares(tmp_path, "watch", WHOLE)
+    assert [word.component for word in read_health(tmp_path)] == ["collect-1-of-2", "forward"]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from domain.errors import StoreError
-from store.live import ROOMS, STATIONS, read_live, write_live
+from domain.site import WHOLE, Share
+from store.live import ROOMS, STATIONS, forget_other_live, read_live, write_live
 
 ROOM_COLUMNS = {
     "room_id": ["A", "B"],
@@ -67,3 +68,22 @@ def test_a_file_that_can_t_be_read_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "stations.arrow").write_bytes(b"half an arrow")
     with pytest.raises(StoreError, match="stations"):
         read_live(tmp_path)
+
+
+def test_the_tables_of_several_nodes_are_one(tmp_path: Path) -> None:
+    one = {name: np.asarray(column, object)[:1].tolist() for name, column in ROOM_COLUMNS.items()}
+    other = {name: np.asarray(column, object)[1:].tolist() for name, column in ROOM_COLUMNS.items()}
+    write_live(tmp_path, one, STATION_COLUMNS, 2_000, "-1-of-2")
+    write_live(tmp_path, other, {name: [] for name in STATIONS.names}, 1_000, "-2-of-2")
+    live = read_live(tmp_path)
+    assert live.rooms.column("room_id").to_pylist() == ["A", "B"]
+    assert live.stations.num_rows == 1
+    assert live.judged_at_ms == 1_000  # as old as the oldest part of it
+
+
+@pytest.mark.parametrize(("share", "left"), [(Share(1, 3), ["-1-of-3", "-3-of-3"]), (WHOLE, [""])])
+def test_what_nodes_of_another_dealing_wrote_goes(share: Share, left: list[str], tmp_path: Path) -> None:
+    for mark in ("", "-1-of-2", "-2-of-2", "-1-of-3", "-3-of-3"):
+        write_live(tmp_path, ROOM_COLUMNS, STATION_COLUMNS, 1, mark)
+    forget_other_live(tmp_path, share)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(f"{name}{mark}" for name in ("rooms", "stations") for mark in left)

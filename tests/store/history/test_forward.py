@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -53,6 +54,14 @@ def batch(number: int, count: int = 10) -> Readings:
 
 def values(history: History) -> list[float]:
     return [float(value) for value in history.read([3], START, START + DAY_MS).value]
+
+
+def until_forwarded(journal: Journal) -> None:
+    for _ in range(1_000):
+        if journal.backlog("history").readings == 0:
+            return
+        time.sleep(0.02)
+    pytest.fail("not forwarded")
 
 
 def test_a_step_moves_what_has_arrived(journal: Journal, history: Refusing) -> None:
@@ -157,18 +166,29 @@ def test_retry_waits_as_long_as_asked(site: Site, journal: Journal, history: Ref
     assert values(history) == [1.0]
 
 
+def test_of_two_nodes_on_one_journal_one_forwards_and_the_other_takes_over(site: Site, journal: Journal, registry: PointRegistry) -> None:
+    stops = (Event(), Event())
+    threads = [Thread(target=run_forward, args=(site, Clock(), stop, registry)) for stop in stops]
+    journal.append(batch(0))
+    threads[0].start()
+    until_forwarded(journal)
+    threads[1].start()
+    stops[0].set()
+    threads[0].join(10)
+    journal.append(batch(1))
+    until_forwarded(journal)
+    stops[1].set()
+    threads[1].join(10)
+    assert not any(thread.is_alive() for thread in threads)
+
+
 def test_the_loop_forwards_and_stops_with_nothing_waiting(site: Site, journal: Journal, registry: PointRegistry) -> None:
     stop = Event()
     journal.append(batch(0))
     thread = Thread(target=run_forward, args=(site, Clock(), stop, registry))
     thread.start()
     try:
-        deadline = Event()
-        for _ in range(200):
-            if journal.backlog("history").readings == 0:
-                break
-            deadline.wait(0.02)
-        assert journal.backlog("history").readings == 0
+        until_forwarded(journal)
         journal.append(batch(1))
     finally:
         stop.set()
