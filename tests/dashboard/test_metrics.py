@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dashboard.facts.keeping import Keeping, keeping
 from dashboard.facts.town import Town
+from dashboard.healthz import components
 from store.health import write_health
 from tests.dashboard.conftest import Server, until
 from tests.dashboard.sample_town import NOW_MS
@@ -60,11 +61,11 @@ def test_a_health_file_that_is_broken_costs_its_own_metrics_only(server: Server)
 @pytest.mark.parametrize(
     ("detail", "expected"),
     [
-        (DETAIL, Keeping(autonomy_h=310.5, waiting=42)),
-        ({**DETAIL, "autonomy_h": None}, Keeping(waiting=42)),
+        (DETAIL, Keeping(autonomy_h=310.5, waiting=42, history="parquet")),
+        ({**DETAIL, "autonomy_h": None}, Keeping(waiting=42, history="parquet")),
         (
             {**DETAIL, "full_in_h": 3.25, "failing_since_ms": NOW_MS - 60_000, "refused": True, "lost": 7},
-            Keeping(310.5, 3.25, NOW_MS - 60_000, refused=True, waiting=42, lost=7),
+            Keeping(310.5, 3.25, NOW_MS - 60_000, refused=True, waiting=42, lost=7, history="parquet"),
         ),
         ({}, Keeping()),
     ],
@@ -82,3 +83,24 @@ def test_before_the_forwarder_ever_spoke_the_page_says_nothing(town: Town) -> No
     (town.site.data / "health" / "forward.json").write_text(json.dumps({"component": "forward"}))
     town.shared.forget()
     assert keeping(town) is None
+
+
+def test_of_several_nodes_each_has_its_label(server: Server) -> None:
+    data = server.town.site.data
+    for number in (1, 2):
+        write_health(data, f"watch-{number}-of-2", NOW_MS, {"passes": 10 * number})
+    with server.stranger() as client:
+        client.headers["Authorization"] = f"Bearer {server.key('metrics')}"
+        answer = until(lambda: found if 'node="2-of-2"' in (found := client.get("/metrics")).text else None)
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    passes = {sample.labels["node"]: sample.value for sample in families["keepwarm_watch_passes"].samples if "node" in sample.labels}
+    assert passes == {"1-of-2": 10, "2-of-2": 20}
+    for number in (1, 2):
+        (data / "health" / f"watch-{number}-of-2.json").unlink()
+
+
+def test_a_node_that_never_spoke_is_missed(town: Town) -> None:
+    write_health(town.site.data, "collect-1-of-3", NOW_MS, {})
+    write_health(town.site.data, "collect-3-of-3", NOW_MS, {})
+    found = {component.name: component.fresh for component in components(town) if component.name.startswith("collect-")}
+    assert found == {"collect-1-of-3": True, "collect-2-of-3": False, "collect-3-of-3": True}
