@@ -17,6 +17,8 @@ COOL: Final = "#3d86c6"
 GREY: Final = "#8795a3"
 AIR: Final = "#1b9aa0"
 
+SPELT_MARKS: Final = 12
+
 Dash = Literal["solid", "dashed", "dotted"]
 
 
@@ -41,9 +43,22 @@ class Axis:
     least_span: float = 0.0
 
 
-def trend_chart(lines: Sequence[Line], axes: Sequence[Axis], span: tuple[int, int], moments: Moments) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Marks:
+    """What is drawn behind the lines: ``areas`` from one instant to another, and ``moments`` with a name (UTC ms)."""
+
+    areas: Sequence[tuple[int, int]] = ()
+    moments: Sequence[tuple[int, str]] = ()
+
+
+def trend_chart(
+    lines: Sequence[Line], axes: Sequence[Axis], span: tuple[int, int], moments: Moments, marks: Marks | None = None
+) -> dict[str, Any]:
     """The option of a chart over ``span`` (UTC ms)."""
     start, stop = moments.wall_ms(np.array(span, np.int64)).tolist()
+    series = [_series(line, moments) for line in lines]
+    if marks is not None and (marks.areas or marks.moments):
+        series.append(_marks(marks, moments))
     return {
         "animation": False,
         "useUTC": True,
@@ -58,7 +73,35 @@ def trend_chart(lines: Sequence[Line], axes: Sequence[Axis], span: tuple[int, in
             "splitLine": {"show": False},
         },
         "yAxis": [_axis(axis, [line.trend for line in lines if line.axis == place], place) for place, axis in enumerate(axes)],
-        "series": [_series(line, moments) for line in lines],
+        "series": series,
+    }
+
+
+def _marks(marks: Marks, moments: Moments) -> dict[str, Any]:
+    """A series without points that bears the marks; their names stand at the top where there is room for them."""
+    spelt = len(marks.moments) <= SPELT_MARKS
+    at = moments.wall_ms(np.array([at for at, _ in marks.moments], np.int64)).tolist()
+    edges = moments.wall_ms(np.array([edge for area in marks.areas for edge in area], np.int64)).tolist()
+    label = {"show": spelt, "rotate": 90, "position": "insideEndTop", "color": GREY, "fontSize": 11, "distance": 2}
+    return {
+        "type": "line",
+        "data": [],
+        "silent": True,
+        "markLine": {
+            "symbol": "none",
+            "silent": True,
+            "animation": False,
+            "lineStyle": {"color": GREY, "type": "dotted", "width": 1, "opacity": 0.9},
+            "data": [
+                {"xAxis": instant, "name": name, "label": {**label, "formatter": name}}
+                for instant, (_, name) in zip(at, marks.moments, strict=True)
+            ],
+        },
+        "markArea": {
+            "silent": True,
+            "itemStyle": {"color": WARM, "opacity": 0.13},
+            "data": [[{"xAxis": start}, {"xAxis": stop}] for start, stop in zip(edges[::2], edges[1::2], strict=True)],
+        },
     }
 
 

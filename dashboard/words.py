@@ -240,6 +240,9 @@ EVENT: Final = {
     "water.normal": Word(N_("Make-up water normal"), "ok", "calm"),
 }
 
+# The same beside a station's trends, where there is little room.
+MARK: Final = {**{event: word.message for event, word in EVENT.items()}, "curve.filed": N_("Curve filed")}
+
 # The bits of a station's alarm word, from bit 0 (design: domain.md); empty ones say nothing.
 ALARM_BITS: Final = (
     N_("primary supply pressure low"),

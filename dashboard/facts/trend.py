@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dashboard.facts.town import Town
 from domain.curve import FiledCurve
+from store.rollup import Rollup
 
 STRETCHES = 400  # of a chart's width; at most two points each
 
@@ -42,6 +43,38 @@ def trends(town: Town, names: Sequence[str], from_ms: int, to_ms: int, hold_ms: 
         mine = slice(left, right)
         found.append(thinned(usable.measured_at[mine], usable.value[mine], from_ms, to_ms, hold_ms, stretches=stretches))
     return found
+
+
+def rolled(town: Town, names: Sequence[str], from_ms: int, to_ms: int, step_ms: int) -> tuple[list[Trend], list[Trend]]:
+    """For long spans: a line for each point that touches the lowest and the highest value of each stretch, and one of the means.
+
+    The history counts them (whole hours: ``from_ms`` and ``step_ms`` should be); a stretch without a usable reading breaks the lines.
+    Raises StoreError when the history can't be read.
+    """
+    ids, rollup = town.rollup(names, from_ms, to_ms, step_ms)
+    touching, means = [], []
+    for point in ids:
+        left, right = np.searchsorted(rollup.point, [point, point + 1]) if point >= 0 else (0, 0)
+        mine = rollup.take(slice(left, right))
+        means.append(_broken(mine.at + step_ms // 2, mine.mean, step_ms))
+        touching.append(_touching(mine, step_ms))
+    return touching, means
+
+
+def _touching(stretches: Rollup, step_ms: int) -> Trend:
+    """The extremes in the order in which the line most likely passed them: rising where the next stretch is higher."""
+    if not len(stretches):
+        return Trend.empty()
+    rising = np.append(np.diff(stretches.mean) >= 0, True)
+    first, second = np.where(rising, (stretches.low, stretches.high), (stretches.high, stretches.low))
+    at = np.column_stack([stretches.at + step_ms // 4, stretches.at + 3 * step_ms // 4]).ravel()
+    return _broken(at, np.column_stack([first, second]).ravel(), step_ms)
+
+
+def _broken(at_ms: NDArray[np.int64], value: NDArray[np.float64], step_ms: int) -> Trend:
+    """A line with a NaN behind each point that no point follows within two stretches."""
+    ends = np.flatnonzero(np.diff(at_ms) > step_ms)
+    return Trend(np.insert(at_ms, ends + 1, at_ms[ends] + step_ms // 2), np.insert(value, ends + 1, np.nan))
 
 
 def thinned(

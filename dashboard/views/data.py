@@ -40,13 +40,22 @@ def overview() -> None:
     panel(now.shared_html("data.html", "", values), key="overview")
 
 
+def arrive() -> None:
+    """Takes what the page's address asks for, once: a link from a station names the points it means."""
+    for name in ("section", "sought"):
+        asked = st.query_params.get(name)
+        if asked and (name != "section" or asked in SECTIONS):
+            st.session_state[name] = asked
+    st.query_params.clear()
+
+
 def filters() -> None:
     now = screen()
     _ = now.say
+    st.session_state.setdefault("section", "sources")
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filters"):
         section = st.segmented_control(
-            _("Show"), list(SECTIONS), format_func=lambda key: _(SECTIONS[key]), default="sources", required=True, key="section",
-            label_visibility="collapsed",
+            _("Show"), list(SECTIONS), format_func=lambda key: _(SECTIONS[key]), required=True, key="section", label_visibility="collapsed",
         )  # fmt: skip
         if section == "unknown":
             return
@@ -101,6 +110,7 @@ def unknown(now: Screen) -> None:
     panel(now.shared_html("data_unknown.html", "", lambda: {"unknown": unknown_sensors(now.town)}), key="unknown")
 
 
+arrive()
 live(overview, every_s=EVERY_S)
 filters()
 live(listing, every_s=EVERY_S)

@@ -4,9 +4,21 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard.charts import AIR, COOL, GREY, WARM, Axis, Line, trend_chart
+from dashboard.charts import AIR, COOL, GREY, WARM, Axis, Line, Marks, trend_chart
+from dashboard.facts.building import room_grid
 from dashboard.facts.events import about
-from dashboard.facts.station import StationTrends, all_values, homes, schematic_values, station_trends
+from dashboard.facts.point_states import WantedPoints, wanted_points
+from dashboard.facts.sources import sources_of
+from dashboard.facts.station import (
+    RAW_HOURS,
+    StationTrends,
+    all_values,
+    homes,
+    schematic_values,
+    station_marks,
+    station_trends,
+    trend_life_s,
+)
 from dashboard.facts.stations import station_states
 from dashboard.facts.subjects import subject
 from dashboard.facts.trend import Trend
@@ -14,10 +26,13 @@ from dashboard.facts.wall import Change
 from dashboard.panel import panel
 from dashboard.running import running
 from dashboard.screen import Screen, choose, go, live, screen
+from dashboard.words import MARK, name_of
 from domain.quantity import quantity
 
-HOURS: Final = {6: "6 h", 24: "24 h", 48: "48 h", 168: "7 d"}
+HOURS: Final = {6: "6 h", 24: "24 h", 48: "48 h", 168: "7 d", 720: "30 d", 2160: "90 d", 3600: "150 d"}
 CHART_S: Final = 10.0
+LONG_CHART_S: Final = 120.0
+WORST_POINTS: Final = 12
 
 
 def written(station_id: str) -> str:
@@ -43,9 +58,8 @@ def trends() -> None:
     hours = st.session_state["hours"]
     found = station_trends(now.town, st.session_state["station"], hours)
     left, right = st.columns([3, 2], gap="small")
-    charts = now.town.shared.of(
-        ("charts", now.say.language, st.session_state["station"], hours), lambda: _charts(now, found), life_s=CHART_S / 2
-    )
+    key = ("charts", now.say.language, st.session_state["station"], hours)
+    charts = now.town.shared.of(key, lambda: _charts(now, found), life_s=trend_life_s(hours))
     with left:
         st.echarts_chart(charts[0], height=380, key="temperatures")
     with right:
@@ -63,6 +77,8 @@ def _charts(now: Screen, found: StationTrends) -> list[dict[str, object]]:
         return Line(label, found.lines.get(name, Trend.empty()), axis, decimals=what.decimals, color=color)
 
     span = (found.from_ms, found.to_ms)
+    marks = station_marks(now.town, st.session_state["station"], *span)
+    spelt = Marks(marks.stops, [(at, _(name_of(MARK, event))) for at, event in marks.moments])
     temperatures = [
         line("secondary_supply_temp_c", color=WARM),
         Line(_("Curve target ℃"), found.target, dash="dashed", width=1.4, color=GREY),
@@ -72,7 +88,7 @@ def _charts(now: Screen, found: StationTrends) -> list[dict[str, object]]:
     flows = [line("secondary_flow_m3h"), line("primary_flow_m3h"), line("makeup_flow_m3h", 1)]
     pressures = [line(f"{side}_{end}_pressure_mpa") for side in ("secondary", "primary") for end in ("supply", "return")]
     return [
-        trend_chart(temperatures, [Axis(10.0), Axis(10.0)], span, now.moments),
+        trend_chart(temperatures, [Axis(10.0), Axis(10.0)], span, now.moments, spelt),
         trend_chart(flows, [Axis(5.0), Axis(1.0)], span, now.moments),
         trend_chart(pressures, [Axis(0.1)], span, now.moments),
     ]
@@ -85,7 +101,15 @@ def more() -> None:
     def values() -> dict[str, object]:
         found = homes(town, station_id)
         subjects = [f"station/{station_id}", *(f"building/{home.building.building_id}" for home in found)]
-        return {"homes": found, "changes": [Change(one, subject(town, one.subject)) for one in about(town, subjects)]}
+        points, ill = wanted_points(town, WantedPoints("not_good", "station", f"station/{station_id}/"))
+        return {
+            "homes": [(home, room_grid(town, home.building.building_id)) for home in found],
+            "changes": [Change(one, subject(town, one.subject)) for one in about(town, subjects)],
+            "sources": sources_of(town, station_id),
+            "points": points[:WORST_POINTS],
+            "ill": ill,
+            "station_id": station_id,
+        }
 
     go(panel(now.shared_html("station_more.html", station_id, values), key="more").open)
 
@@ -101,5 +125,5 @@ if choose("station", screen().say("Station"), list(running.town.site.stations), 
         required=True,
         label_visibility="collapsed",
     )
-    live(trends, every_s=CHART_S)
+    live(trends, every_s=CHART_S if st.session_state["hours"] <= RAW_HOURS else LONG_CHART_S)
     live(more)

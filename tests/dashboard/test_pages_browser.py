@@ -112,7 +112,7 @@ def test_from_the_wall_to_a_station_to_a_building_to_a_room(sign_in: SignIn) -> 
         assert page.locator(".kw-tag.kw-stale").count() > 10
         expect(page.locator("canvas").first).to_be_visible(timeout=SLOW_MS)
         page.goto(page.url.replace(SILENT, "S05"))
-        page.locator(f'.kw-homes [data-open="building?building={COLD_BUILDING}"]').click()
+        page.locator(f'.kw-house-name[data-open="building?building={COLD_BUILDING}"]').click()
         page.wait_for_url(f"**/building?building={COLD_BUILDING}")
         expect(page.locator(".kw-cell.kw-bad")).to_have_count(9, timeout=SLOW_MS)
         assert page.locator(".kw-cell.kw-dim").count() == 1
