@@ -33,7 +33,7 @@ CAUSES: Final = (
     *("curve_low", "hydraulic_imbalance", "air_lock", "station_fault", "pipe_fault", "source_fault", "power_loss"),
     *("user_side", "sensor_fault", "no_fault_found", "other"),
 )
-# What is done for a complaint beside its states; call-backs, proposals and merges have acts of their own.
+# What is done for a complaint beside its states; call-backs, proposals, merges, and who has it in hand, have acts of their own.
 DEEDS: Final = ("contacted", "handed_over", "answered", "verified", "filed", "held", "resumed")
 
 

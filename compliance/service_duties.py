@@ -53,6 +53,9 @@ WATER = "water_loss_handled"
 # What a table calls the end of a duty, as the state or deed that is stored.
 ENDS: Final[Mapping[str, str]] = {"done": "call_back", "repaired": "resolved"}
 
+# What a state does besides: who sends somebody hands the slip over, and what is closed is filed.
+BESIDES: Final[Mapping[str, str]] = {"handed_over": "dispatched", "filed": "closed"}
+
 # A state says that those before it were passed as well: who has resolved it was on site.
 ORDER: Final = ("new", "accepted", "dispatched", "on_site", "resolved", "called_back", "closed")
 
@@ -189,16 +192,25 @@ def _started(duty: Deadline, one: Round) -> int | None:
 
 
 def _done(duty: Deadline, one: Round, deeds: Sequence[Deed], started_at: int) -> int | None:
-    """When the duty was done: the first state at or past its end, or the first such deed of the round."""
+    """When the duty was done: the first state at or past its end, or the first such deed of the round.
+
+    Whoever was reached by a call-back has verified the complaint as well.
+    """
     end = _FAR if one.until is None else one.until
     end_mark = ENDS.get(duty.target, duty.target)
+    passed = [step.at for step in one.steps if step.to_state in _at_or_past(BESIDES.get(end_mark, end_mark))]
     if end_mark in ORDER:
-        enough = ORDER[ORDER.index(end_mark) :]
-        return next((step.at for step in one.steps if step.to_state in enough), None)
+        return min(passed, default=None)
     # A call-back made when it was resolved also serves the clock that starts when it is closed.
     since = one.reported_at if end_mark != "call_back" else next((s.at for s in one.steps if s.to_state == "resolved"), started_at)
-    done = [deed.at for deed in deeds if deed.kind == end_mark and since <= deed.at < end and (deed.kind != "call_back" or deed.reached)]
-    return max(min(done), started_at) if done else None
+    kinds = (end_mark, "call_back") if end_mark == "verified" else (end_mark,)
+    done = [deed.at for deed in deeds if deed.kind in kinds and since <= deed.at < end and (deed.kind != "call_back" or deed.reached)]
+    return max(min(done + passed), started_at) if done or passed else None
+
+
+def _at_or_past(state: str) -> tuple[str, ...]:
+    """The states that say that this one was passed; none for what is no state."""
+    return ORDER[ORDER.index(state) :] if state in ORDER else ()
 
 
 def _due(duty: Deadline, started_at: int, calendar: Calendar) -> int:

@@ -188,6 +188,8 @@ DEED: Final = {
     "proposed": N_("Proposed resolved"),
     "withdrawn": N_("Proposal withdrawn"),
     "attached": N_("Complaint merged into this one"),
+    "assigned": N_("In hand of"),
+    "of_outage": N_("Attached to an outage"),
 }
 
 DUTY_STANDING: Final = {
@@ -197,6 +199,20 @@ DUTY_STANDING: Final = {
     "kept": Word(N_("Kept"), "ok", "ok"),
     "late": Word(N_("Too late"), "cross", "bad"),
     "void": Word(N_("No longer owed"), "dash", "calm"),
+}
+
+# How near a similar complaint is.
+SIMILAR: Final = {"place": N_("same home"), "building": N_("same building"), "station": N_("same station")}
+
+# Why a measuring visit is no official measurement.
+VISIT_FAULT: Final = {
+    "no_signature": N_("not signed"),
+    "not_yet_calibrated": N_("before the calibration"),
+    "calibration_expired": N_("calibration expired"),
+    "windows_open": N_("windows shut for less than 30 min"),
+    "off_centre": N_("not at the room's centre"),
+    "wrong_height": N_("not at 1.2 m ± 0.1"),
+    "no_reading": N_("no reading"),
 }
 
 TOLD: Final = {"department_head": N_("Department head"), "manager": N_("Manager")}
@@ -328,6 +344,8 @@ WORDS: Final[Mapping[str, object]] = {
     "complaint_cause": lambda cause: name_of(COMPLAINT_CAUSE, cause),
     "deed_name": lambda deed: name_of(DEED, deed),
     "duty_word": lambda standing: look(DUTY_STANDING, standing),
+    "similar_how": lambda how: name_of(SIMILAR, how),
+    "fault_name": lambda fault: name_of(VISIT_FAULT, fault),
     "told_name": lambda told: name_of(TOLD, told),
     "origin_name": lambda origin: name_of(ORIGIN, origin),
     "premises_name": lambda premises: name_of(PREMISES, premises),

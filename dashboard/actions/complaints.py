@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, insert, select
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from compliance.complaint_life import (
@@ -22,7 +22,7 @@ from dashboard.actions.acting import COMMENT_MOST, RefusedError, change, demand,
 from dashboard.roles import Account
 from dashboard.text import N_
 from domain.site import Site
-from store.records.tables import complaint_deeds, complaint_transitions, complaints
+from store.records.tables import complaint_deeds, complaint_transitions, complaints, outages
 
 SHORT_MOST: Final = 128
 MEANWHILE: Final = N_("Somebody changed this complaint meanwhile.")
@@ -134,13 +134,24 @@ def _posted(connection: Connection, report: ResidentReport) -> int | None:
 
 
 def move_complaint(
-    engine: Engine, who: Account, complaint_id: int, seen_state: str, to_state: str, why: str, now_ms: int, *, cause: str = ""
+    engine: Engine,
+    who: Account,
+    complaint_id: int,
+    seen_state: str,
+    to_state: str,
+    why: str,
+    now_ms: int,
+    *,
+    cause: str = "",
+    assignee: str = "",
 ) -> None:
     """Takes a complaint from the state the person saw to a following one (R6); ``cause`` is what was found (one of CAUSES).
 
+    Who accepts it has it in hand; with ``assignee`` somebody else has it from this step on.
     Raises RefusedError without the right, for a step that can't be taken, without a needed reason, or when somebody was faster.
     """
     why = why.strip()[:COMMENT_MOST]
+    assignee = assignee.strip()[:SHORT_MOST] or (who.name if to_state == "accepted" else "")
     demand(engine, who, "move_complaint", "move_complaint", f"complaint/{complaint_id}", now_ms)
     if cause and cause not in CAUSES:
         raise RefusedError(N_("No such cause of a complaint."))
@@ -157,7 +168,51 @@ def move_complaint(
             values["cause"] = cause
         if to_state not in WORKED_ON or to_state == "reopened":
             values["proposed_at"] = None
+        if assignee:
+            values["assignee"] = assignee
         _step(connection, row, seen_state, values, who, why, now_ms)
+        if assignee and assignee != row.assignee:
+            _deed(connection, complaint_id, "assigned", who, "", {"to": assignee}, now_ms)
+
+
+def assign_complaint(engine: Engine, who: Account, complaint_id: int, seen_assignee: str, to: str, why: str, now_ms: int) -> None:
+    """Gives a complaint that is worked on into other hands. Raises RefusedError without the right, or when somebody was faster."""
+    why, to = why.strip()[:COMMENT_MOST], to.strip()[:SHORT_MOST]
+    demand(engine, who, "move_complaint", "assign_complaint", f"complaint/{complaint_id}", now_ms)
+    if not to:
+        raise RefusedError(N_("Say who has it in hand from now on."))
+    with engine.begin() as connection:
+        row = _row(connection, complaint_id)
+        if row.state not in WORKED_ON:
+            raise RefusedError(N_("This complaint is not worked on any more."))
+        columns = complaints.c
+        mine = (columns.id == complaint_id) & (columns.assignee == seen_assignee) & (columns.state == row.state)
+        if connection.execute(update(complaints).where(mine).values(assignee=to)).rowcount != 1:
+            raise RefusedError(MEANWHILE)
+        _deed(connection, complaint_id, "assigned", who, why, {"to": to}, now_ms)
+        note(connection, now_ms, who, "assign_complaint", f"complaint/{complaint_id}", {"assignee": seen_assignee}, {"assignee": to})
+
+
+def attach_to_outage(engine: Engine, who: Account, complaint_id: int, outage_id: int, why: str, now_ms: int) -> None:
+    """Ties a complaint to the outage that it comes from (R6), once; its own clocks run on.
+
+    Raises RefusedError without the right, for an outage that is none or of other stations, or when it belongs to one already.
+    """
+    why = why.strip()[:COMMENT_MOST]
+    demand(engine, who, "move_complaint", "attach_to_outage", f"complaint/{complaint_id}", now_ms)
+    with engine.begin() as connection:
+        row = _row(connection, complaint_id)
+        outage = connection.execute(select(outages.c.stations, outages.c.state).where(outages.c.id == outage_id)).first()
+        if outage is None or outage.state == "erased":
+            raise RefusedError(N_("There is no such outage."))
+        if row.station_id is not None and row.station_id not in outage.stations:
+            raise RefusedError(N_("This outage is of other stations than the complaint's."))
+        columns = complaints.c
+        free = (columns.id == complaint_id) & columns.outage_id.is_(None)
+        if connection.execute(update(complaints).where(free).values(outage_id=outage_id)).rowcount != 1:
+            raise RefusedError(N_("This complaint belongs to an outage already."))
+        _deed(connection, complaint_id, "of_outage", who, why, {"outage": outage_id}, now_ms)
+        note(connection, now_ms, who, "attach_to_outage", f"complaint/{complaint_id}", {"outage_id": None}, {"outage_id": outage_id})
 
 
 def merge_complaint(engine: Engine, who: Account, complaint_id: int, seen_state: str, into_id: int, why: str, now_ms: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, select
 
 from compliance.complaint import Estate
 from compliance.complaint_cases import read_cases, states_of
@@ -20,12 +20,12 @@ from store.records import reading
 from store.records.tables import complaint_deeds, complaint_rooms, complaint_transitions, complaints, escalations
 
 SHOWN_OVER_MS = 7 * DAY_MS
-MOST = 300
+OPEN_MOST, OVER_MOST = 5_000, 300
 
 
 @dataclass(frozen=True)
 class ComplaintRow:
-    """One complaint. ``rooms`` counts the rooms attached to it."""
+    """One complaint, without its evidence. ``rooms`` counts the rooms attached to it; ``assignee`` has it in hand."""
 
     id: int
     kind: str
@@ -36,8 +36,9 @@ class ComplaintRow:
     opened_at: int
     state: str
     merged_into: int | None
+    outage_id: int | None
+    assignee: str
     reason: str
-    evidence: dict[str, Any]
     category: str
     severity: str
     cause: str
@@ -71,15 +72,20 @@ def complaint_rows(town: Town) -> Sequence[ComplaintRow]:
 
 
 def _complaint_rows(town: Town) -> list[ComplaintRow]:
+    columns = complaints.c
+    over = columns.state.in_(OVER)
+    oldest_first = rows_where(town, ~over, columns.opened_at, columns.id, most=OPEN_MOST)
+    lately = over & (columns.opened_at > town.now_ms() - SHOWN_OVER_MS)
+    return [*oldest_first, *rows_where(town, lately, columns.opened_at.desc(), columns.id.desc(), most=OVER_MOST)]
+
+
+def rows_where(town: Town, which: ColumnElement[bool], *order: Any, most: int) -> list[ComplaintRow]:
+    """The complaints that ``which`` (a condition on ``complaints``) picks, in an order."""
     columns = [complaints.c[name] for name in ComplaintRow.__dataclass_fields__ if name != "rooms"]
     attached = (
         select(func.count(complaint_rooms.c.room_id.distinct())).where(complaint_rooms.c.complaint_id == complaints.c.id).scalar_subquery()
     )
-    lately = or_(complaints.c.state.not_in(OVER), complaints.c.opened_at > town.now_ms() - SHOWN_OVER_MS)
-    query = select(*columns, attached).where(lately).order_by(complaints.c.opened_at.desc(), complaints.c.id.desc()).limit(MOST)
-    rows = [ComplaintRow(*row) for row in town.rows(query)]
-    to_do = sorted((row for row in rows if not row.over), key=lambda row: (row.opened_at, row.id))
-    return [*to_do, *(row for row in rows if row.over)]
+    return [ComplaintRow(*row) for row in town.rows(select(*columns, attached).where(which).order_by(*order).limit(most))]
 
 
 def attached_rooms(town: Town, complaint_id: int) -> list[AttachedRoom]:
@@ -103,11 +109,15 @@ def complaint_steps(town: Town, complaint_id: int) -> list[Transition]:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """A complaint in the queue, with the duty that presses most; ``left_ms`` is below 0 when it is overdue, None without a duty."""
+    """A complaint in the queue, with the duty that presses most; ``left_ms`` is below 0 when it is overdue, None without a duty.
+
+    ``share`` is how much of that duty's time is used up, from 0 to 1.
+    """
 
     complaint: ComplaintRow
     duty: DutyState | None
     left_ms: int | None
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,7 @@ class Dossier:
     """Everything about one complaint. ``merged`` are those merged into it."""
 
     complaint: ComplaintRow
+    evidence: dict[str, Any]
     rooms: list[AttachedRoom]
     steps: list[Transition]
     deeds: list[DeedRow]
@@ -165,16 +176,24 @@ def complaint_queue(town: Town) -> list[QueueRow]:
 def _queue(town: Town) -> list[QueueRow]:
     now_ms = town.now_ms()
     rows = complaint_rows(town)
-    states = _states(town, [row.id for row in rows], now_ms)
+    states = duties_of(town, [row.id for row in rows], now_ms)
     queue = []
     for row in rows:
         duty = next_due(states.get(row.id, []))
         if duty is not None or not row.over:
-            queue.append(QueueRow(row, duty, None if duty is None else duty.due_at - now_ms))
+            queue.append(QueueRow(row, duty, None if duty is None else duty.due_at - now_ms, used_up(duty, now_ms)))
     return sorted(queue, key=lambda one: (one.left_ms is None, one.left_ms or 0, one.complaint.opened_at, one.complaint.id))
 
 
-def _states(town: Town, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyState]]:
+def used_up(duty: DutyState | None, now_ms: int) -> float:
+    """How much of a duty's time has passed, from 0 to 1."""
+    if duty is None:
+        return 0.0
+    return min(1.0, max(0.0, (now_ms - duty.started_at) / max(1, duty.due_at - duty.started_at)))
+
+
+def duties_of(town: Town, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyState]]:
+    """The duties of these complaints as they stand (R7)."""
     if not ids:
         return {}
     with town.asking("records"), reading(town.records).connect() as connection:
@@ -184,21 +203,24 @@ def _states(town: Town, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyS
 
 def dossier(town: Town, complaint_id: int) -> Dossier | None:
     """Everything about one complaint, however old; None where there is none."""
-    columns = [complaints.c[name] for name in ComplaintRow.__dataclass_fields__ if name != "rooms"]
-    found = town.rows(select(*columns).where(complaints.c.id == complaint_id))
+    return town.shared.of(("dossier", complaint_id), lambda: _dossier(town, complaint_id))
+
+
+def _dossier(town: Town, complaint_id: int) -> Dossier | None:
+    found = rows_where(town, complaints.c.id == complaint_id, complaints.c.id, most=1)
     if not found:
         return None
     rooms = attached_rooms(town, complaint_id)
     deed, told = complaint_deeds.c, escalations.c
     deeds = select(deed.kind, deed.at, deed.who, deed.why, deed.body).where(deed.complaint_id == complaint_id).order_by(deed.id)
     steps_up = select(told.duty, told.step, told.due_at, told.at, told.told).where(told.subject == f"complaint/{complaint_id}")
-    values = (*found[0], len({room.room_id for room in rooms}))
     return Dossier(
-        ComplaintRow(*values),
+        found[0],
+        town.rows(select(complaints.c.evidence).where(complaints.c.id == complaint_id))[0][0],
         rooms,
         complaint_steps(town, complaint_id),
         [DeedRow(*row) for row in town.rows(deeds)],
-        _states(town, [complaint_id], town.now_ms()).get(complaint_id, []),
+        duties_of(town, [complaint_id], town.now_ms()).get(complaint_id, []),
         [EscalationRow(*row) for row in town.rows(steps_up.order_by(told.at, told.step))],
         [row[0] for row in town.rows(select(complaints.c.id).where(complaints.c.merged_into == complaint_id).order_by(complaints.c.id))],
     )

@@ -196,6 +196,8 @@ complaints = Table(
     Column("opened_at", BigInteger, nullable=False, index=True),
     Column("state", String(32), nullable=False),
     Column("merged_into", ForeignKey("complaints.id")),
+    Column("outage_id", ForeignKey("outages.id"), index=True),  # the outage that a person found it to belong to
+    Column("assignee", String(128), nullable=False, default=""),  # who has it in hand: who accepted it, then who was sent
     Column("reason", Text, nullable=False, default=""),
     Column("evidence", JSON, nullable=False, default=dict),
     Column("category", String(32), nullable=False, default="low_temperature"),
@@ -230,7 +232,7 @@ complaint_rooms = Table(
     Column("evidence", JSON, nullable=False, default=dict),
 )
 # What was done for a complaint beside its states; rows are only added.
-# kind: contacted, handed_over, answered, verified, filed, held, resumed, call_back, proposed, withdrawn, attached.
+# kind: contacted, handed_over, answered, verified, filed, held, resumed, call_back, proposed, withdrawn, attached, assigned, of_outage.
 complaint_deeds = Table(
     "complaint_deeds",
     metadata,
@@ -240,7 +242,9 @@ complaint_deeds = Table(
     Column("at", BigInteger, nullable=False),
     Column("who", String(128), nullable=False),
     Column("why", Text, nullable=False, default=""),
-    Column("body", JSON, nullable=False, default=dict),  # call_back: reached, satisfied; proposed: the evidence
+    Column(
+        "body", JSON, nullable=False, default=dict
+    ),  # call_back: reached, satisfied; proposed: the evidence; assigned: to; of_outage: outage
 )
 # An overdue duty told one step up, once per step. subject: complaint/ID, alarm/ID, notice/ID; told: department_head, manager.
 escalations = Table(
@@ -288,6 +292,20 @@ visits = Table(
     Column("filed_by", String(128), nullable=False),
     Column("prev_hash", String(64), nullable=False, unique=True),
     Column("hash", String(64), nullable=False, unique=True),
+)
+
+# The register of measuring instruments: one row for each calibration, never changed; a visit names what held on its day (R8).
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("instrument", String(128), nullable=False),
+    Column("calibrated_on", String(10), nullable=False),
+    Column("calibrated_until", String(10), nullable=False),
+    Column("certificate", String(128), nullable=False, default=""),
+    Column("registered_at", BigInteger, nullable=False),
+    Column("registered_by", String(128), nullable=False),
+    UniqueConstraint("instrument", "calibrated_on"),
 )
 
 # Each change of policy (R1): the file as it was, since when something is judged by it, who put it in force.

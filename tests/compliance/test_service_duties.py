@@ -220,6 +220,24 @@ def test_the_shorter_clock_does_not_overrule_another() -> None:
     assert next_due(list(found.values())) == found[ON_SITE]
 
 
+@pytest.mark.parametrize(
+    ("steps", "deeds", "duty", "done"),
+    [
+        ("accepted 01 08:02, dispatched 01 08:07", "", "slip_handed_over", "01 08:07"),
+        ("accepted 01 08:02, resolved 01 09:00", "", "slip_handed_over", "01 09:00"),
+        ("accepted 01 08:02, dispatched 01 08:07", "handed_over 01 08:05", "slip_handed_over", "01 08:05"),
+        ("accepted 01 08:02", "call_back 01 10:00", "complaint_verified", "01 10:00"),
+        ("resolved 01 10:00, called_back 01 11:00, closed 01 12:00", "", "slip_filed", "01 12:00"),
+        ("resolved 01 10:00, called_back 01 11:00, closed 01 12:00", "filed 01 11:30", "slip_filed", "01 11:30"),
+        ("resolved 01 10:00", "", "slip_filed", None),
+    ],
+)
+def test_what_a_step_does_besides(steps: str, deeds: str, duty: str, done: str | None) -> None:
+    """Whoever is sent has the slip, whoever was reached was asked, what is closed is filed: nobody writes it down twice."""
+    found = states(case(steps, deeds), "01 13:00")[duty]
+    assert found.done_at == (at(done) if done else None)
+
+
 def test_overdue_goes_up_one_step_and_a_second_after_as_long_again() -> None:
     def told(now: str) -> list[tuple[str, str, int]]:
         return [(one.duty, one.told, one.at) for one in escalations(list(states(case(), now).values()), at(now)) if one.duty == ON_SITE]

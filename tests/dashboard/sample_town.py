@@ -30,6 +30,7 @@ from store.records import open_records, tables
 from store.site_folder import load_policy
 from tests.compliance.curve_tuning.stations import Truth, live
 from tests.compliance.curve_tuning.stations import outdoor as season_outdoor
+from tests.dashboard.sample_complaints import write_complaints, write_residents
 
 ZONE = ZoneInfo("Asia/Shanghai")
 MINUTE_MS = 60_000
@@ -281,9 +282,10 @@ def _write_records(records: Engine, site: Site) -> None:
     with records.begin() as connection:
         _write_alarms(connection, site)
         _write_outages(connection)
-        _write_complaints(connection, site)
+        write_complaints(connection, site, NOW_MS)
         _write_events(connection)
         connection.execute(insert(tables.room_days), _room_days(site))
+    write_residents(records, site, NOW_MS)
 
 
 def _write_alarms(connection: Connection, site: Site) -> None:
@@ -409,39 +411,6 @@ def _write_outages(connection: Connection) -> None:
         number = _key(connection, tables.notices, row)
         step = {"notice_id": number, "from_state": "", "to_state": "due", "at": row["due_at"], "who": "watch", "why": "8 h"}
         connection.execute(insert(tables.notice_transitions).values(step))
-
-
-def _write_complaints(connection: Connection, site: Site) -> None:
-    cold = [room for room in site.rooms.values() if room.building_id == COLD_BUILDING]
-    warm = next(iter(site.rooms.values()))
-    rows = (
-        ("building", "sensor", f"building/{COLD_BUILDING}", COLD_BUILDING, cold, "new", 2.6),
-        ("room", "resident", f"room/{warm.room_id}", warm.building_id, [warm], "dispatched", 5.0),
-        ("maintenance", "sensor", f"room/{cold[0].room_id}", COLD_BUILDING, cold[:1], "accepted", 1.0),
-        ("room", "sensor", "room/S08-B19-201", "S08-B19", [site.rooms["S08-B19-201"]], "closed", 50.0),
-    )
-    for kind, origin, subject, building_id, rooms, state, opened_h in rows:
-        opened = round(NOW_MS - opened_h * HOUR_MS)
-        evidence = {"limit_c": 18.0, "policy": "default", "heat": "supplying", "outdoor_c": -9.4, "window": [opened - 24 * HOUR_MS, opened]}
-        row = {
-            "kind": kind,
-            "origin": origin,
-            "subject": subject,
-            "station_id": rooms[0].station_id,
-            "building_id": building_id,
-            "opened_at": opened,
-            "state": state,
-            "reason": "suspect sensor: identical for 24 h" if kind == "maintenance" else "",
-            "evidence": evidence,
-        }
-        number = _key(connection, tables.complaints, row)
-        step = {"complaint_id": number, "from_state": "", "to_state": "new", "at": opened, "who": "watch", "why": "alarm raised"}
-        connection.execute(insert(tables.complaint_transitions).values(step))
-        for k, room in enumerate(rooms):
-            attached = {"complaint_id": number, "room_id": room.room_id, "raised_at": opened + k, "attached_at": opened + k * MINUTE_MS}
-            connection.execute(
-                insert(tables.complaint_rooms).values({**attached, "evidence": {"last_c": 17.0, "min_c": 16.8, "policy": "default"}})
-            )
 
 
 def _key(connection: Connection, table: Table, row: Mapping[str, object]) -> int:

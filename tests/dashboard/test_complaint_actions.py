@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 
 from dashboard.actions.acting import RefusedError
 from dashboard.actions.complaints import (
     ResidentReport,
+    assign_complaint,
+    attach_to_outage,
     merge_complaint,
     move_complaint,
     open_resident_complaint,
@@ -21,7 +23,7 @@ from dashboard.facts.town import Town
 from dashboard.roles import Account
 from domain.clock import Clock
 from domain.site import Site
-from store.records.tables import audit, complaint_transitions, complaints
+from store.records.tables import audit, complaint_deeds, complaint_transitions, complaints, outages
 from tests.dashboard.sample_town import COLD_BUILDING, HOUR_MS, MINUTE_MS, NOW_MS, SampleTown, write_town
 
 DESK = Account("客服李", "service")
@@ -136,6 +138,56 @@ def test_merging_once_into_an_open_one(records: Engine, opened: Callable[..., in
         merge_complaint(records, DESK, third, "accepted", second, "", NOW_MS)
     with pytest.raises(RefusedError):
         record_deed(records, DESK, first, "contacted", "", NOW_MS)
+
+
+def test_who_accepts_it_has_it_in_hand_until_somebody_is_sent(records: Engine, opened: Callable[..., int]) -> None:
+    number = opened()
+    move_complaint(records, DESK, number, "new", "accepted", "", NOW_MS)
+    assert hands(records, number) == DESK.name
+    move_complaint(records, DESK, number, "accepted", "dispatched", "", NOW_MS + 1, assignee=" 维修张 ")
+    assert hands(records, number) == "维修张"
+    assign_complaint(records, DESK, number, "维修张", "维修赵", "换班", NOW_MS + 2)
+    with pytest.raises(RefusedError, match="meanwhile"):
+        assign_complaint(records, DESK, number, "维修张", "维修王", "", NOW_MS + 3)
+    with pytest.raises(RefusedError, match="in hand"):
+        assign_complaint(records, DESK, number, "维修赵", "  ", "", NOW_MS + 3)
+    with records.connect() as connection:
+        kept = connection.execute(select(complaint_deeds.c.body, complaint_deeds.c.why).where(complaint_deeds.c.kind == "assigned")).all()
+    assert [(body["to"], why) for body, why in kept] == [(DESK.name, ""), ("维修张", ""), ("维修赵", "换班")]
+    with pytest.raises(RefusedError):
+        assign_complaint(records, Account("访客", "viewer"), number, "维修赵", "自己", "", NOW_MS + 4)
+    move_complaint(records, DESK, number, "dispatched", "rejected", "用户自行关阀", NOW_MS + 5, cause="user_side")
+    with pytest.raises(RefusedError, match="not worked on"):
+        assign_complaint(records, DESK, number, "维修赵", "维修王", "", NOW_MS + 6)
+
+
+def hands(records: Engine, number: int) -> str:
+    with records.connect() as connection:
+        return str(connection.execute(select(complaints.c.assignee).where(complaints.c.id == number)).scalar())
+
+
+def outage(records: Engine, station_id: str, state: str = "open", at: int = NOW_MS) -> int:
+    row = {"subject": f"station/{station_id}", "station_id": station_id, "state": state, "started_at": at, "started_earliest": at}
+    with records.begin() as connection:
+        key = connection.execute(insert(outages).values({**row, "opened_at": at, "stations": [station_id]})).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def test_a_complaint_belongs_to_one_outage_of_its_station(records: Engine, opened: Callable[..., int]) -> None:
+    number = opened()
+    own, other, gone = outage(records, COLD_BUILDING[:3]), outage(records, "S01"), outage(records, COLD_BUILDING[:3], "erased", NOW_MS + 1)
+    for wrong, words in ((other, "other stations"), (gone, "no such outage"), (999, "no such outage")):
+        with pytest.raises(RefusedError, match=words):
+            attach_to_outage(records, DESK, number, wrong, "", NOW_MS)
+    attach_to_outage(records, DESK, number, own, "泵停", NOW_MS)
+    with pytest.raises(RefusedError, match="already"):
+        attach_to_outage(records, DESK, number, own, "", NOW_MS)
+    with records.connect() as connection:
+        assert connection.execute(select(complaints.c.outage_id)).scalar() == own
+        deed = connection.execute(select(complaint_deeds)).one()
+        audited = connection.execute(select(audit.c.after).where(audit.c.action == "attach_to_outage")).scalar_one()
+    assert (deed.kind, deed.body, deed.why, deed.who, audited) == ("of_outage", {"outage": own}, "泵停", DESK.name, {"outage_id": own})
 
 
 def test_a_hold_has_a_reason_and_something_to_hold(records: Engine, opened: Callable[..., int]) -> None:

@@ -92,8 +92,8 @@ def test_outages_and_their_duties(town: Town) -> None:
 def test_the_top_of_the_wall(town: Town) -> None:
     top = headline(town, Moments(town.site.timezone, speech("zh")))
     assert [duty.outage.station_id for duty in top.duties] == [OVERDUE, STOPPED]
-    assert top.complaints_open == 3
-    assert top.complaints_new == 1
+    assert top.complaints_open == 6
+    assert top.complaints_new == 2
     assert top.alarms.unacknowledged == alarm_counts(town).unacknowledged > 0
 
 

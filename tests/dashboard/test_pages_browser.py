@@ -24,7 +24,7 @@ PAGES = {
     "zh": {
         "调度": {"总览": "室温合格率", "报警": "未确认", "停热与通告": "停热通告", "换热站": "全部测点", "楼栋": "低于限值"},
         "工程": {"供热曲线": "数据结论", "数据质量": "有应答的数据源"},
-        "客服": {"投诉": "办理过程"},
+        "客服": {"投诉": "剩余时间"},
     },
     "en": {
         "Dispatch room": {
@@ -35,7 +35,7 @@ PAGES = {
             "Building": "below",
         },
         "Engineering": {"Supply curves": "What the data says", "Data health": "Sources that answer"},
-        "Service": {"Complaints": "Steps"},
+        "Service": {"Complaints": "Time left"},
     },
 }
 SignIn = Callable[..., AbstractContextManager[Page]]
@@ -235,6 +235,7 @@ def test_a_viewer_finds_nothing_to_change(sign_in: SignIn) -> None:
         expect(page.locator(".kw-alarms")).to_be_visible(timeout=SLOW_MS)
         assert page.locator('input[type="checkbox"]').count() == 0
         page.get_by_role("link", name="客服", exact=True).click()
+        page.locator('[data-open="complaints?complaint=1"]').first.click()
         expect(page.locator(".kw-steps")).to_be_visible(timeout=SLOW_MS)
         assert page.get_by_role("button", name=re.compile("受理|派单|办结")).count() == 0
 

@@ -80,44 +80,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_audit_at"), "audit", ["at"])
     op.create_table(
-        "complaints",
-        sa.Column("id", _KEY, nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("origin", sa.String(length=32), nullable=False),
-        sa.Column("subject", sa.String(length=160), nullable=False),
-        sa.Column("station_id", sa.String(length=128), nullable=True),
-        sa.Column("building_id", sa.String(length=128), nullable=True),
-        sa.Column("opened_at", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("merged_into", _KEY, nullable=True),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("evidence", sa.JSON(), nullable=False),
-        sa.Column("category", sa.String(length=32), nullable=False),
-        sa.Column("severity", sa.String(length=32), nullable=False),
-        sa.Column("cause", sa.String(length=64), nullable=False),
-        sa.Column("source", sa.String(length=32), nullable=False),
-        sa.Column("external_id", sa.String(length=128), nullable=True),
-        sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("reporter", sa.String(length=128), nullable=False),
-        sa.Column("contact", sa.String(length=128), nullable=False),
-        sa.Column("proposed_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["merged_into"], ["complaints.id"], name=op.f("fk_complaints_merged_into")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_complaints")),
-        sa.UniqueConstraint("source", "external_id", name=op.f("uq_complaints_source_external_id")),
-    )
-    op.create_index(
-        "uq_complaints_sensor_episode",
-        "complaints",
-        ["kind", "subject", "opened_at"],
-        unique=True,
-        sqlite_where=sa.text("origin = 'sensor'"),
-        postgresql_where=sa.text("origin = 'sensor'"),
-    )
-    op.create_index(op.f("ix_complaints_building_id"), "complaints", ["building_id"])
-    op.create_index(op.f("ix_complaints_opened_at"), "complaints", ["opened_at"])
-    op.create_index(op.f("ix_complaints_station_id"), "complaints", ["station_id"])
-    op.create_index(op.f("ix_complaints_subject"), "complaints", ["subject"])
-    op.create_table(
         "escalations",
         sa.Column("id", _KEY, nullable=False),
         sa.Column("subject", sa.String(length=160), nullable=False),
@@ -216,6 +178,60 @@ def upgrade() -> None:
     op.create_index("ix_outages_state_subject", "outages", ["state", "subject"])
     op.create_index(op.f("ix_outages_station_id"), "outages", ["station_id"])
     op.create_index(op.f("ix_outages_subject"), "outages", ["subject"])
+    op.create_table(
+        "calibrations",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("instrument", sa.String(length=128), nullable=False),
+        sa.Column("calibrated_on", sa.String(length=10), nullable=False),
+        sa.Column("calibrated_until", sa.String(length=10), nullable=False),
+        sa.Column("certificate", sa.String(length=128), nullable=False),
+        sa.Column("registered_at", sa.BigInteger(), nullable=False),
+        sa.Column("registered_by", sa.String(length=128), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calibrations")),
+        sa.UniqueConstraint("instrument", "calibrated_on", name=op.f("uq_calibrations_instrument_calibrated_on")),
+    )
+    op.create_table(
+        "complaints",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("origin", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("station_id", sa.String(length=128), nullable=True),
+        sa.Column("building_id", sa.String(length=128), nullable=True),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("merged_into", _KEY, nullable=True),
+        sa.Column("outage_id", _KEY, nullable=True),
+        sa.Column("assignee", sa.String(length=128), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("category", sa.String(length=32), nullable=False),
+        sa.Column("severity", sa.String(length=32), nullable=False),
+        sa.Column("cause", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.String(length=32), nullable=False),
+        sa.Column("external_id", sa.String(length=128), nullable=True),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("reporter", sa.String(length=128), nullable=False),
+        sa.Column("contact", sa.String(length=128), nullable=False),
+        sa.Column("proposed_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["merged_into"], ["complaints.id"], name=op.f("fk_complaints_merged_into")),
+        sa.ForeignKeyConstraint(["outage_id"], ["outages.id"], name=op.f("fk_complaints_outage_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_complaints")),
+        sa.UniqueConstraint("source", "external_id", name=op.f("uq_complaints_source_external_id")),
+    )
+    op.create_index(
+        "uq_complaints_sensor_episode",
+        "complaints",
+        ["kind", "subject", "opened_at"],
+        unique=True,
+        sqlite_where=sa.text("origin = 'sensor'"),
+        postgresql_where=sa.text("origin = 'sensor'"),
+    )
+    op.create_index(op.f("ix_complaints_building_id"), "complaints", ["building_id"])
+    op.create_index(op.f("ix_complaints_opened_at"), "complaints", ["opened_at"])
+    op.create_index(op.f("ix_complaints_outage_id"), "complaints", ["outage_id"])
+    op.create_index(op.f("ix_complaints_station_id"), "complaints", ["station_id"])
+    op.create_index(op.f("ix_complaints_subject"), "complaints", ["subject"])
     op.create_table(
         "out_of_service",
         sa.Column("id", _KEY, nullable=False),
@@ -517,7 +533,6 @@ def downgrade() -> None:
         "complaint_rooms",
         "alarm_transitions",
         "room_days",
-        "outages",
         "kept",
         "filed_curves",
         "policies",
@@ -526,6 +541,8 @@ def downgrade() -> None:
         "invitations",
         "events",
         "complaints",
+        "calibrations",
+        "outages",
         "audit",
         "alarms",
         "accounts",

@@ -1,0 +1,21 @@
+"""Does what a person asked for, and says that it is done, or why it is not."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard.actions.acting import RefusedError
+from dashboard.screen import Screen
+
+
+def attempt(now: Screen, work: Callable[[], object], done: str) -> bool:
+    """Tells whether it was done. What everybody shares is read anew then; a refusal stays on the page until the next try."""
+    try:
+        work()
+    except RefusedError as refused:
+        st.error(now.say(refused.why))
+        return False
+    now.town.shared.forget()
+    if done:
+        st.toast(done)
+    return True
