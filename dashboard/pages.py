@@ -33,6 +33,7 @@ PAGES: Final = {
         PageEntry("", "wall.py", N_("Overview"), "dispatch"),
         PageEntry("alarms", "alarms.py", N_("Alarms"), "dispatch"),
         PageEntry("outages", "outages.py", N_("Outages & notices"), "dispatch"),
+        PageEntry("shift", "shift.py", N_("Shift log"), "dispatch"),
         PageEntry("station", "station.py", N_("Station"), "dispatch"),
         PageEntry("building", "building.py", N_("Building"), "dispatch"),
         PageEntry("curves", "curves.py", N_("Supply curves"), "engineering"),

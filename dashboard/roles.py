@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Role = Literal["viewer", "dispatcher", "engineer", "service", "admin"]
-Right = Literal["view", "acknowledge", "confirm_notice", "move_complaint", "open_complaint", "file_curve", "file_visit", "plan_stop"]
+Right = Literal[
+    "view", "acknowledge", "confirm_notice", "move_complaint", "open_complaint", "file_curve", "file_visit", "plan_stop", "keep_shift"
+]
 
 ROLES: Final = ("viewer", "dispatcher", "engineer", "service", "admin")
 
@@ -18,6 +20,7 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "file_visit": frozenset({"dispatcher", "engineer", "service", "admin"}),
     "plan_stop": frozenset({"dispatcher", "engineer", "admin"}),
     "file_curve": frozenset({"engineer", "admin"}),
+    "keep_shift": frozenset({"dispatcher", "admin"}),
 }
 
 

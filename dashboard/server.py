@@ -35,6 +35,7 @@ from dashboard.pages import PAGES
 from dashboard.running import running
 from dashboard.session import Sessions
 from dashboard.shell import PageShell
+from dashboard.shift_print import SHIFT_PRINT, ShiftPrint
 from dashboard.text import speech
 from dashboard.theme import streamlit_options
 from domain.clock import Clock
@@ -101,6 +102,7 @@ def make_app(town: Town) -> FastAPI:
             Route("/metrics", Metrics(town, asked).answer, methods=["GET"]),
             Route("/board", Board(town).show, methods=["GET"]),
             Route("/board.rss", Board(town).feed, methods=["GET"]),
+            Route(SHIFT_PRINT, ShiftPrint(town).show, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/api/v1", make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),

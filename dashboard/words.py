@@ -39,6 +39,22 @@ DATA: Final = {
     "bad": Word(N_("Data bad"), "cross", "warn"),
 }
 
+# The entries of the shift log, and the figures a hand-over keeps.
+SHIFT_ENTRY: Final = {
+    "took_over": Word(N_("Took over"), "user", "ok"),
+    "handed_over": Word(N_("Handed over"), "return", "plan"),
+    "note": Word(N_("Note"), "dash", "calm"),
+    "point": Word(N_("Open point"), "bell", "warn"),
+    "done": Word(N_("Done"), "check", "ok"),
+}
+STANDING: Final = {
+    "outages_open": N_("Open outages"),
+    "stations_stopped": N_("Stations stopped"),
+    "stations_unknown": N_("Stations unknown"),
+    "alarms_unacknowledged": N_("Alarms unacknowledged"),
+    "complaints_open": N_("Complaints open"),
+}
+
 # How a source of readings stands, and how the data of one point does (the page of data health).
 SOURCE_STATE: Final = {
     "silent": Word(N_("Silent"), "unlink", "bad"),
@@ -327,6 +343,8 @@ WORDS: Final[Mapping[str, object]] = {
     "heat_word": heat_word,
     "comm_word": lambda state: look(COMM, state),
     "data_word": lambda state: look(DATA, state),
+    "shift_word": lambda kind: look(SHIFT_ENTRY, kind),
+    "standing_name": lambda name: name_of(STANDING, name),
     "source_word": lambda state: look(SOURCE_STATE, state),
     "point_word": lambda state: look(POINT_STATE, state),
     "verdict_word": lambda state: look(VERDICT, state),

@@ -344,6 +344,21 @@ Index(
     postgresql_where=planned_stops.c.cancelled_at.is_(None),
 )
 
+# The dispatch room's log (交接班). Append-only: triggers refuse changes. kind: took_over, handed_over, note, point, done.
+# ``refers_to``: the point that is done, or the entry of duty before; each once, so that of two people one takes over.
+shift_entries = Table(
+    "shift_entries",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("text", Text, nullable=False, default=""),
+    Column("refers_to", ForeignKey("shift_entries.id")),
+    Column("body", JSON, nullable=False, default=dict),  # handed_over: open_points, standing
+    UniqueConstraint("kind", "refers_to"),
+)
+
 # Curves filed on a page or by command (R9); those of curves.csv stand in the site's folder. A curve once filed is never changed.
 filed_curves = Table(
     "filed_curves",

@@ -22,7 +22,14 @@ SLOW_MS = 30_000
 NUMBER = count()
 PAGES = {
     "zh": {
-        "调度": {"总览": "室温合格率", "报警": "未确认", "停热与通告": "停热通告", "换热站": "全部测点", "楼栋": "低于限值"},
+        "调度": {
+            "总览": "室温合格率",
+            "报警": "未确认",
+            "停热与通告": "停热通告",
+            "交接班": "待办事项",
+            "换热站": "全部测点",
+            "楼栋": "低于限值",
+        },
         "工程": {"供热曲线": "数据结论", "数据质量": "有应答的数据源"},
         "客服": {"投诉": "剩余时间"},
     },
@@ -31,6 +38,7 @@ PAGES = {
             "Overview": "Rate of compliance",
             "Alarms": "unacknowledged",
             "Outages & notices": "Evidence",
+            "Shift log": "Open points",
             "Station": "All values",
             "Building": "below",
         },
@@ -284,6 +292,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(sign_in: SignIn) -> 
             "station?station=S05",
             f"curves?station={TOO_WARM}",
             "data",
+            "shift",
         ):
             page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + "/" + path)
             expect(page.locator(".kw-panel").first).to_be_visible(timeout=SLOW_MS)

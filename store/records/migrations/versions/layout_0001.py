@@ -496,12 +496,26 @@ def upgrade() -> None:
     op.create_index(op.f("ix_visits_complaint_id"), "visits", ["complaint_id"])
     op.create_index(op.f("ix_visits_measured_at"), "visits", ["measured_at"])
     op.create_index(op.f("ix_visits_room_id"), "visits", ["room_id"])
+    op.create_table(
+        "shift_entries",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("refers_to", _KEY, nullable=True),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["refers_to"], ["shift_entries.id"], name=op.f("fk_shift_entries_refers_to")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_shift_entries")),
+        sa.UniqueConstraint("kind", "refers_to", name=op.f("uq_shift_entries_kind_refers_to")),
+    )
+    op.create_index(op.f("ix_shift_entries_at"), "shift_entries", ["at"])
     for table in APPEND_ONLY:
         _append_only(table)
 
 
-# Visits are evidence (R8): the database itself refuses to alter or remove one, whoever asks.
-APPEND_ONLY = ("visits",)
+# Visits are evidence (R8), and so is who was on duty and knew what: the database itself refuses to alter or remove one, whoever asks.
+APPEND_ONLY = ("visits", "shift_entries")
 
 
 def _append_only(table: str) -> None:
@@ -521,6 +535,7 @@ def _append_only(table: str) -> None:
 def downgrade() -> None:
     """Removes them."""
     for table in (
+        "shift_entries",
         "visits",
         "complaint_deeds",
         "escalations",
