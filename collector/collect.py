@@ -49,8 +49,7 @@ async def collect_with(registry: PointRegistry, site: Site, clock: Clock, stop: 
 
 
 async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake) -> None:
-    sensors = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id} | site.elsewhere
-    unknown = UnknownSensors(site.data / f"unknown_sensors{site.share.mark}.json", sensors)
+    unknown = _unknown_sensors(site)
     sources = [source for make in SOURCES.values() for source in make(site, clock, intake, unknown)]
     records = [record for source in sources for record in source.health()]
     await intake.ids([name for source in sources for name in source.point_names()] + health_names(records))
@@ -68,6 +67,11 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
         await _end(intake, committing, sources)
         unknown.save()
         _write(site, clock, sources, intake, unknown)
+
+
+def _unknown_sensors(site: Site) -> UnknownSensors:
+    known = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id} | site.elsewhere
+    return UnknownSensors(site.data / f"unknown_sensors{site.share.mark}.json", known)
 
 
 async def _end(intake: Intake, committing: asyncio.Task[None], sources: Sequence[Source]) -> None:

@@ -42,7 +42,7 @@ def open_history(site: Site, points: PointRegistry | None = None) -> History:
     if make is None:
         remedy = f"one of {', '.join(HISTORIES)}"
         raise ConfigError(Mistake("site.toml", remedy, key="history.kind", value=site.stores.history))
-    return make(site, points or PointRegistry(site.data / "points.db"))
+    return make(site, PointRegistry(site.data / "points.db") if points is None else points)  # one without points is false
 
 
 __all__ = ["HISTORIES", "History", "open_history"]

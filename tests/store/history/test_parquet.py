@@ -6,17 +6,22 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from domain.errors import StoreError
 from domain.reading import Readings
+from domain.site import Site
+from store.history import open_history
 from store.history.merge import FAN, due
 from store.history.parquet import QUARANTINE, ParquetHistory
 from store.history.parts import current, parts_in, superseded
+from store.points import PointRegistry
 
 DAY_MS = 86_400_000
 START = 1_768_348_800_000  # 2026-01-14T00:00:00Z
@@ -290,3 +295,13 @@ def sizes() -> Iterator[tuple[list[int], bool, slice | None]]:
 @pytest.mark.parametrize(("rows", "finished", "expected"), list(sizes()))
 def test_which_neighbours_are_merged(rows: list[int], finished: bool, expected: slice | None) -> None:
     assert due(rows, finished=finished) == expected
+
+
+def test_a_history_uses_the_registry_it_is_given_even_while_that_is_empty(tmp_path: Path, site: Site) -> None:
+    points = PointRegistry(tmp_path / "elsewhere.db")
+    history = open_history(replace(site, data=tmp_path / "own"), points)
+    point = int(points.ids(["room/R1/indoor_temp_c"])[0])
+    history.write(Readings.of([point], [1_768_348_800_000], [20.5]))
+    (part,) = (tmp_path / "own" / "history").glob("2*/part-*.parquet")
+    assert pq.read_table(part).column("name").to_pylist() == ["room/R1/indoor_temp_c"]
+    points.close()
