@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,17 @@ from store.history.part_file import sync
 
 FILE: Final = "newest.parquet"
 _COVERED: Final = b"covered"
+_ROW_GROUP: Final = 65_536  # held in memory twice while it is written
+_SCHEMA: Final = pa.schema(
+    [
+        pa.field("point", pa.int32()),
+        pa.field("measured_at", pa.int64()),
+        pa.field("received_at", pa.int64()),
+        pa.field("value", pa.float64()),
+        pa.field("quality", pa.uint8()),
+        pa.field("usable", pa.bool_()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -42,11 +53,8 @@ class NewestRows:
         return rows.take(np.isin(rows.point, points, assume_unique=True))
 
     def seeing(self, readings: Readings) -> "NewestRows":
-        """With these readings taken into account."""
-        fresh = newest(readings)
-        known = replace(self, any=newest(Readings.concat([self.any, fresh])))
-        fresh = newest(readings.usable())
-        return replace(known, usable=newest(Readings.concat([self.usable, fresh])))
+        """With these readings, written later than all before, taken into account."""
+        return replace(self, any=_folded(self.any, newest(readings)), usable=_folded(self.usable, newest(readings.usable())))
 
     def since(self, first_ms: int) -> "NewestRows":
         """Without readings measured before this instant."""
@@ -77,17 +85,40 @@ class NewestFile:
 
     def save(self, rows: NewestRows) -> None:
         """Replaces the file. Raises OSError when the disk does not take it."""
-        both = Readings.concat([rows.any, rows.usable])
-        names = ["point", "measured_at", "received_at", "value", "quality", "usable"]
-        columns = [both.point, both.measured_at, both.received_at, both.value, both.quality, np.arange(len(both)) >= len(rows.any)]
-        table = pa.table(columns, names=names).replace_schema_metadata({_COVERED: json.dumps(rows.covered).encode()})
         part = self._path.with_name(f".{FILE}.{os.getpid()}.tmp")
+        schema = _SCHEMA.with_metadata({_COVERED: json.dumps(rows.covered).encode()})
         try:
-            pq.write_table(table, part, compression="zstd", write_page_checksum=True)
+            with pq.ParquetWriter(part, schema, compression="zstd", write_page_checksum=True) as writer:
+                for usable, some in ((False, rows.any), (True, rows.usable)):
+                    columns = [some.point, some.measured_at, some.received_at, some.value, some.quality, np.full(len(some), usable)]
+                    writer.write_table(pa.table(columns, schema=schema), row_group_size=_ROW_GROUP)
             sync(part)
+            status = part.stat()
             part.replace(self._path)
+            self._seen = ((status.st_mtime_ns, status.st_ino), rows)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _folded(known: Readings, fresh: Readings) -> Readings:
+    """The newest of both, each sorted by point with one row of each; of one instant the one that counts (``duplicates.resolve``)."""
+    at = np.searchsorted(known.point, fresh.point)
+    there = at < len(known)
+    there[there] = known.point[at[there]] == fresh.point[there]
+    rows = at[there]
+    better = newest(Readings.concat([known.take(rows), fresh.take(there)]))  # of the few that are in both
+    merged = Readings(*(column.copy() for column in _columns(known)))
+    for column, fresher in zip(_columns(merged), _columns(better), strict=True):
+        column[rows] = fresher
+    if there.all():
+        return merged
+    first = fresh.take(~there)
+    pairs = zip(_columns(merged), _columns(first), strict=True)
+    return Readings(*(np.insert(column, at[~there], more) for column, more in pairs))
+
+
+def _columns(readings: Readings) -> tuple[NDArray[Any], ...]:
+    return readings.point, readings.measured_at, readings.received_at, readings.value, readings.quality
 
 
 def _rows(table: pa.Table) -> NewestRows:

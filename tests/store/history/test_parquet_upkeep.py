@@ -1,5 +1,6 @@
 """The Parquet history's stored hours, its file of newest readings and its retention: never other than the readings themselves say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from domain.reading import Quality, Readings
 from store.duplicates import newest
 from store.history.hours_file import FOLDER, HOUR_MS
-from store.history.newest_file import FILE
+from store.history.newest_file import FILE, NewestFile, NewestRows
 from store.history.parquet import ParquetHistory
 from store.rollup import Rollup, roll_up
 
@@ -289,3 +290,35 @@ def test_without_a_retention_all_stays(folder: Path) -> None:
     history = settled(folder, days_of_readings(2, points=3))
     history.tidy(START + 10_000 * DAY_MS)
     assert len(days_left(folder)) == 3
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 3), st.sampled_from([0, 2, 65])), max_size=12)
+
+
+@given(batches=st.lists(ROWS, max_size=5))
+def test_the_newest_seen_batch_by_batch_are_the_newest_of_all(batches: list[list[tuple[int, int, int, int]]]) -> None:
+    seen, everything = NewestRows.none(), Readings.empty()
+    for number, rows in enumerate(batches):
+        point, at, received, quality = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.empty(0, int),) * 4
+        batch = Readings.of(point, at, np.arange(len(rows)) + 100.0 * number, received_at=received, quality=quality)
+        seen, everything = seen.seeing(batch), Readings.concat([everything, batch])
+    for found, expected in ((seen.any, newest(everything)), (seen.usable, newest(everything.usable()))):
+        assert found.point.tolist() == expected.point.tolist()
+        assert found.measured_at.tolist() == expected.measured_at.tolist()
+        assert found.value.tolist() == expected.value.tolist()
+        assert found.quality.tolist() == expected.quality.tolist()
+
+
+def test_the_file_of_the_newest_is_not_read_again_by_who_wrote_it(tmp_path: Path) -> None:
+    rows = NewestRows.none().seeing(Readings.of([3, 1], [10, 20], [1.5, 2.5], quality=[0, 65]))
+    file = NewestFile(tmp_path)
+    file.save(replace(rows, covered={20_000: 7}))
+    kept = file.load()
+    assert kept is not None
+    assert kept.any is rows.any
+    again = NewestFile(tmp_path).load()
+    assert again is not None
+    assert again.covered == {20_000: 7}
+    assert (again.any.point.tolist(), again.usable.point.tolist()) == ([1, 3], [3])
+    file.save(again)
+    assert NewestFile(tmp_path).load() is not None
