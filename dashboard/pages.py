@@ -39,6 +39,7 @@ PAGES: Final = {
         PageEntry("curves", "curves.py", N_("Supply curves"), "engineering"),
         PageEntry("data", "data.py", N_("Data health"), "engineering"),
         PageEntry("complaints", "complaints.py", N_("Complaints"), "service"),
+        PageEntry("report-in", "report_in.py", N_("Enter a complaint"), "service", "open_complaint"),
     )
 }
 

@@ -24,14 +24,15 @@ class Done:
 
 
 @lru_cache(maxsize=4)
-def _component(name: str) -> Any:
+def component(name: str) -> Any:
+    """The component of ``assets/NAME.js``."""
     source = Path(ASSETS / f"{name}.js").read_text(encoding="utf-8")
     return st.components.v2.component(f"keepwarm_{name}", js=source, isolate_styles=False)
 
 
 def panel(html: str, *, key: str, picked: Sequence[str] | None = None) -> Done:
     """Shows HTML under a key. ``picked`` sets which rows are ticked to begin with."""
-    result = _component("panel")(
+    result = component("panel")(
         key=key,
         data={"html": html},
         default={"picked": list(picked or [])},
@@ -43,7 +44,7 @@ def panel(html: str, *, key: str, picked: Sequence[str] | None = None) -> Done:
 
 def bar(data: dict[str, Any], *, key: str) -> Done:
     """Shows the clock and the state of the line at the top of a page; it goes on by itself between refreshes."""
-    _component("bar")(key=key, data=data)
+    component("bar")(key=key, data=data)
     return Done()
 
 

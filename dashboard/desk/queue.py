@@ -39,7 +39,7 @@ def counts() -> None:
     now = screen()
     me = now.account.name
     found: QueueCounts = queue_counts(now.town, me)
-    go(panel(now.html("queue_counts.html", counts=found, may=False), key="counts").open)
+    go(panel(now.html("queue_counts.html", counts=found, may=now.account.may("open_complaint")), key="counts").open)
 
 
 def filters(now: Screen) -> None:
@@ -55,6 +55,8 @@ def filters(now: Screen) -> None:
         st.segmented_control(
             _("Show"), list(SHOW), format_func=lambda key: _(SHOW[key]), default="open", required=True, key="show", label_visibility=hidden
         )
+        if st.session_state["show"] == "call_back":
+            return
         st.selectbox(
             _("Duty"), ["", *(duty for duty in DUTIES if duty not in NO_DUTY)],
             format_func=lambda duty: _.pick(*DUTIES[duty]) if duty else _("All duties"), key="duty", width=250, label_visibility=hidden,

@@ -25,7 +25,7 @@ def snapshot(site: Site, station_id: str, at: int, *, base_c: float | None = 17.
         "policy_valid_from": "2000-01-01",
         "policy_sha256": site.policy.sha256,
         "station_id": station_id,
-        "station": {"heat": "supplying", "comm": "ok", "data": "good", "outage_id": None},
+        "station": {"heat": "stopped" if station_id == "S03" else "supplying", "comm": "ok", "data": "good", "outage_id": None},
         "outdoor_c": -9.4,
     }
     if base_c is None:

@@ -31,7 +31,7 @@ PAGES = {
             "楼栋": "低于限值",
         },
         "工程": {"供热曲线": "数据结论", "数据质量": "有应答的数据源"},
-        "客服": {"投诉": "剩余时间"},
+        "客服": {"投诉": "剩余时间", "登记投诉": "输入地址后回车"},
     },
     "en": {
         "Dispatch room": {
@@ -43,7 +43,7 @@ PAGES = {
             "Building": "below",
         },
         "Engineering": {"Supply curves": "What the data says", "Data health": "Sources that answer"},
-        "Service": {"Complaints": "Time left"},
+        "Service": {"Complaints": "Time left", "Enter a complaint": "Type the home"},
     },
 }
 SignIn = Callable[..., AbstractContextManager[Page]]
