@@ -160,7 +160,7 @@ def scatter_chart(series: Sequence[Dots], x_name: str, y_name: str) -> dict[str,
         "legend": {"type": "scroll", "top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
         "tooltip": {"trigger": "item", "confine": True, "transitionDuration": 0},
         "xAxis": {**axis, "name": x_name, "nameGap": 26, "splitLine": {"show": False}},
-        "yAxis": {**axis, "name": y_name, "nameGap": 38},
+        "yAxis": {**axis, "name": y_name, "nameGap": 32},
         "series": [_dots(one) for one in series],
     }
 

@@ -37,6 +37,7 @@ PAGES: Final = {
         PageEntry("station", "station.py", N_("Station"), "dispatch"),
         PageEntry("building", "building.py", N_("Building"), "dispatch"),
         PageEntry("curves", "curves.py", N_("Supply curves"), "engineering"),
+        PageEntry("balance", "balance.py", N_("Balance"), "engineering"),
         PageEntry("data", "data.py", N_("Data health"), "engineering"),
         PageEntry("complaints", "complaints.py", N_("Complaints"), "service"),
         PageEntry("report-in", "report_in.py", N_("Enter a complaint"), "service", "open_complaint"),

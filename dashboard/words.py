@@ -39,6 +39,19 @@ DATA: Final = {
     "bad": Word(N_("Data bad"), "cross", "warn"),
 }
 
+# How a building or riser stands against its station, and a heat exchanger against itself.
+BALANCE: Final = {
+    "cold": Word(N_("Too cold"), "low", "bad"),
+    "warm": Word(N_("Too warm"), "warn", "warn"),
+    "balanced": Word(N_("In balance"), "ok", "ok"),
+    "uncertain": Word(N_("Not certain"), "unknown", "dim"),
+}
+EXCHANGER: Final = {
+    "fouling": Word(N_("Fouling"), "warn", "bad"),
+    "sound": Word(N_("Sound"), "ok", "ok"),
+    "unknown": Word(N_("Too little to compare"), "unknown", "dim"),
+}
+
 # The entries of the shift log, and the figures a hand-over keeps.
 SHIFT_ENTRY: Final = {
     "took_over": Word(N_("Took over"), "user", "ok"),
@@ -343,6 +356,8 @@ WORDS: Final[Mapping[str, object]] = {
     "heat_word": heat_word,
     "comm_word": lambda state: look(COMM, state),
     "data_word": lambda state: look(DATA, state),
+    "balance_word": lambda standing: look(BALANCE, standing),
+    "exchanger_word": lambda verdict: look(EXCHANGER, verdict),
     "shift_word": lambda kind: look(SHIFT_ENTRY, kind),
     "standing_name": lambda name: name_of(STANDING, name),
     "source_word": lambda state: look(SOURCE_STATE, state),

@@ -17,6 +17,7 @@ from compliance.heat import FLOW_SHARE
 from dashboard.facts.stations import FLOW, OUTDOOR, RETURN, SUPPLY
 from dashboard.facts.town import Town
 from domain.curve import FiledCurve
+from domain.site import Room
 
 F64 = NDArray[np.float64]
 
@@ -112,10 +113,10 @@ def station_hours(town: Town, station_id: str, days: int) -> tuple[StationHours,
     """A station's hours up to now, without what says nothing of its curve, and its heat meter's counter (GJ) by the hour."""
     to_ms = town.now_ms() // HOUR_MS * HOUR_MS
     from_ms = to_ms - days * DAY_MS
-    rooms = [room for room in town.site.rooms.values() if town.station_of_room.get(room.room_id) == station_id]
+    rooms = rooms_of_station(town, station_id)
     quantities = (SUPPLY, RETURN, OUTDOOR, FLOW, ENERGY)
     names = [f"station/{station_id}/{name}" for name in quantities] + [f"room/{room.room_id}/indoor_temp_c" for room in rooms]
-    columns = _hourly(town, names, from_ms, to_ms)
+    columns = hourly(town, names, from_ms, to_ms)
     supply_c, return_c, outdoor_c, flow_m3h, energy_gj = columns[: len(quantities)]
     room_c = np.array(columns[len(quantities) :]).reshape(len(rooms), -1).T + np.array([room.offset_k for room in rooms])
     at_ms = np.arange(from_ms, to_ms, HOUR_MS)
@@ -130,7 +131,12 @@ def station_hours(town: Town, station_id: str, days: int) -> tuple[StationHours,
     return cleaned(hours), energy_gj
 
 
-def _hourly(town: Town, names: Sequence[str], from_ms: int, to_ms: int) -> list[F64]:
+def rooms_of_station(town: Town, station_id: str) -> list[Room]:
+    """The rooms that a station feeds, in the order of the columns of its hours."""
+    return [room for room in town.site.rooms.values() if town.station_of_room.get(room.room_id) == station_id]
+
+
+def hourly(town: Town, names: Sequence[str], from_ms: int, to_ms: int) -> list[F64]:
     """The mean of each point in each hour, NaN where there was no usable reading."""
     ids, rollup = town.rollup(names, from_ms, to_ms, HOUR_MS)
     columns = []

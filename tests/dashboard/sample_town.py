@@ -191,7 +191,11 @@ def _season(site: Site, points: PointRegistry) -> Readings:
     rooms = [room_id for room_id, room in site.rooms.items() if room.station_id == TOO_WARM]
     hours = live(Truth(heater=0.56), outdoor, supply, np.zeros(len(outdoor), np.bool_), rooms=len(rooms), start_c=21.0)
     at = NOW_MS - 48 * HOUR_MS - (np.arange(len(hours))[::-1] + 1) * HOUR_MS
+    power_gjh = 4.1868 * 118.0 * (hours.supply_c - hours.return_c) / 1000
+    fouled_k = np.where(at >= NOW_MS - 7 * 24 * HOUR_MS, 2.6, 0.0)  # its exchanger, in the last week
     columns = {
+        "primary_return_temp_c": hours.return_c + 1.0 + 0.25 * power_gjh + fouled_k,
+        "heat_power_gjh": power_gjh,
         "outdoor_temp_c": hours.outdoor_c,
         "secondary_supply_temp_c": hours.supply_c,
         "secondary_return_temp_c": hours.return_c,

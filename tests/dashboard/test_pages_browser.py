@@ -30,7 +30,7 @@ PAGES = {
             "换热站": "全部测点",
             "楼栋": "低于限值",
         },
-        "工程": {"供热曲线": "数据结论", "数据质量": "有应答的数据源"},
+        "工程": {"供热曲线": "数据结论", "水力平衡": "楼栋与本站均值之差", "数据质量": "有应答的数据源"},
         "客服": {"投诉": "剩余时间", "登记投诉": "输入地址后回车"},
     },
     "en": {
@@ -42,7 +42,11 @@ PAGES = {
             "Station": "All values",
             "Building": "below",
         },
-        "Engineering": {"Supply curves": "What the data says", "Data health": "Sources that answer"},
+        "Engineering": {
+            "Supply curves": "What the data says",
+            "Balance": "Buildings against the station's mean",
+            "Data health": "Sources that answer",
+        },
         "Service": {"Complaints": "Time left", "Enter a complaint": "Type the home"},
     },
 }
@@ -291,6 +295,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(sign_in: SignIn) -> 
             f"building?building={COLD_BUILDING}",
             "station?station=S05",
             f"curves?station={TOO_WARM}",
+            f"balance?station={TOO_WARM}",
             "data",
             "shift",
         ):
