@@ -78,17 +78,18 @@ class Intake:
 
         Raises StoreError when the registry can't be written.
         """
-        found = [self._find(name) for name in names]
-        if -1 in found:
-            unknown = list(dict.fromkeys(name for name, point in zip(names, found, strict=True) if point < 0))
+        found = self._find(names)
+        if (found < 0).any():
+            unknown = list(dict.fromkeys(name for name, point in zip(names, found.tolist(), strict=True) if point < 0))
             await asyncio.get_running_loop().run_in_executor(self._thread, self._register, unknown)
-            found = [self._find(name) for name in names]
-        return np.array(found, np.int32)
+            found = self._find(names)
+        return found
 
-    def _find(self, name: str) -> int:
-        """The id of a point that is registered and learnt, -1 of any other. There is no second list of a town's points here."""
-        point = self._registry.find(name)
-        return point if point is not None and self._screen.knows(point) else -1
+    def _find(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """The ids of points that are registered and learnt, -1 of any other. There is no second list of a town's points here."""
+        found = self._registry.found(names)
+        found[~self._screen.knows(found)] = -1
+        return found
 
     def _register(self, names: list[str]) -> None:
         self._screen.learn(self._registry.ids(names), names)

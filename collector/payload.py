@@ -29,6 +29,7 @@ _GOOD_WORDS = frozenset({"good", "ok", "normal", "valid", "正常", "良好"})
 _UNCERTAIN_WORDS = frozenset({"uncertain", "suspect", "questionable", "可疑"})
 
 Path = tuple[str | int, ...]
+_TOP: Final[Path] = ()
 
 
 class UnreadableError(ValueError):
@@ -96,16 +97,20 @@ def find(document: object, path: Path) -> object:
 
 @dataclass(frozen=True)
 class _Reader:
-    """How one field is read: its path from the document, and from an item of ``history``."""
+    """How one field is read: what holds it and its last step, from the document and from an item of ``history``."""
 
     field: Field
-    path: Path
-    in_history: Path | None
+    holder: Path
+    last: str | int
+    in_history: tuple[Path, str | int] | None
     multiplier: float
     divisor: float
     truth: bool
     temperature: bool
     plain: bool
+
+
+Place = tuple[_Reader, Path, str | int]  # a field, what holds it, its last step
 
 
 class Payload:
@@ -124,6 +129,8 @@ class Payload:
         self._temp_unit = path_of(profile.temp_unit)
         self._tail = _literal_tail(profile.topic)
         self._by_path = {reader.field.path: reader for reader in self._readers}
+        self._frame: list[Place] = [(one, one.holder, one.last) for one in self._readers]
+        self._earlier: list[Place] = [(one, *one.in_history) for one in self._readers if one.in_history is not None]
 
     def read(self, topic: str, document: object, received_ms: int, away_since_ms: int | None = None) -> Content:
         """The values in one message received at ``received_ms`` (the clock's); ``away_since_ms``: see ``instants.plausible``."""
@@ -137,7 +144,7 @@ class Payload:
             return content
         fahrenheit = str(find(document, self._temp_unit)).upper() in ("F", "°F", "FAHRENHEIT") if self._temp_unit else False
         measured_at, mark = self._instant(find(document, self._time), received_ms, away_since_ms)
-        self._read_frame(document, [(one, one.path) for one in self._readers], sensor, (measured_at, mark), content, fahrenheit=fahrenheit)
+        self._read_frame(document, self._frame, sensor, (measured_at, mark), content, fahrenheit=fahrenheit)
         if self._history:
             self._read_history(document, sensor, received_ms, content)
         if not content.values and not content.faults:
@@ -224,7 +231,7 @@ class Payload:
     def _read_frame(
         self,
         frame: object,
-        readers: Sequence[tuple["_Reader", Path]],
+        places: Sequence["Place"],
         sensor: str,
         when: tuple[int, int],
         content: Content,
@@ -233,15 +240,18 @@ class Payload:
     ) -> None:
         measured_at, mark = when
         seen: dict[str, float] = {}
-        for reader, path in readers:
+        held, holding = frame, _TOP  # fields stand side by side as a rule: what holds them is looked for once
+        for reader, holder, last in places:
             name = reader.field.quantity
             if name in seen:
                 continue
-            raw = find(frame, path)
-            if raw is _ABSENT and reader.field.missing is not None and isinstance(find(frame, path[:-1]), dict):
-                raw = reader.field.missing
+            if holder != holding:
+                held, holding = find(frame, holder), holder
+            raw = held.get(last, _ABSENT) if type(held) is dict and type(last) is str else find(held, (last,))
             if raw is _ABSENT:
-                continue
+                if reader.field.missing is None or not isinstance(held, dict):
+                    continue
+                raw = reader.field.missing
             value, quality = _read_number(reader, raw, fahrenheit=fahrenheit)
             seen[name] = value
             content.values.append(Value(sensor, name, measured_at, value, quality or mark))
@@ -257,13 +267,12 @@ class Payload:
 
     def _read_history(self, document: object, sensor: str, received_ms: int, content: Content) -> None:
         frames = find(document, self._history)
-        readers = [(one, one.in_history) for one in self._readers if one.in_history is not None]
         for frame in frames if isinstance(frames, list) else ():
             stamped_ms = parse_instant(find(frame, self._history_time), self.profile.time_format, self._zone)
             if stamped_ms is None or not plausible_history(stamped_ms, received_ms):
                 content.faults.append("history frame without a usable time")
                 continue
-            self._read_frame(frame, readers, sensor, (stamped_ms, Quality.GOOD), content)
+            self._read_frame(frame, self._earlier, sensor, (stamped_ms, Quality.GOOD), content)
 
     def _read_points(self, document: object, received_ms: int, away_since_ms: int | None, content: Content) -> None:
         items = find(document, self._points)
@@ -312,8 +321,9 @@ def _reader(one: Field, history_parent: Path) -> _Reader:
     multiplier, divisor = split_scale(one.scale)
     return _Reader(
         one,
-        path,
-        path[len(history_parent) :] if inside else None,
+        path[:-1],
+        path[-1],
+        (path[len(history_parent) : -1], path[-1]) if inside and len(path) > len(history_parent) else None,
         multiplier,
         divisor,
         plain=multiplier == divisor == 1.0 and not one.add,

@@ -55,6 +55,10 @@ class PointRegistry:
         """The id of this name as known here, None where there is none; registers nothing and reads no file."""
         return self._ids.get(name)
 
+    def found(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """The id of each name as known here, −1 where there is none; registers nothing and reads no file."""
+        return np.fromiter((self._ids.get(name, -1) for name in names), np.int32, len(names))
+
     def refresh(self) -> int:
         """Learns what other processes have registered; returns how many points were new here."""
         with self._database.lock:

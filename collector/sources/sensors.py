@@ -303,8 +303,10 @@ def best(payloads: Sequence[Payload], message: Message, births: Births, away_sin
             raise UnreadableError(str(error)) from error
         return payloads[0].profile.name, payloads[0].read_told(told, message.received_ms, away_since_ms)
     document = parse(message.payload)
+    if len(payloads) == 1:
+        return payloads[0].profile.name, payloads[0].read(message.topic, document, message.received_ms, away_since_ms)
     readings = [(payload.profile.name, payload.read(message.topic, document, message.received_ms, away_since_ms)) for payload in payloads]
-    return max(readings, key=lambda found: len(found[1].values)) if len(readings) > 1 else readings[0]
+    return max(readings, key=lambda found: len(found[1].values))
 
 
 def payloads_of(broker: Broker, site: Site) -> list[tuple[str, Payload]]:

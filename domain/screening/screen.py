@@ -98,10 +98,12 @@ class Screen:
         if len(self._kinds) > known:
             self._table = np.array(list(self._kinds), np.float64)
 
-    def knows(self, point: int) -> bool:
-        """Whether this point has been learnt."""
+    def knows(self, points: Points) -> Mask:
+        """Which of these points have been learnt."""
         known = self._points.known
-        return point < len(known) and bool(known[point])
+        inside = (points >= 0) & (points < len(known))
+        inside[inside] = known[points[inside]]
+        return inside
 
     def _settle_in(self, point: int, place: Place) -> None:
         points = self._points
