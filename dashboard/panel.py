@@ -30,11 +30,11 @@ def component(name: str) -> Any:
     return st.components.v2.component(f"keepwarm_{name}", js=source, isolate_styles=False)
 
 
-def panel(html: str, *, key: str, picked: Sequence[str] | None = None) -> Done:
-    """Shows HTML under a key. ``picked`` sets which rows are ticked to begin with."""
+def panel(html: str, *, key: str, picked: Sequence[str] | None = None, forget: int = 0) -> Done:
+    """Shows HTML under a key. ``picked`` sets which rows are ticked to begin with; another ``forget`` than before unticks all."""
     result = component("panel")(
         key=key,
-        data={"html": html},
+        data={"html": html, "forget": forget},
         default={"picked": list(picked or [])},
         on_open_change=_nothing,
         on_picked_change=_nothing,

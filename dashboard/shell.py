@@ -31,6 +31,7 @@ def shell(language: str) -> str:
         f'<link rel="icon" type="image/svg+xml" href="/assets/mark.svg?v={version}">'
         f'<link rel="stylesheet" href="/assets/keepwarm.css?v={version}">'
         f'<link rel="stylesheet" href="/assets/desk.css?v={version}">'
+        f'<link rel="stylesheet" href="/assets/dispatch.css?v={version}">'
         f'<script src="/assets/shell.js?v={version}"></script>'
     )
     text = re.sub(r"<title>.*?</title>", "<title>守温 Keepwarm</title>", text)

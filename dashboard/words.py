@@ -95,6 +95,7 @@ ALARM_STATE: Final = {
     "unacknowledged": Word(N_("Unacknowledged"), "bell", "bad"),
     "acknowledged": Word(N_("Acknowledged"), "check", "warn"),
     "returned_unacknowledged": Word(N_("Returned, unacknowledged"), "return", "warn"),
+    "shelved": Word(N_("Shelved"), "shelf", "plan"),
     "normal": Word(N_("Normal"), "ok", "calm"),
 }
 
@@ -102,6 +103,7 @@ ALARM_KIND: Final = {
     "room_low": N_("Room too cold"),
     "curve_off": N_("Off the supply curve"),
     "water_high": N_("Make-up water high"),
+    "water_escalated": N_("Make-up water high for 6 h"),
     "comm_lost": N_("Link lost"),
 }
 
@@ -110,6 +112,37 @@ CLEARED_REASON: Final = {
     "season_ended": N_("season ended"),
     "excluded": N_("room excluded"),
     "late_data": N_("late data"),
+}
+
+# Why the program itself took a step with an alarm; what a person wrote is shown as it is.
+ALARM_WHY: Final = {
+    **CLEARED_REASON,
+    "moved by late readings": N_("moved by late readings"),
+    "the shelf has expired": N_("the shelf has expired"),
+}
+
+# What suppresses an alarm by design, or makes its sensor suspect (the part before / or : of what is stored).
+SUPPRESSED: Final = {
+    "outage": N_("covered by an outage"),
+    "sensor": N_("sensor suspect"),
+    "planned_stop": N_("planned stop"),
+}
+
+
+@dataclass(frozen=True)
+class FigureWord:
+    """A figure of the alarm system; a ``share`` is shown in per cent."""
+
+    message: str
+    share: bool = False
+
+
+ALARM_FIGURE: Final = {
+    "alarms per hour": FigureWord(N_("Alarms per hour")),
+    "share of time in flood": FigureWord(N_("Time in alarm flood"), share=True),
+    "share of the ten most frequent alarms": FigureWord(N_("Share of the ten most frequent"), share=True),
+    "stale alarms": FigureWord(N_("Stale alarms")),
+    "chattering alarms": FigureWord(N_("Chattering alarms")),
 }
 
 OUTAGE_STATE: Final = {
@@ -369,6 +402,7 @@ WORDS: Final[Mapping[str, object]] = {
     "complaint_word": lambda state: look(COMPLAINT_STATE, state),
     "event_word": lambda event: look(EVENT, event),
     "alarm_kind": lambda kind: name_of(ALARM_KIND, kind),
+    "alarm_why": lambda why: name_of(ALARM_WHY, why),
     "cleared_reason": lambda reason: name_of(CLEARED_REASON, reason),
     "cause_name": lambda cause: name_of(CAUSE, cause),
     "complaint_kind": lambda kind: name_of(COMPLAINT_KIND, kind),

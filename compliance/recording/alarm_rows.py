@@ -83,11 +83,11 @@ def suppress(connection: Connection, alarm_id: int, by: str) -> None:
     connection.execute(update(ALARMS).where(ALARMS.c.id == alarm_id).values(suppressed_by=by))
 
 
-def silenced_subjects(connection: Connection, at: int) -> dict[str, str]:
-    """The subjects whose room alarms a person has silenced at this instant: ``shelved`` or ``out_of_service``."""
+def silenced_subjects(connection: Connection, at: int, kind: str = KIND) -> dict[str, str]:
+    """The subjects whose alarms of this kind a person has silenced at this instant: ``shelved`` or ``out_of_service``."""
     out = tables.out_of_service.c
-    here = (out.kind == KIND) & (out.since <= at) & (out.returned_at.is_(None) | (out.returned_at > at))
-    shelved = select(ALARMS.c.subject).where(ALARMS.c.kind == KIND, ALARMS.c.shelved_until > at)
+    here = (out.kind == kind) & (out.since <= at) & (out.returned_at.is_(None) | (out.returned_at > at))
+    shelved = select(ALARMS.c.subject).where(ALARMS.c.kind == kind, ALARMS.c.shelved_until > at)
     found = dict.fromkeys(connection.scalars(shelved), "shelved")
     return found | dict.fromkeys(connection.scalars(select(out.subject).where(here)), "out_of_service")
 
@@ -134,6 +134,7 @@ def station_alarm(connection: Connection, event: Event) -> None:
         return
     station_id = event.subject.removeprefix("station/")
     row = {"kind": kind, "subject": event.subject, "station_id": station_id, "pending_at": event.at, "raised_at": event.at}
-    key = connection.execute(ALARMS.insert().values(**row, state="unacknowledged")).inserted_primary_key
+    by_person = silenced_subjects(connection, event.at, kind).get(event.subject)
+    key = connection.execute(ALARMS.insert().values(**row, state="unacknowledged", suppressed_by=by_person)).inserted_primary_key
     assert key is not None
     add_transition(connection, "alarm", int(key[0]), ("normal", "unacknowledged"), event.at)

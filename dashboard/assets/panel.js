@@ -12,6 +12,12 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   }
   box.trigger = setTriggerValue;
   box.state = setStateValue;
+  if (box.forgot !== undefined && box.forgot !== data.forget && box.picked.size) {
+    box.picked.clear();
+    restoreTicks(box);
+    box.state("picked", []);
+  }
+  box.forgot = data.forget;
   if (box.shown !== data.html) {
     const focused = box.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     box.innerHTML = data.html;
