@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from sqlalchemy import Engine
 
 from dashboard.accounts import add_account, make_invitation, wall_ms
@@ -26,6 +27,8 @@ from tests.dashboard.sample_town import NOW_MS, SampleTown, sample_site, write_t
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a long enough one"
+SLOW_MS = 30_000
+SignIn = Callable[..., AbstractContextManager[Page]]
 _NUMBER = count()
 
 
@@ -163,3 +166,43 @@ def dispatcher(server: Server) -> str:
     """The name of a dispatcher with the password ``PASSWORD``."""
     add_account(server.records, "王调度", "dispatcher", PASSWORD, wall_ms())
     return "王调度"
+
+
+@pytest.fixture(scope="module")  # no longer: its event loop stays open meanwhile, and tests of coroutines could not run beside it
+def browser(chromium: Path) -> Iterator[Browser]:
+    """Debian's chromium, once for all tests of a file."""
+    expect.set_options(timeout=SLOW_MS)
+    with sync_playwright() as playwright:
+        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sign_in(browser: Browser, server: Server) -> SignIn:
+    """Opens a page for a new account of a role, by a one-time link; fails on errors in the browser's console."""
+
+    @contextmanager
+    def opened(role: str = "admin", *, width: int = 1366, quiet: bool = True) -> Iterator[Page]:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
+        context.set_default_timeout(SLOW_MS)
+        page, wrong = context.new_page(), []
+        page.on("console", lambda message: wrong.append(message.text) if _is_wrong(message) else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(f"{server.address}/enter?token={server.link(f'browser-{next(_NUMBER)}', role)}")
+        page.wait_for_url(f"{server.address}/")
+        expect(page.locator(".kw-station").first).to_be_visible(timeout=SLOW_MS)
+        yield page
+        assert wrong == [] or not quiet
+        assert page.evaluate("window.hurt") is None
+        for one in context.pages:
+            one.close()
+        context.close()
+
+    return opened
+
+
+def _is_wrong(message: ConsoleMessage) -> bool:
+    # Streamlit looks for itself under the page's own path first: a 404 there is its way of finding the root.
+    return message.type == "error" and "404" not in message.text

@@ -1,25 +1,19 @@
 """The pages in a real browser: looked through in both languages, and the tasks of a shift."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from itertools import count
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from store.health import write_health
 from store.records.filed_curves import filed_curves
-from store.records.tables import alarms, audit, complaint_transitions, notices
-from tests.dashboard.conftest import Server, until
+from store.records.tables import audit, complaint_transitions, notices
+from tests.dashboard.conftest import SLOW_MS, Server, SignIn, until
 from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, SILENT, TOO_WARM
 
 pytestmark = pytest.mark.browser
 
-SLOW_MS = 30_000
-NUMBER = count()
 PAGES = {
     "zh": {
         "调度": {
@@ -50,50 +44,6 @@ PAGES = {
         "Service": {"Complaints": "Time left", "Enter a complaint": "Type the home"},
     },
 }
-SignIn = Callable[..., AbstractContextManager[Page]]
-
-
-@pytest.fixture(scope="module")  # no longer: its event loop stays open meanwhile, and tests of coroutines could not run beside it
-def browser(chromium: Path) -> Iterator[Browser]:
-    """Debian's chromium, once for all tests of this file."""
-    with sync_playwright() as playwright:
-        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def sign_in(browser: Browser, server: Server) -> SignIn:
-    """Opens a page for a new account of a role, by a one-time link; fails on errors in the browser's console."""
-
-    @contextmanager
-    def opened(role: str = "admin", *, width: int = 1366, quiet: bool = True) -> Iterator[Page]:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
-        context.set_default_timeout(SLOW_MS)
-        page, wrong = context.new_page(), []
-        page.on("console", lambda message: wrong.append(message.text) if _is_wrong(message) else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(f"{server.address}/enter?token={server.link(f'browser-{next(NUMBER)}', role)}")
-        page.wait_for_url(f"{server.address}/")
-        expect(page.locator(".kw-station").first).to_be_visible(timeout=SLOW_MS)
-        yield page
-        assert wrong == [] or not quiet
-        assert page.evaluate("window.hurt") is None
-        _close(context)
-
-    return opened
-
-
-def _is_wrong(message: ConsoleMessage) -> bool:
-    # Streamlit looks for itself under the page's own path first: a 404 there is its way of finding the root.
-    return message.type == "error" and "404" not in message.text
-
-
-def _close(context: BrowserContext) -> None:
-    for page in context.pages:
-        page.close()
-    context.close()
 
 
 def test_every_page_in_both_languages(sign_in: SignIn) -> None:
@@ -156,46 +106,6 @@ def test_html_in_names_is_text(sign_in: SignIn) -> None:
         page.goto(page.url.split("station?")[0] + "building?building=S01-B00")
         expect(page.locator(".kw-head h1").first).to_have_text(EVIL, timeout=SLOW_MS)
         assert page.locator("img[src='x']").count() == 0
-
-
-def test_a_dispatcher_acknowledges_two_alarms_with_a_comment(sign_in: SignIn, server: Server) -> None:
-    with sign_in("dispatcher") as page:
-        page.get_by_role("link", name="报警", exact=True).click()
-        ticks = page.locator('.kw-alarms tbody input[type="checkbox"]')
-        expect(ticks.first).to_be_visible(timeout=SLOW_MS)
-        before = ticks.count()
-        chosen = [ticks.nth(n).get_attribute("data-pick") for n in (0, 2)]
-        for number in chosen:
-            page.locator(f'[data-pick="{number}"]').check()
-        page.get_by_placeholder("备注").fill("已派人 <b>")
-        page.get_by_role("button", name="确认 2 条报警").click()
-        expect(ticks).to_have_count(before - 2, timeout=SLOW_MS)
-        expect(page.get_by_text("已派人 <b>").first).to_be_visible(timeout=SLOW_MS)
-
-    def stored() -> list[tuple[str, str]]:
-        with server.records.connect() as connection:
-            rows = connection.execute(select(alarms.c.state, alarms.c.comment).where(alarms.c.id.in_([int(n or 0) for n in chosen])))
-            return [(row.state, row.comment) for row in rows]
-
-    assert stored() == [("acknowledged", "已派人 <b>")] * 2
-
-
-def test_a_dispatcher_shelves_an_alarm_with_a_reason(sign_in: SignIn, server: Server) -> None:
-    with sign_in("dispatcher") as page:
-        page.get_by_role("link", name="报警", exact=True).click()
-        tick = page.locator('.kw-alarms tbody input[type="checkbox"]').last
-        expect(tick).to_be_visible(timeout=SLOW_MS)
-        number = int(tick.get_attribute("data-pick") or 0)
-        tick.check()
-        page.get_by_role("button", name="搁置", exact=True).click()
-        expect(page.get_by_text("搁置报警须说明原因。")).to_be_visible(timeout=SLOW_MS)
-        page.get_by_placeholder("备注").fill("换电池")
-        page.get_by_role("button", name="搁置", exact=True).click()
-        expect(page.get_by_text("搁置至")).to_be_visible(timeout=SLOW_MS)
-    with server.records.connect() as connection:
-        row = connection.execute(select(alarms.c.shelved_reason, alarms.c.shelved_until).where(alarms.c.id == number)).one()
-    assert row.shelved_reason == "换电池"
-    assert row.shelved_until > NOW_MS
 
 
 def test_a_dispatcher_plans_a_stop_and_calls_it_off(sign_in: SignIn) -> None:

@@ -1,0 +1,87 @@
+"""The dispatcher's work in a real browser: alarms from the wall to their journal."""
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy import select
+
+from store.records.tables import alarm_transitions, alarms, out_of_service
+from tests.dashboard.conftest import Server, SignIn
+from tests.dashboard.sample_town import NOW_MS, SILENT
+
+pytestmark = pytest.mark.browser
+
+
+def test_one_alarm_from_acknowledging_to_its_way_back_into_service(sign_in: SignIn, server: Server) -> None:
+    with sign_in("dispatcher") as page:
+        page.get_by_role("link", name="报警", exact=True).click()
+        page.locator(".kw-alarms tbody tr", has_text="通信中断").get_by_role("link", name="通信中断").click()
+        page.wait_for_url("**/alarms?alarm=*")
+        expect(page.locator("canvas").first).to_be_visible()
+        number = int(page.url.rpartition("=")[2])
+        state, journal = page.locator(".kw-panel .kw-head .kw-chip"), page.locator(".kw-steps")
+        page.get_by_role("button", name="停用", exact=True).last.click()
+        expect(page.get_by_text("停用报警须说明原因。")).to_be_visible()
+        for button, field, seen in (
+            ("添加备注", "线路检修 <b>", "线路检修 <b>"),
+            ("确认", "已派人", "已派人"),
+            ("搁置", "等待备件", "等待备件"),
+            ("取消搁置", "", "取消搁置"),
+        ):
+            if field:
+                page.get_by_placeholder("备注或原因").last.fill(field)
+            page.get_by_role("button", name=button, exact=True).last.click()
+            if button == "取消搁置":
+                expect(page.get_by_role("button", name="取消搁置")).to_have_count(0)
+            else:
+                expect(journal).to_contain_text(seen)
+        expect(state).to_have_text("已确认")
+        page.get_by_placeholder("备注或原因").last.fill("返厂")
+        page.get_by_role("button", name="停用", exact=True).last.click()
+        expect(page.locator(".kw-panel", has_text="已停用").first).to_be_visible()
+        page.get_by_role("radio", name="停用").or_(page.get_by_role("button", name="停用")).first.click()
+        out = page.locator(".kw-alarms tbody tr", has_text="返厂")
+        out.locator("input").check()
+        page.get_by_role("button", name="恢复投用").click()
+        expect(page.get_by_text("没有停用的报警。")).to_be_visible()
+    with server.records.connect() as connection:
+        steps = alarm_transitions.c
+        found = connection.execute(select(steps.to_state, steps.why).where(steps.alarm_id == number).order_by(steps.id)).all()
+        out_rows = connection.execute(select(out_of_service.c.subject, out_of_service.c.returned_at)).all()
+    assert [tuple(step) for step in found] == [
+        ("unacknowledged", "线路检修 <b>"),
+        ("acknowledged", "已派人"),
+        ("shelved", "等待备件"),
+        ("acknowledged", ""),
+    ]
+    assert [(row.subject, row.returned_at is not None) for row in out_rows] == [(f"station/{SILENT}", True)]
+
+
+def test_many_alarms_with_one_comment_and_a_shelf_that_needs_a_reason(sign_in: SignIn, server: Server) -> None:
+    with sign_in("dispatcher") as page:
+        page.get_by_role("link", name="报警", exact=True).click()
+        page.get_by_placeholder("名称、街道或编号").fill("人民路")
+        page.get_by_placeholder("名称、街道或编号").press("Enter")
+        expect(page.locator(".kw-alarms tbody tr", has_text="补水偏高")).to_have_count(0)
+        chosen = [page.locator(".kw-row-bad [data-pick]").nth(n).get_attribute("data-pick") for n in (0, 1)]
+        for number in chosen:
+            page.locator(f'[data-pick="{number}"]').check()
+        page.get_by_placeholder("备注或原因").fill("已派人 <b>")
+        page.get_by_role("button", name="确认 2 条报警").click()
+        expect(page.get_by_text("已派人 <b>")).to_have_count(2)
+        expect(page.locator("[data-pick]:checked")).to_have_count(0)
+        page.locator(f'[data-pick="{chosen[0]}"]').check()  # acknowledged alarms are shelved too
+        page.get_by_role("button", name="搁置", exact=True).click()
+        expect(page.get_by_text("搁置报警须说明原因。")).to_be_visible()
+        page.get_by_placeholder("备注或原因").fill("换电池")
+        page.get_by_role("button", name="搁置", exact=True).click()
+        expect(page.locator(".kw-alarms").get_by_text("搁置至")).to_be_visible()
+        page.get_by_role("radio", name="报警指标").or_(page.get_by_role("button", name="报警指标")).first.click()
+        expect(page.get_by_text("对照 ISA-18.2 目标")).to_be_visible()
+    with server.records.connect() as connection:
+        columns = alarms.c
+        wanted = columns.id.in_([int(number or 0) for number in chosen])
+        query = select(columns.state, columns.comment, columns.shelved_reason, columns.shelved_until).where(wanted)
+        first, second = sorted(connection.execute(query).all(), key=lambda row: row.shelved_until is None)
+    assert (first.state, first.comment, first.shelved_reason) == ("acknowledged", "已派人 <b>", "换电池")
+    assert first.shelved_until > NOW_MS
+    assert (second.state, second.comment, second.shelved_until) == ("acknowledged", "已派人 <b>", None)
