@@ -26,7 +26,7 @@ import numpy as np
 from sqlalchemy import select
 
 from compliance.replay import replay
-from compliance.watch import run_watch
+from compliance.watch_loop import run_watch
 from domain.clock import Clock
 from domain.reading import Readings
 from domain.site import Site

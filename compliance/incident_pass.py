@@ -1,20 +1,21 @@
 """One pass over outages: what the stations' timers derived is matched with the records, and duties follow (R4, R5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from compliance.cause import Cause, outage_cause
-from compliance.events import Event, own_marks, subject_of, turn_event
+from compliance.cause import Cause, Signals, outage_cause
+from compliance.events import Event, outage_body, own_marks, subject_of, turn_event
 from compliance.notice_text import Facts
 from compliance.outage import Outage, SourceOutage, planned_at, source_outages
-from compliance.recording.alarm_rows import station_alarm
+from compliance.recording.alarm_rows import correct_station_alarms, station_alarm
 from compliance.recording.event_rows import record_event
 from compliance.recording.outage_rows import (
     Recorded,
     amend_notice,
     close_notice,
     insert_outage,
+    open_since,
     owe_notice,
     reconcile,
     set_parent,
@@ -35,6 +36,7 @@ class IncidentPass:
         self.site = site
         self.stations = stations
         self.recorded: list[Recorded] = []
+        self._again: Mapping[str, Signals] = {}
         self._comm: dict[str, str] = {}
         self._turns: set[tuple[str, str, int]] = set()
         self._planned_due = 0
@@ -44,17 +46,25 @@ class IncidentPass:
         """Takes other planned stops, for what is decided from now on."""
         self.site, self._planned_due = site, 0
 
-    def run(self, connection: Connection, now_ms: int) -> None:
-        """Matches, records and warns; everything with an instant up to ``now_ms``."""
+    def run(self, connection: Connection, now_ms: int, again: Mapping[str, Signals] | None = None) -> None:
+        """Matches, records and warns; everything with an instant up to ``now_ms``.
+
+        ``again`` holds the stored signals of the stations that were judged again, from a checkpoint further back (late readings).
+        """
+        self._again = again or {}
         recorded: list[Recorded] = []
         for station_id, state in self.stations.stations.items():
-            recorded += self._match(connection, f"station/{station_id}", state.outages, state.checkpoint_at, now_ms)
-        parts = [one.outage for one in recorded if isinstance(one.outage, Outage)]
-        sources = source_outages(parts, self.site.sources)
-        since_ms = min((state.checkpoint_at for state in self.stations.stations.values()), default=now_ms)
-        for source_id in self.site.sources:
-            derived = [source for source in sources if source.source_id == source_id]
-            recorded += self._match(connection, f"source/{source_id}", derived, since_ms, now_ms)
+            subject = f"station/{station_id}"
+            if state.outages or station_id in self._again or self._stands(subject):
+                recorded += self._match(connection, subject, state.outages, state.checkpoint_at, now_ms)
+        sources: list[SourceOutage] = []
+        for source_id, station_ids in self.site.sources.items():
+            since_ms = self._since(connection, source_id, station_ids)
+            if since_ms is not None:
+                members = [one for station_id in station_ids for one in self.stations.stations[station_id].outages_after(since_ms)]
+                derived = source_outages(members, {source_id: station_ids})
+                recorded += self._match(connection, f"source/{source_id}", derived, since_ms, now_ms)
+                sources += derived
         self.recorded = recorded
         self._join_parts(connection)
         for one in recorded:
@@ -64,19 +74,29 @@ class IncidentPass:
         if now_ms >= self._planned_due:
             self._planned_due = planned_notices(connection, self.site, now_ms)
 
+    def _since(self, connection: Connection, source_id: str, station_ids: Sequence[str]) -> int | None:
+        """From when on the source's outages must be found anew: nothing before has changed. None where nothing can have.
+
+        An outage of the source that was open then is found anew from its opening: none other was open at that instant.
+        """
+        states = self.stations.stations
+        changed = [one for one in station_ids if states[one].outages or one in self._again or self._stands(f"station/{one}")]
+        if not changed:
+            return None
+        since_ms = min(states[one].checkpoint_at for one in changed)
+        opened_at = open_since(connection, f"source/{source_id}", since_ms)
+        return since_ms if opened_at is None else opened_at
+
     def _match(
         self, connection: Connection, subject: str, derived: Sequence[Outage] | Sequence[SourceOutage], since_ms: int, now_ms: int
     ) -> list[Recorded]:
-        rows = standing_rows(connection, subject, since_ms) if derived or self._stands(subject) else []
-        if not derived and not rows:
-            return []
-        pairs, _ = reconcile(connection, self.site, derived, rows, now_ms)
+        pairs = reconcile(connection, self.site, derived, standing_rows(connection, subject, since_ms), now_ms)
         found = []
         for outage, row in pairs:
             if row is not None:
                 found.append(update_outage(connection, outage, row, now_ms))
             elif outage.opened_at <= now_ms:
-                found.append(insert_outage(connection, outage, self._cause(outage, now_ms), self._source_of(outage)))
+                found.append(insert_outage(connection, outage, self._cause(outage, now_ms), self._source_of(outage), now_ms))
         return found
 
     def _stands(self, subject: str) -> bool:
@@ -86,9 +106,10 @@ class IncidentPass:
     def _cause(self, outage: Outage | SourceOutage, now_ms: int) -> Cause:
         if isinstance(outage, SourceOutage):
             return Cause("source_loss", tuple({"station": part.station_id, "at": part.started_at} for part in outage.parts))
-        state = self.stations.stations[outage.station_id]
-        lost = self.stations.comm_of(outage.station_id, now_ms)[0] == "lost"
-        return outage_cause({name: tail.series for name, tail in state.tails.items()}, outage.started_at, comm_lost=lost)
+        tails = self.stations.stations[outage.station_id].tails
+        signals = self._again.get(outage.station_id) or {name: tail.series for name, tail in tails.items()}
+        lost = outage.ended_seen_at is None and self.stations.comm_of(outage.station_id, now_ms)[0] == "lost"
+        return outage_cause(signals, outage.started_at, comm_lost=lost)
 
     def _source_of(self, outage: Outage | SourceOutage) -> str | None:
         if isinstance(outage, SourceOutage):
@@ -139,6 +160,8 @@ class IncidentPass:
     def _keeping(self, connection: Connection, now_ms: int) -> None:
         """Stations that left their curve or lose water (R9): each turn once."""
         for station_id, state in self.stations.stations.items():
+            if station_id in self._again:
+                correct_station_alarms(connection, f"station/{station_id}", state.checkpoint_at, state.turns, now_ms)
             for turn in state.turns:
                 key = (station_id, turn.event, turn.at)
                 if turn.at > now_ms or key in self._turns:

@@ -7,29 +7,22 @@
 What is found again after a restart stands in the log of events already, so nothing is decided twice.
 """
 
-import fcntl
 import json
 import os
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import groupby
-from pathlib import Path
 from pwd import getpwuid
 
 import numpy as np
 import structlog
 from sqlalchemy import Connection, Engine, delete, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from compliance.complaint import Estate, RaisedRoom
-from compliance.delivery.deliver import run_delivery
 from compliance.desk_pass import DeskPass
 from compliance.events import Event, ExcludedAt, alarm_events
 from compliance.evidence import gather
 from compliance.incident_pass import IncidentPass
+from compliance.late_pass import LatePass
 from compliance.live_tables import room_table, station_state, station_table
 from compliance.points_map import PointsMap, measured_quantities
 from compliance.recording.alarm_rows import (
@@ -49,31 +42,19 @@ from compliance.room_alarm import RoomEvent, Verdict
 from compliance.room_book import RoomBook, RoomChanges
 from compliance.room_days import days_of_changed_rooms, held_to, local_days, record_days
 from compliance.station_book import StationBook
-from domain.clock import Clock
-from domain.errors import ConfigError, Mistake, StoreError
 from domain.reading import Readings
-from domain.site import Share, Site
-from store.health import node_of, write_health
-from store.history import History, open_history
-from store.journal import Journal, open_journal
-from store.live import forget_other_live, write_live
+from domain.site import Site
+from store.history import History
+from store.journal import Journal
+from store.live import write_live
 from store.points import PointRegistry
-from store.records import open_records, reading, tables
+from store.records import reading, tables
 from store.records.filed_curves import filed_curves, in_force, last_filed
 from store.records.planned_stops import registered_stops, stops_version, with_registered
 from store.records.policies import use_policy
-from store.records.turn import Turn
 
 CONSUMER = "watch"
-LAYOUT = 1  # of the snapshot; one of another layout is not taken up: the journal is judged again, and nothing is decided twice
-PAUSE_S = 0.2
-SNAPSHOT_S = 60.0
-DAYS_S = 10.0
-DESK_S = 5.0
-DESK_SHARE = 20  # with thousands of complaints open the desk is looked after less often, at a twentieth of the time
-LIVE_S = 0.5
-RETRY_S = 2.0
-DELIVERY_ENDS_S = 2.0
+LAYOUT = 2  # of the snapshot; one of another layout is not taken up: the journal is judged again, and nothing is decided twice
 TWO_HOURS_MS = 2 * 3_600_000
 
 _log = structlog.get_logger()
@@ -95,7 +76,7 @@ class Watch:
         self.cursor = 0
         self.judged_at = 0
         self.start_ms = now_ms
-        self.counts = {"readings": 0, "raised": 0, "too_late": 0, "passes": 0}
+        self.counts = {"readings": 0, "raised": 0, "too_late": 0, "late_stations": 0, "passes": 0}
         self.days: set[date] = set()
         kept = self._kept()
         self.day_reasons = days_of_changed_rooms(records, json.loads(kept.get(self._name("held_to"), b"{}")), held_to(site))
@@ -117,6 +98,7 @@ class Watch:
             self.rooms.restore(kept[self._name("rooms")], self.judged_at)
             self.stations.restore(kept[self._name("stations")])
         self.incidents = IncidentPass(site, self.stations)
+        self.late = LatePass(self.stations, self.incidents, records, (history, journal, points))
         self.desk = DeskPass(site, records, (history, journal, points))
         self.last_filed = 0
         self.stops_version = (0, 0)
@@ -182,6 +164,7 @@ class Watch:
         self.counts["readings"] += len(readings)
         self.counts["raised"] += len(raised)
         self.counts["too_late"] += changes.too_late
+        self.counts["late_stations"] = self.late.rejudged
         self.counts["passes"] += 1
         return len(readings) > 0
 
@@ -251,6 +234,13 @@ class Watch:
             self.days.update(local_days(max(self.start_ms, int(readings.measured_at.min())), now_ms, zone))
         self.days.add(datetime.fromtimestamp(now_ms / 1000, zone).date())
 
+    def judge_late(self) -> bool:
+        """Judges stations again whose readings came later than a pass keeps them; tells whether there were any.
+
+        Raises StoreError when the history can't be read: they wait, also over a restart.
+        """
+        return self.late.run(self.judged_at)
+
     def judge_days(self) -> None:
         """Recomputes the figures of the days that changed. Raises StoreError when the history can't be read."""
         today = datetime.fromtimestamp(self.judged_at / 1000, self.site.timezone).date()
@@ -287,93 +277,9 @@ class Watch:
         write_live(self.site.data / "live", rooms, stations, self.judged_at, self.site.share.mark)
 
 
-def run_watch(site: Site, clock: Clock, stop: threading.Event) -> None:
-    """Watches one site until ``stop`` is set; on PostgreSQL, once it is its turn.
-
-    Raises ConfigError when another watch runs on the same data.
-    """
-    site.data.mkdir(parents=True, exist_ok=True)
-    with _only_one(site.data / f"{CONSUMER}{site.share.mark}.lock"):
-        points = PointRegistry(site.data / "points.db")
-        journal = open_journal(site)
-        history = open_history(site, points)
-        records = open_records(site.records_url or site.data / "records.db")
-        forget_other_live(site.data / "live", site.share)
-        _forget_other_cursors(journal, site.share)
-        delivering = threading.Thread(target=run_delivery, args=(site, records, stop), name="delivery", daemon=True)
-        delivering.start()
-        turn = Turn(records, site.share)
-        try:
-            while not stop.is_set():
-                try:
-                    if turn.wait(stop):
-                        _watch(Watch(site, journal, history, points, records, clock.now_ms()), clock, stop, turn)
-                except (StoreError, SQLAlchemyError) as error:
-                    _log.warning("a store failed; starting again from the last snapshot", reason=str(error).splitlines()[0])
-                    stop.wait(RETRY_S)
-        finally:
-            turn.give_up()
-            delivering.join(DELIVERY_ENDS_S)  # a message under way is sent again with the same key
-            records.dispose()
-            history.close()
-            journal.close()
-
-
-def _watch(watch: Watch, clock: Clock, stop: threading.Event, turn: Turn) -> None:
-    """Passes until told to stop; upkeep by wall seconds of a steady clock."""
-    due = dict.fromkeys(("live", "days", "desk", "snapshot"), 0.0)
-    while not stop.is_set():
-        turn.confirm()
-        worked = watch.step(clock.now_ms())
-        at_s = time.monotonic()
-        if at_s >= due["live"]:
-            watch.write_live()
-            detail = {**watch.counts, "judged_at_ms": watch.judged_at, "behind": watch.journal.last() - watch.cursor}
-            write_health(watch.site.data, watch.consumer, clock.now_ms(), detail)
-            due["live"] = at_s + LIVE_S
-        caught_up = watch.journal.last() <= watch.cursor
-        if at_s >= due["days"] and caught_up:
-            try:
-                watch.judge_days()
-            except StoreError as error:
-                _log.warning("days can't be judged while the history is down", reason=str(error))
-            due["days"] = at_s + DAYS_S
-        if at_s >= due["desk"] and caught_up:
-            try:
-                watch.look_after_desk()
-            except StoreError as error:
-                _log.warning("cured rooms can't be found while the history is down", reason=str(error))
-            due["desk"] = at_s + max(DESK_S, DESK_SHARE * (time.monotonic() - at_s))
-        if at_s >= due["snapshot"] and caught_up:
-            watch.snapshot()
-            due["snapshot"] = at_s + SNAPSHOT_S
-        if not worked:
-            stop.wait(PAUSE_S)
-    watch.snapshot()
-
-
-def _forget_other_cursors(journal: Journal, share: Share) -> None:
-    """Nothing is kept for nodes of a time when the site was dealt out to another number of them."""
-    for cursor in journal.cursors():
-        name, node = node_of(cursor)
-        if name == CONSUMER and node.partition("-of-")[2] != (str(share.count) if share.mark else ""):
-            journal.forget(cursor)
-
-
 def _who() -> str:
     """The account that this process runs under; its number where it has no name, as in containers."""
     try:
         return getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Holds the lock of the one process that may judge this site."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(Mistake(str(path), "another watch runs on this site; one judges, stop that one first")) from error
-        yield

@@ -218,7 +218,7 @@ def watch(folder: Path, *, share: Share, supervised: bool) -> None:
     stop = stop_on_signals()
     with site_process("watch", folder, supervised=supervised, stop=stop, share=share) as (site, clock):
         sys.meta_path.insert(0, NoPandas())
-        from compliance.watch import run_watch
+        from compliance.watch_loop import run_watch
 
         run_watch(site, clock, stop)
 

@@ -1,9 +1,10 @@
 """Room alarms in the records (R3, ISA-18.2 states)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Row, select, update
 
+from compliance.adherence import Turn
 from compliance.events import Event
 from compliance.recording.event_rows import add_transition
 from domain.site import Room
@@ -138,3 +139,21 @@ def station_alarm(connection: Connection, event: Event) -> None:
     key = connection.execute(ALARMS.insert().values(**row, state="unacknowledged", suppressed_by=by_person)).inserted_primary_key
     assert key is not None
     add_transition(connection, "alarm", int(key[0]), ("normal", "unacknowledged"), event.at)
+
+
+def correct_station_alarms(connection: Connection, subject: str, since_ms: int, turns: Sequence[Turn], now_ms: int) -> None:
+    """What late readings (``turns`` since an instant) make of the station's open alarms: moved, or cleared for what never was."""
+    columns = ALARMS.c
+    open_here = columns.cleared_at.is_(None) & (columns.subject == subject) & (columns.raised_at > since_ms)
+    for row in connection.execute(select(ALARMS).where(open_here, columns.kind.in_(STATION_ALARMS.values()))).all():
+        raised_at: int | None = None
+        for turn in turns:
+            if STATION_ALARMS.get(turn.event) == row.kind:
+                raised_at = turn.at
+            elif row.kind in STATION_CLEARS.get(turn.event, ()):
+                raised_at = None
+        if raised_at is None:
+            clear_alarm(connection, subject, now_ms, "late_data", row.kind)
+        elif raised_at != row.raised_at:
+            connection.execute(update(ALARMS).where(columns.id == row.id).values(raised_at=raised_at, pending_at=raised_at))
+            add_transition(connection, "alarm", row.id, (row.state, row.state), now_ms, why="moved by late readings")

@@ -34,9 +34,17 @@ class Recorded:
 def standing_rows(connection: Connection, subject: str, since_ms: int) -> list[Row[tuple[Any, ...]]]:
     """The outages of a subject that are open or were opened since ``since_ms``, in order."""
     columns = OUTAGES.c
-    recent = (columns.state == "open") | (columns.opened_at >= since_ms) | (columns.ended_seen_at >= since_ms)
+    recent = (columns.state == "open") | (columns.opened_at >= since_ms) | (columns.ended_seen_at > since_ms)
     statement = select(OUTAGES).where(columns.subject == subject, columns.state != "erased", recent).order_by(columns.started_at)
     return list(connection.execute(statement))
+
+
+def open_since(connection: Connection, subject: str, at: int) -> int | None:
+    """When the outage that was open at an instant had opened; None where none was."""
+    columns = OUTAGES.c
+    still = columns.ended_seen_at.is_(None) | (columns.ended_seen_at > at)
+    found = (columns.subject == subject) & (columns.state != "erased") & (columns.opened_at <= at) & still
+    return connection.execute(select(columns.opened_at).where(found).order_by(columns.opened_at).limit(1)).scalar()
 
 
 def reconcile(
@@ -45,24 +53,41 @@ def reconcile(
     derived: Sequence[Outage] | Sequence[SourceOutage],
     rows: Sequence[Row[tuple[Any, ...]]],
     now_ms: int,
-) -> tuple[list[tuple[Outage | SourceOutage, Row[tuple[Any, ...]] | None]], list[Row[tuple[Any, ...]]]]:
+) -> list[tuple[Outage | SourceOutage, Row[tuple[Any, ...]] | None]]:
     """Pairs each derived outage with the row it overlaps (None: a new one); the rows left over were undone by late readings."""
     left = list(rows)
     pairs: list[tuple[Outage | SourceOutage, Row[tuple[Any, ...]] | None]] = []
     for outage in derived:
-        end = FAR_MS if outage.ended_at is None else outage.ended_at
-        match = next((row for row in left if row.started_at < end and outage.started_at < (row.ended_at or FAR_MS)), None)
+        match = next((row for row in left if _overlap(outage, row)), None)
         if match is not None:
             left.remove(match)
         pairs.append((outage, match))
     for row in left:
-        connection.execute(update(OUTAGES).where(OUTAGES.c.id == row.id).values(state="erased"))
-        add_transition(connection, "outage", row.id, (row.state, "erased"), now_ms, why="late readings: heat was not stopped")
+        joined = any(_overlap(outage, row) for outage in derived)
+        why = "late readings: part of the outage before it" if joined else "late readings: heat was not stopped"
+        keep_version(connection, row, {"state": "erased"}, now_ms, why)
         close_notice(connection, site, row.id, now_ms, ("correction", now_ms), "correction: late readings showed no outage")
-    return pairs, left
+    return pairs
 
 
-def insert_outage(connection: Connection, outage: Outage | SourceOutage, cause: Cause, source_id: str | None) -> Recorded:
+def _overlap(outage: Outage | SourceOutage, row: Row[tuple[Any, ...]]) -> bool:
+    end = FAR_MS if outage.ended_at is None else outage.ended_at
+    return bool(row.started_at < end and outage.started_at < (row.ended_at or FAR_MS))
+
+
+FACTS = ("state", "started_at", "started_earliest", "opened_at", "ended_at", "ended_seen_at", "stations")
+
+
+def keep_version(connection: Connection, row: Row[tuple[Any, ...]], changed: dict[str, Any], now_ms: int, why: str) -> None:
+    """Changes what late readings showed to be otherwise: another version with its reason; what the outage said before is kept."""
+    before = {name: getattr(row, name) for name in (*FACTS, "reason")}
+    connection.execute(tables.outage_versions.insert().values(outage_id=row.id, version=row.version, facts=before, replaced_at=now_ms))
+    values = {**changed, "version": row.version + 1, "reason": why}
+    connection.execute(update(OUTAGES).where(OUTAGES.c.id == row.id).values(values))
+    add_transition(connection, "outage", row.id, (row.state, str(changed.get("state", row.state))), now_ms, why=why)
+
+
+def insert_outage(connection: Connection, outage: Outage | SourceOutage, cause: Cause, source_id: str | None, now_ms: int) -> Recorded:
     """Stores a new outage and its opening."""
     body = outage_body(outage, cause.name)
     row = {
@@ -77,7 +102,7 @@ def insert_outage(connection: Connection, outage: Outage | SourceOutage, cause: 
         "evidence": list(cause.evidence),
         "stations": body["stations"],
     }
-    row_id = _revive(connection, row)
+    row_id = _revive(connection, row, now_ms)
     if row_id is None:
         key = connection.execute(OUTAGES.insert().values(row)).inserted_primary_key
         assert key is not None
@@ -89,35 +114,37 @@ def insert_outage(connection: Connection, outage: Outage | SourceOutage, cause: 
     return _end(connection, recorded, "open") if outage.ended_seen_at is not None else recorded
 
 
-def _revive(connection: Connection, row: dict[str, Any]) -> int | None:
+def _revive(connection: Connection, row: dict[str, Any], now_ms: int) -> int | None:
     """Opens an outage again that late readings erased and later ones show after all; None where there was none."""
     columns = OUTAGES.c
     erased = (columns.subject == row["subject"]) & (columns.opened_at == row["opened_at"]) & (columns.state == "erased")
-    row_id = connection.execute(select(columns.id).where(erased)).scalar()
-    if row_id is None:
+    before = connection.execute(select(OUTAGES).where(erased)).first()
+    if before is None:
         return None
-    connection.execute(update(OUTAGES).where(columns.id == row_id).values(**row, ended_at=None, ended_seen_at=None))
-    add_transition(connection, "outage", row_id, ("erased", "open"), row["opened_at"], why="late readings: heat was stopped after all")
-    return int(row_id)
+    why = "late readings: heat was stopped after all"
+    keep_version(connection, before, {**row, "ended_at": None, "ended_seen_at": None}, now_ms, why)
+    return int(before.id)
 
 
 def update_outage(connection: Connection, outage: Outage | SourceOutage, row: Row[tuple[Any, ...]], now_ms: int) -> Recorded:
     """Brings a row up to what is now derived: moved starts, new parts, its end, or that it goes on after all."""
-    body = outage_body(outage, row.cause)
-    changed: dict[str, Any] = {}
-    if (row.started_at, row.started_earliest) != (outage.started_at, outage.started_earliest):
-        changed |= {"started_at": outage.started_at, "started_earliest": outage.started_earliest}
-        add_transition(connection, "outage", row.id, (row.state, row.state), now_ms, why="start moved by late readings")
-    if row.stations != body["stations"]:
-        changed["stations"] = sorted({*row.stations, *body["stations"]})
+    stations = outage_body(outage, row.cause)["stations"]
+    changed = {name: getattr(outage, name) for name in ("started_at", "started_earliest", "opened_at")}
+    changed = {name: at for name, at in changed.items() if getattr(row, name) != at}
+    if row.stations != stations:
+        changed["stations"] = stations
+    why = "late readings: its stations are others" if set(changed) == {"stations"} else "late readings: its start is another"
     if row.state == "ended" and outage.ended_seen_at is None:
         changed |= {"state": "open", "ended_at": None, "ended_seen_at": None}
-        add_transition(connection, "outage", row.id, ("ended", "open"), now_ms, why="late readings: heat was not back")
-    elif row.state == "ended" and row.ended_at != outage.ended_at:
+        why = "late readings: heat was not back"
+    elif row.state == "ended" and (row.ended_at, row.ended_seen_at) != (outage.ended_at, outage.ended_seen_at):
         changed |= {"ended_at": outage.ended_at, "ended_seen_at": outage.ended_seen_at}
-        add_transition(connection, "outage", row.id, ("ended", "ended"), now_ms, why="end moved by late readings")
-    if changed:
+        why = "late readings: its end is another"
+    if changed and row.state == "open" and set(stations) > set(row.stations):  # nothing was wrong: the outage of a source grows
         connection.execute(update(OUTAGES).where(OUTAGES.c.id == row.id).values(changed))
+        add_transition(connection, "outage", row.id, ("open", "open"), now_ms, why="stations followed")
+    elif changed:
+        keep_version(connection, row, changed, now_ms, why)
     recorded = Recorded(row.id, outage, row.cause, opened=False, ended=False)
     return _end(connection, recorded, row.state) if row.state == "open" and outage.ended_seen_at is not None else recorded
 

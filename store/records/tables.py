@@ -123,9 +123,19 @@ outages = Table(
     Column("parent_id", ForeignKey("outages.id")),
     Column("stations", JSON, nullable=False, default=list),
     Column("said", JSON, nullable=False, default=dict),  # what a dispatcher says for the notice to come
-    UniqueConstraint("subject", "opened_at"),
+    Column("version", Integer, nullable=False, default=1),  # what it said before is in outage_versions
+    Column("reason", Text, nullable=False, default=""),
 )
 outage_transitions = _transitions("outage")
+# What an outage said before late readings moved, split, joined, erased or restored it (R4); rows are only added.
+outage_versions = Table(
+    "outage_versions",
+    metadata,
+    Column("outage_id", ForeignKey("outages.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("facts", JSON, nullable=False),  # state, instants and stations as they were, and the reason of that version
+    Column("replaced_at", BigInteger, nullable=False),
+)
 
 # state: due, published, amended, closed; one per outage or planned stop. The words are those of its last transition.
 notices = Table(
@@ -498,3 +508,4 @@ audit = Table(
 )
 
 Index("ix_outages_state_subject", outages.c.state, outages.c.subject)
+Index("ix_outages_subject_opened_at", outages.c.subject, outages.c.opened_at)  # not unique: late readings may move one past another

@@ -88,6 +88,8 @@ class Feed:
                     self.watch.stations.measure(point.subject_id, point.quantity)
         while self.watch.step(now_ms):
             pass
+        while self.watch.judge_late():
+            pass
         fate = chance.random()
         if fate < 0.05:
             self.watch.snapshot()

@@ -170,12 +170,14 @@ def upgrade() -> None:
         sa.Column("parent_id", _KEY, nullable=True),
         sa.Column("stations", sa.JSON(), nullable=False),
         sa.Column("said", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["parent_id"], ["outages.id"], name=op.f("fk_outages_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outages")),
-        sa.UniqueConstraint("subject", "opened_at", name=op.f("uq_outages_subject_opened_at")),
     )
     op.create_index(op.f("ix_outages_source_id"), "outages", ["source_id"])
     op.create_index("ix_outages_state_subject", "outages", ["state", "subject"])
+    op.create_index("ix_outages_subject_opened_at", "outages", ["subject", "opened_at"])
     op.create_index(op.f("ix_outages_station_id"), "outages", ["station_id"])
     op.create_index(op.f("ix_outages_subject"), "outages", ["subject"])
     op.create_table(
@@ -232,6 +234,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_complaints_outage_id"), "complaints", ["outage_id"])
     op.create_index(op.f("ix_complaints_station_id"), "complaints", ["station_id"])
     op.create_index(op.f("ix_complaints_subject"), "complaints", ["subject"])
+    op.create_table(
+        "outage_versions",
+        sa.Column("outage_id", _KEY, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("replaced_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["outage_id"], ["outages.id"], name=op.f("fk_outage_versions_outage_id")),
+        sa.PrimaryKeyConstraint("outage_id", "version", name=op.f("pk_outage_versions")),
+    )
     op.create_table(
         "out_of_service",
         sa.Column("id", _KEY, nullable=False),
@@ -514,8 +525,21 @@ def upgrade() -> None:
         _append_only(table)
 
 
-# Visits are evidence (R8), and so is who was on duty and knew what: the database itself refuses to alter or remove one, whoever asks.
-APPEND_ONLY = ("visits", "shift_entries")
+# What was measured (R8), decided and done is evidence: the database itself refuses to alter or remove a row, whoever asks.
+APPEND_ONLY = (
+    "visits",
+    "shift_entries",
+    "events",
+    "audit",
+    "alarm_transitions",
+    "outage_transitions",
+    "notice_transitions",
+    "complaint_transitions",
+    "complaint_deeds",
+    "escalations",
+    "outage_versions",
+    "room_day_versions",
+)
 
 
 def _append_only(table: str) -> None:
@@ -543,11 +567,14 @@ def downgrade() -> None:
         "notice_transitions",
         "sessions",
         "outage_transitions",
+        "outage_versions",
         "notices",
         "complaint_transitions",
         "complaint_rooms",
         "alarm_transitions",
+        "room_day_versions",
         "room_days",
+        "out_of_service",
         "kept",
         "filed_curves",
         "policies",

@@ -1,0 +1,81 @@
+"""Stations whose readings came later than the pass keeps them are judged again, from stored readings (R4).
+
+    late readings ─▶ last checkpoint before them ─▶ stored readings from there on ─▶ outages since ─▶ matched with the records
+
+An outage is thereby moved, split, joined, erased, restored or found, each with its reason; nothing is told twice.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from sqlalchemy import Engine
+
+from compliance.heat import PointSeries
+from compliance.incident_pass import IncidentPass
+from compliance.station_book import StationBook
+from compliance.verdict import clean_series
+from domain.reading import Readings
+from store.history import History
+from store.journal import Journal
+from store.points import PointRegistry
+from store.readings import read_readings
+
+MOST = 20  # stations judged at once: what arrives meanwhile waits no longer than a second or two
+
+
+class LatePass:
+    """Judges late stations again, a few at a time."""
+
+    def __init__(
+        self, stations: StationBook, incidents: IncidentPass, records: Engine, stores: tuple[History, Journal, PointRegistry]
+    ) -> None:
+        self._stations = stations
+        self._incidents = incidents
+        self._records = records
+        self._stores = stores
+        self.rejudged = 0
+
+    def run(self, now_ms: int) -> bool:
+        """Judges some of the stations that wait; False when none does. Raises StoreError when the readings can't be read."""
+        late = self._stations.late()[:MOST]
+        if not late:
+            return False
+        found = self._stored(late, now_ms)
+        for station_id in late:
+            self._stations.rejudge(station_id, found[station_id])
+        with self._records.begin() as connection:
+            self._incidents.run(connection, now_ms, found)
+        self.rejudged += len(late)
+        return True
+
+    def _stored(self, station_ids: Sequence[str], now_ms: int) -> dict[str, dict[str, PointSeries]]:
+        """The stored readings of these stations by quantity, from where they must be judged again."""
+        history, journal, points = self._stores
+        states = [self._stations.stations[station_id] for station_id in station_ids]
+        from_ms = min(state.checkpoint_before(state.late_from) - state.rules.hold_ms for state in states if state.late_from is not None)
+        to_ms = max(now_ms + 1, *(state.judged_to for state in states))
+        found: dict[str, dict[str, PointSeries]] = {}
+        ids: dict[int, tuple[str, str]] = {}
+        for state in states:
+            found[state.station_id] = {}
+            for quantity in state.tails:
+                found[state.station_id][quantity] = _NONE
+                point = points.find(f"station/{state.station_id}/{quantity}")
+                if point is not None:
+                    ids[point] = (state.station_id, quantity)
+        for point, series in by_point(read_readings(history, journal, list(ids), from_ms, to_ms), list(ids)).items():
+            station_id, quantity = ids[point]
+            found[station_id][quantity] = series
+        return found
+
+
+_NONE = PointSeries(np.empty(0, np.int64), np.empty(0, np.float64))
+
+
+def by_point(readings: Readings, ids: Sequence[int]) -> Mapping[int, PointSeries]:
+    """The good readings of each point, in order of time."""
+    row_of = np.full(max(ids, default=-1) + 1, -1, np.int64)
+    row_of[list(ids)] = np.arange(len(ids))
+    series = clean_series(row_of[readings.point], readings, np.zeros(len(ids)))
+    bounds = list(zip(series.starts[:-1].tolist(), series.starts[1:].tolist(), strict=True))
+    return {point: PointSeries(series.at[low:high], series.value[low:high]) for point, (low, high) in zip(ids, bounds, strict=True)}
