@@ -134,7 +134,8 @@ class IncidentPass:
             over = _season_ended(outage)
             closing, why = ("season_ended", "the season is over") if over else ("restored", "heat is back")
             ended_at = outage.ended_at if outage.ended_at is not None else outage.ended_seen_at
-            close_notice(connection, self.site, one.row_id, outage.ended_seen_at, (closing, ended_at), why)
+            known = outage_body(outage, one.cause)
+            close_notice(connection, self.site, one.row_id, outage.ended_seen_at, (closing, ended_at), why, known)
             self._told.pop(one.row_id, None)
         else:
             self._amend(connection, one, now_ms)

@@ -165,7 +165,8 @@ class StationState:
         self.earlier = _thinned([*self.earlier, (self.checkpoint_at, self.timers.dump())], self.judged_to)
         before_ms = self.judged_to - RUNS_MS
         outages, _ = self._fold(planned, self.timers, before_ms)
-        self.past = [one for one in [*self.past, *outages] if _ended_after(one, before_ms - SEASON_MS)]
+        ended = [*self.past, *(one for one in outages if one.ended_seen_at is not None)]
+        self.past = [one for one in ended if _ended_after(one, before_ms - SEASON_MS)]
         for runs in (self.heat_runs, self.curve_runs, self.water_runs):
             runs.settle(before_ms)
         self.checkpoint_at = before_ms

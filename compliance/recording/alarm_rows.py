@@ -142,18 +142,15 @@ def station_alarm(connection: Connection, event: Event) -> None:
 
 
 def correct_station_alarms(connection: Connection, subject: str, since_ms: int, turns: Sequence[Turn], now_ms: int) -> None:
-    """What late readings (``turns`` since an instant) make of the station's open alarms: moved, or cleared for what never was."""
+    """Clears the station's alarms raised since an instant of which late readings (``turns`` since then) show that they never were."""
     columns = ALARMS.c
     open_here = columns.cleared_at.is_(None) & (columns.subject == subject) & (columns.raised_at > since_ms)
-    for row in connection.execute(select(ALARMS).where(open_here, columns.kind.in_(STATION_ALARMS.values()))).all():
-        raised_at: int | None = None
-        for turn in turns:
-            if STATION_ALARMS.get(turn.event) == row.kind:
-                raised_at = turn.at
-            elif row.kind in STATION_CLEARS.get(turn.event, ()):
-                raised_at = None
-        if raised_at is None:
-            clear_alarm(connection, subject, now_ms, "late_data", row.kind)
-        elif raised_at != row.raised_at:
-            connection.execute(update(ALARMS).where(columns.id == row.id).values(raised_at=raised_at, pending_at=raised_at))
-            add_transition(connection, "alarm", row.id, (row.state, row.state), now_ms, why="moved by late readings")
+    kinds = connection.scalars(select(columns.kind).where(open_here, columns.kind.in_(STATION_ALARMS.values()))).all()
+    for kind in kinds:
+        raised = [
+            STATION_ALARMS.get(one.event) == kind
+            for one in turns
+            if kind in (STATION_ALARMS.get(one.event), *STATION_CLEARS.get(one.event, ()))
+        ]
+        if not raised or not raised[-1]:
+            clear_alarm(connection, subject, now_ms, "late_data", kind)

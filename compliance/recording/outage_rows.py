@@ -1,6 +1,6 @@
 """Outages and their notices in the records (R4, R5): what is derived is matched with what stands, never doubled, never deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,7 +190,8 @@ def owe_notice(connection: Connection, site: Site, recorded: Recorded, mark: Mar
     row = {"outage_id": recorded.row_id, "subject": subject, "due_at": mark.at, "facts": facts.kept(), "said": said}
     notice_id = first_step(connection, row | outage_texts(site, facts, Said.of(said)), mark.at)
     record_event(connection, Event(mark.at, "notice.due", subject, outage_body(as_known(recorded.outage, mark.at), recorded.cause)))
-    if site.publish == "auto":
+    over = recorded.outage.ended_seen_at is not None  # known only now: users are not told that heat is stopped where it is back
+    if site.publish == "auto" and not over:
         next_step(connection, notice_id, 1, "published", mark.at, {"published_at": mark.at}, why="auto")
     return True
 
@@ -215,10 +216,12 @@ def amend_notice(connection: Connection, site: Site, recorded: Recorded, now_ms:
     return record_event(connection, Event(now_ms, "notice.amended", subject_of(recorded.outage), body))
 
 
-def close_notice(connection: Connection, site: Site, outage_id: int, at: int, closing: tuple[str, int], why: str) -> bool:
+def close_notice(
+    connection: Connection, site: Site, outage_id: int, at: int, closing: tuple[str, int], why: str, known: Mapping[str, Any] | None = None
+) -> bool:
     """Closes the outage's notice; ``closing`` is one of CLOSINGS, and the instant of which users are told. False when none is open."""
     row = notice_of(connection, outage_id=outage_id)
     if row is None or row.state == "closed":
         return False
     next_step(connection, row.id, row.version, "closed", at, {"closed_at": at, **closing_texts(site, *closing)}, why=why)
-    return record_event(connection, Event(at, "notice.closed", row.subject, {"reason": why}))
+    return record_event(connection, Event(at, "notice.closed", row.subject, {**(known or {}), "reason": why}))

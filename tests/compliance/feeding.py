@@ -57,15 +57,16 @@ class Feed:
         until_ms: int,
         chance: random.Random,
         delay: Callable[[random.Random], int] | None = None,
+        offset_ms: int = 0,
     ) -> None:
-        """Feeds the rows in order of arrival, judging at random instants and restarting at random passes."""
+        """Feeds the rows in order of arrival, judging at random instants (whole seconds and ``offset_ms``), restarting at random passes."""
         arrivals: list[Arrival] = []
         for name, at, value, *more in rows:
             quality, received_at = more or (0, at)
             arrivals.append((received_at + (delay(chance) if delay else 0), name, at, value, quality))
         arrivals.sort(key=lambda arrival: arrival[0])
         self.names = {arrival[1] for arrival in arrivals}
-        now_ms, done = arrivals[0][0] - MINUTE_MS, 0
+        now_ms, done = arrivals[0][0] // 1_000 * 1_000 - MINUTE_MS + offset_ms, 0
         while now_ms < until_ms:
             now_ms = min(until_ms, now_ms + chance.choice([1_000, 30_000, 10 * MINUTE_MS, 25 * MINUTE_MS]))
             batch = []
