@@ -10,16 +10,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sqlalchemy import Engine
 
+from compliance.cause import Signals
 from compliance.heat import PointSeries
 from compliance.incident_pass import IncidentPass
 from compliance.station_book import StationBook
 from compliance.verdict import clean_series
+from domain.errors import StoreError
 from domain.reading import Readings
 from store.history import History
 from store.journal import Journal
 from store.points import PointRegistry
 from store.readings import read_readings
 
+FEW = 3
 MOST = 20  # stations judged at once: what arrives meanwhile waits no longer than a second or two
 
 
@@ -36,17 +39,36 @@ class LatePass:
         self.rejudged = 0
 
     def run(self, now_ms: int) -> bool:
-        """Judges some of the stations that wait; False when none does. Raises StoreError when the readings can't be read."""
+        """Judges some of the stations that wait, and records what follows; False when none waits.
+
+        Raises StoreError when the readings can't be read.
+        """
+        again = self.rejudge(now_ms)
+        if not again:
+            return False
+        with self._records.begin() as connection:
+            self._incidents.run(connection, now_ms, again)
+        return True
+
+    def at_once(self, now_ms: int) -> Mapping[str, Signals]:
+        """Judges the stations that wait within the pass itself while they are few: nothing is decided that is known better already."""
+        if not 0 < len(self._stations.late()) <= FEW:
+            return {}
+        try:
+            return self.rejudge(now_ms)
+        except StoreError:  # they wait: what is decided without them is corrected later
+            return {}
+
+    def rejudge(self, now_ms: int) -> Mapping[str, Signals]:
+        """Judges some of the stations that wait; returns the stored signals of each, for ``IncidentPass``."""
         late = self._stations.late()[:MOST]
         if not late:
-            return False
+            return {}
         found = self._stored(late, now_ms)
         for station_id in late:
             self._stations.rejudge(station_id, found[station_id])
-        with self._records.begin() as connection:
-            self._incidents.run(connection, now_ms, found)
         self.rejudged += len(late)
-        return True
+        return found
 
     def _stored(self, station_ids: Sequence[str], now_ms: int) -> dict[str, dict[str, PointSeries]]:
         """The stored readings of these stations by quantity, from where they must be judged again."""

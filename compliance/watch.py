@@ -154,9 +154,10 @@ class Watch:
         of_rooms = room_row >= 0
         changes = self.rooms.advance(room_row[of_rooms], readings.take(of_rooms), upto_ms)
         self.stations.advance(readings.take(~of_rooms), self.map.subjects, upto_ms)
+        again = self.late.at_once(upto_ms)
         with self.records.begin() as connection:
             raised = self._alarms(connection, changes, upto_ms)
-            self.incidents.run(connection, upto_ms)
+            self.incidents.run(connection, upto_ms, again)
             self._complaints(connection, raised, upto_ms)
             re_annunciate(connection, upto_ms)
         self._note_days(readings.take(of_rooms), upto_ms)

@@ -16,6 +16,7 @@ A case is a TOML file in ``cases/``::
     [readings]                             # from..to/step value: from, from + step, … up to but not including to
     "room/R1/indoor_temp_c" = "05:00..07:10/10m 17.9, 07:10 18.4"
     "station/S1/secondary_flow_m3h" = "20:00..22:00/1m 80, 22:00 0 bad"      # a quality may follow, then "@12:00:00.5", the receipt
+    "station/S2/secondary_flow_m3h" = "20:00..22:00/1m 80 @+1 06:00"         # the receipt of all of them: they come late
     "room/R2..R5/indoor_temp_c" = "05:00..07:10/10m 17.9"                    # four rooms alike; [rooms."R2..R5"] as well
 
     expect = [                             # all events, in order of time; key=value parts where they matter
@@ -45,9 +46,13 @@ from tests.compliance.feeding import ZONE
 
 CASES = Path(__file__).parent / "cases"
 _SPAN = re.compile(
-    r"^(?P<start>\S+(?: \S+)?)\.\.(?P<stop>\S+(?: \d\S*:\S+)?)/(?P<step>\d+(?:\.\d+)?)(?P<unit>[sm]) (?P<value>\S+)(?: (?P<quality>\w+))?$"
+    r"^(?P<start>\S+(?: \S+)?)\.\.(?P<stop>\S+(?: \d\S*:\S+)?)/(?P<step>\d+(?:\.\d+)?)(?P<unit>[sm]) (?P<value>\S+)(?: (?P<quality>\w+))?"
+    r"(?: @(?P<received>(?:[+-]\d+ )?\S+))?$"
 )
-_ONE = re.compile(r"^(?P<start>(?:[+-]\d+ )?\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (?P<value>\S+)(?: (?P<quality>\w+))?(?: @(?P<received>\S+))?$")
+_ONE = re.compile(
+    r"^(?P<start>(?:[+-]\d+ )?\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (?P<value>\S+)(?: (?P<quality>\w+))?"
+    r"(?: @(?P<received>(?:[+-]\d+ )?\S+))?$"
+)
 _SEVERAL = re.compile(r"(?P<word>[A-Za-z]+)(?P<first>\d+)\.\.(?P=word)(?P<last>\d+)")
 _TIMES = ("started_at", "started_earliest", "ended_at")
 
@@ -177,7 +182,9 @@ def _rows(day: date, point: str, text: str) -> list[CaseRow]:
             rows.append((point, start, float(found["value"]), quality, received_at))
             continue
         step_ms = round(float(span["step"]) * (60_000 if span["unit"] == "m" else 1000))
-        rows.extend((point, at, float(span["value"]), quality, at) for at in range(start, instant_ms(day, span["stop"]), step_ms))
+        late_at = instant_ms(day, span["received"]) if span["received"] else None
+        each = range(start, instant_ms(day, span["stop"]), step_ms)
+        rows.extend((point, at, float(span["value"]), quality, at if late_at is None else late_at) for at in each)
     return rows
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from compliance import late_pass
 from compliance.events import Event
 from compliance.watch import Watch
 from domain.reading import Readings
@@ -31,6 +32,14 @@ class Live:
         self.live.journal.append(readings)
         while self.watch.step(now_ms):
             pass
+        while self.watch.judge_late():
+            pass
+
+    def outages(self) -> list[tuple[str, str, str, str, int, str]]:
+        columns = tables.outages.c
+        with self.live.records.connect() as connection:
+            rows = connection.execute(select(tables.outages).order_by(columns.started_at, columns.id)).all()
+        return [(row.subject, row.state, clock(row.started_at), clock(row.ended_at or 0), row.version, row.reason) for row in rows]
 
     def again(self) -> None:
         """The process is killed; what is committed is judged again by the next."""
@@ -113,3 +122,79 @@ def test_heat_that_was_not_back_after_all_opens_the_notice_again(live: Live) -> 
     assert live.said("notice.amended") == [("06:41", "notice.amended")]
     live.arrive(every(FLOW, "2026-01-15 07:00", "2026-01-15 07:40", 80.0, 1), "2026-01-15 07:40")
     assert live.notice()[0] == "closed"
+
+
+def test_readings_of_days_ago_split_an_outage_and_say_why(live: Live) -> None:
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-14 22:00", "2026-01-15 00:00", 0.0, 1), "2026-01-15 00:00")
+    live.arrive(every(FLOW, "2026-01-15 02:00", "2026-01-15 05:00", 0.0, 1), "2026-01-15 05:00")
+    live.arrive(every(FLOW, "2026-01-15 05:00", "2026-01-15 12:00", 80.0, 1), "2026-01-15 12:00")
+    for day in (16, 17, 18):
+        live.arrive(every(FLOW, f"2026-01-{day} 11:00", f"2026-01-{day} 12:00", 80.0, 1), f"2026-01-{day} 12:00")
+    before = [("station/S1", "ended", "22:00", "05:00", 1, "")]
+    assert live.outages() == before
+    live.arrive(every(FLOW, "2026-01-15 00:00", "2026-01-15 02:00", 80.0, 1), "2026-01-18 12:01")
+    after = [
+        ("station/S1", "ended", "22:00", "00:00", 2, "late readings: its end is another"),
+        ("station/S1", "ended", "02:00", "05:00", 1, ""),
+    ]
+    assert live.outages() == after
+    with live.live.records.connect() as connection:
+        (kept,) = connection.execute(select(tables.outage_versions)).all()
+    assert (kept.version, kept.facts["state"], clock(kept.facts["ended_at"]), kept.facts["reason"]) == (1, "ended", "05:00", "")
+    assert live.said("outage.opened") == [("22:15", "outage.opened"), ("02:15", "outage.opened")]
+    live.again()
+    live.arrive([], "2026-01-18 12:02")
+    assert live.outages() == after, "judged again by another process it stays as it is"
+
+
+def test_late_readings_wait_over_a_restart(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late_pass, "FEW", 0)  # as in a flood of them: none is judged within the pass
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-15 07:00", "2026-01-15 12:00", 80.0, 1), "2026-01-15 12:00")
+    rows = every(FLOW, "2026-01-14 22:00", "2026-01-14 23:00", 0.0, 1)
+    ids = live.live.points.ids([name for name, *_ in rows])
+    late = Readings.of(ids, [at for _, at, _ in rows], [0.0] * len(rows), received_at=[local_ms("2026-01-15 12:01")] * len(rows))
+    live.live.journal.append(late)
+    while live.watch.step(local_ms("2026-01-15 12:01")):
+        pass
+    live.watch.snapshot()  # the cursor is past them, they are not judged yet
+    assert live.outages() == []
+    live.again()
+    live.arrive([], "2026-01-15 12:02")
+    assert [(state, started, ended) for _, state, started, ended, *_ in live.outages()] == [("ended", "22:00", "07:00")]
+
+
+def test_nobody_is_told_of_a_notice_that_was_learned_of_after_its_outage(live: Live) -> None:
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-15 07:00", "2026-01-15 12:00", 80.0, 1), "2026-01-15 12:00")
+    live.arrive(every(FLOW, "2026-01-14 22:00", "2026-01-15 07:00", 0.0, 1), "2026-01-15 12:01")
+    state, _, steps = live.notice()
+    assert state == "closed"
+    assert [step[1] for step in steps] == ["due", "closed"]  # type: ignore[attr-defined]
+    assert live.said("notice.due", "notice.closed") == [("06:00", "notice.due"), ("07:30", "notice.closed")]
+
+
+def test_readings_older_than_the_watch_itself_are_counted(live: Live) -> None:
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-13 20:00", "2026-01-13 21:00", 0.0, 1), "2026-01-14 22:01")
+    assert (live.watch.stations.too_late, live.watch.late.rejudged) == (60, 0)
+
+
+def test_an_outage_of_the_source_is_not_erased_when_its_parts_are_days_old(site: Site, feed: Callable[[Site], Feed]) -> None:
+    stations = {f"S{n}": Station(f"S{n}", source_id="H", design_flow_m3h=100.0) for n in range(5)}  # S4 never says anything
+    live = Live(feed(replace(site, stations=stations)))
+    flows = [f"station/S{n}/secondary_flow_m3h" for n in range(4)]
+
+    def both(start: str, stop: str, *values: float) -> None:
+        rows = [row for flow, value in zip(flows, values, strict=True) for row in every(flow, start, stop, value, 2)]
+        live.arrive(rows, stop)
+
+    both("2026-01-14 20:00", "2026-01-14 22:00", 80.0, 80.0, 80.0, 80.0)
+    both("2026-01-14 22:00", "2026-01-15 01:00", 0.0, 0.0, 0.0, 80.0)
+    for day in range(15, 19):
+        for number, flow in enumerate(flows):  # each in a pass of its own, so that they are settled one after the other
+            live.arrive(every(flow, f"2026-01-{day} 02:00", f"2026-01-{day} 12:00", 80.0, 2), f"2026-01-{day} 12:0{number}")
+    both("2026-01-18 13:00", "2026-01-18 14:00", 0.0, 0.0, 0.0, 80.0)  # another one, days later
+    source = [one[1:] for one in live.outages() if one[0] == "source/H"]
+    assert source == [("ended", "22:00", "02:00", 1, ""), ("open", "13:00", clock(0), 1, "")]

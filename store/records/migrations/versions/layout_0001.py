@@ -542,17 +542,24 @@ APPEND_ONLY = (
 )
 
 
+QUEUED = ("events", "notice_transitions", "escalations")  # the outbox marks what it has taken over: that column alone may change
+
+
 def _append_only(table: str) -> None:
     refusal = f"{table} are append-only: a correction is a new record that names the old one"
+    update = "UPDATE"
+    if table in QUEUED:
+        columns = (column["name"] for column in sa.inspect(op.get_bind()).get_columns(table))
+        update = f"UPDATE OF {', '.join(name for name in columns if name != 'queued')}"
     if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{refusal}'); END")
+        for name, verb in (("update", update), ("delete", "DELETE")):
+            op.execute(f"CREATE TRIGGER {table}_no_{name} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{refusal}'); END")
         return
     op.execute(
         f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION '{refusal}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
     )
-    op.execute(f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_append_only()")
+    op.execute(f"CREATE TRIGGER {table}_no_change BEFORE {update} OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_append_only()")
     op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()")
 
 
