@@ -2,7 +2,8 @@
 
     python -m benchmarks.collect_opcua                 five pairs of each, medians
 
-The server runs in a process of its own (this file with --serve); both sides of a pair read the same nodes of it, as often.
+The server runs in a process of its own (this file with --serve); both sides of a pair read the same nodes of it, as often. By
+subscription the server changes every node ``ROUNDS`` times once the side is at rest: both must hear of every change, no more, no less.
 """
 
 import argparse
@@ -13,10 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import uvloop
 from asyncua import Client, ua
 from asyncua.server.server import Server
@@ -25,10 +28,12 @@ from benchmarks.collect import QUANTITIES, committed, site_of
 from collector.collect import run_collect
 from domain.clock import Clock
 from domain.profile import Node, OpcUaProfile
-from domain.site import Device
+from domain.site import Device, Site
+from store.health import read_health
 
 RUNS = 5
 STATIONS, VALUES, EVERY_S, SPAN_S = 100, 50, 1.0, 4.0
+ROUNDS, BEGUN_S, PATIENCE_S = 4, 2.5, 60.0
 URI = "urn:keepwarm:bench"
 PROFILE = OpcUaProfile("bench", "bench", URI, tuple(Node(name, f"s={{station_id}}.{name}", 0.1) for name in QUANTITIES[:VALUES]))
 
@@ -51,13 +56,63 @@ async def serve(url: str) -> None:
         await server.nodes.objects.add_variable(node, name, 0.0)
     await server.start()
     print("ready", flush=True)
-    value = 200.0
-    while True:
-        value = value + 1 if value < 600 else 200.0
-        at = datetime.now(UTC)
-        for node in nodes:
-            await server.write_attribute_value(node, ua.DataValue(ua.Variant(value), SourceTimestamp=at))
-        await asyncio.sleep(EVERY_S)
+    loop = asyncio.get_running_loop()
+    value = 0.0
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        for _ in range(int(line)):
+            value += 1
+            at, due = datetime.now(UTC), loop.time() + EVERY_S
+            for node in nodes:
+                await server.write_attribute_value(node, ua.DataValue(ua.Variant(value), SourceTimestamp=at))
+            await asyncio.sleep(due - loop.time())
+        print("changed", flush=True)
+
+
+class Outside:
+    """The server's process."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.url = f"opc.tcp://127.0.0.1:{probe.getsockname()[1]}/bench"
+        command = [sys.executable, "-m", "benchmarks.collect_opcua", "--serve", self.url]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._hear()
+
+    def _hear(self) -> None:
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+
+    def change(self) -> None:
+        """Changes every node ``ROUNDS`` times; returns when that is done."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{ROUNDS}\n")
+        self._process.stdin.flush()
+        self._hear()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns when the condition holds, or after ``PATIENCE_S``."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            return
+        await asyncio.sleep(0.2)
+
+
+async def changed(server: Outside, heard: Callable[[], int]) -> float:
+    """CPU seconds of this process while the server changes its nodes and ``heard`` counts what came, until all is there."""
+    await until(lambda: heard() >= 0.8 * len(names()))
+    await asyncio.sleep(EVERY_S)
+    before, before_s = heard(), time.process_time()
+    await asyncio.to_thread(server.change)
+    await until(lambda: heard() >= before + (ROUNDS - 0.2) * len(names()))
+    await asyncio.sleep(2 * EVERY_S)  # the rest, and whatever comes too much
+    return time.process_time() - before_s
 
 
 # ── the two sides ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -80,60 +135,79 @@ async def bare_poll(client: Client, index: int) -> tuple[int, float]:
     return count, time.process_time() - before_s
 
 
-async def bare_subscribe(client: Client, index: int) -> tuple[int, float]:
+async def bare_subscribe(client: Client, index: int, server: Outside) -> tuple[int, float]:
     """Values notified to asyncua alone, through its own iterator."""
     nodes = [client.get_node(ua.NodeId(ua.String(name), ua.Int16(index))) for name in names()]
     subscription = await client.create_subscription(EVERY_S * 1000, queue_maxsize=100_000)
     await subscription.subscribe_data_change(nodes, queuesize=10, sampling_interval=ua.Duration(EVERY_S * 1000))
-    await asyncio.sleep(1.0)
-    count, values = 0, []
-    before_s, end = time.process_time(), time.monotonic() + SPAN_S
-    while time.monotonic() < end:
-        event = await subscription.next_event(1.0)
-        if event is not None:
-            values.append(event.value * 0.1)
-            count += 1
-    used_s = time.process_time() - before_s
+    values: list[float] = []
+
+    async def listen() -> None:
+        while True:
+            event = await subscription.next_event(1.0)
+            if event is not None:
+                values.append(event.value * 0.1)
+
+    listening = asyncio.create_task(listen())
+    used_s = await changed(server, lambda: len(values))
+    listening.cancel()
     await subscription.delete()
-    return count, used_s
+    return len(values) - len(nodes), used_s
 
 
-async def bare(url: str, mode: str) -> tuple[int, float]:
-    client = Client(url, timeout=5, watchdog_intervall=10)
+async def bare(server: Outside, mode: str) -> tuple[int, float]:
+    client = Client(server.url, timeout=5, watchdog_intervall=10)
     await client.connect()
     try:
         index = await client.get_namespace_index(URI)
-        return await (bare_poll if mode == "poll" else bare_subscribe)(client, index)
+        return await bare_poll(client, index) if mode == "poll" else await bare_subscribe(client, index, server)
     finally:
         await client.disconnect()
 
 
-async def whole(url: str, mode: str) -> tuple[int, float]:
+async def polled() -> float:
+    """CPU seconds of this process while it polls."""
+    await asyncio.sleep(BEGUN_S)
+    before_s = time.process_time()
+    await asyncio.sleep(SPAN_S)
+    return time.process_time() - before_s
+
+
+async def whole(server: Outside, mode: str) -> tuple[int, float]:
     """Values that ``collect`` read, decoded, screened and committed to its journal, and its CPU seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        devices = [Device(f"D{n}", f"S{n}", "opcua", url, "bench", interval_s=EVERY_S, timeout_s=5.0) for n in range(STATIONS)]
+        devices = [Device(f"D{n}", f"S{n}", "opcua", server.url, "bench", interval_s=EVERY_S, timeout_s=5.0) for n in range(STATIONS)]
         site = replace(site_of(Path(folder), devices), profiles={"bench": replace(PROFILE, mode=mode)})
         site.data.mkdir()
         stop = asyncio.Event()
         task = asyncio.create_task(run_collect(site, Clock(), stop))
-        await asyncio.sleep(2.5)
-        from_ms, before_s = time.time_ns() // 1_000_000, time.process_time()
-        await asyncio.sleep(SPAN_S)
-        to_ms, used_s = time.time_ns() // 1_000_000, time.process_time() - before_s
+        used_s = await (polled() if mode == "poll" else changed(server, lambda: stored(site)))
+        to_ms = time.time_ns() // 1_000_000
         stop.set()
         await task
         readings, points = committed(site)
-        stations = {point for point, name in enumerate(points) if name.startswith("station/")}
-        inside = (readings.received_at >= from_ms) & (readings.received_at < to_ms)
-        return sum(point in stations for point in readings.point[inside].tolist()), used_s
+        stations = [point for point, name in enumerate(points) if name.startswith("station/")]
+        inside = np.isin(readings.point, stations)
+        if mode == "poll":
+            inside &= (readings.received_at >= to_ms - SPAN_S * 1000) & (readings.received_at < to_ms)
+        return int(inside.sum()) - (0 if mode == "poll" else len(names())), used_s
 
 
-def compare(url: str, mode: str) -> None:
-    pairs = []
-    for _ in range(RUNS):
+def stored(site: Site) -> int:
+    """How many values of nodes ``collect`` says it has committed, less what it notes of itself."""
+    said = next((word.detail for word in read_health(site.data) if word.component == "collect"), {})
+    polls = sum(record["polls"] for record in said.get("sources", ()))
+    return int(said.get("readings_committed", 0)) - polls - 5 * STATIONS
+
+
+def compare(server: Outside, mode: str) -> None:
+    pairs: list[tuple[float, float]] = []
+    while len(pairs) < RUNS:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            count, used_s = runner.run(bare(url, mode))
-            our_count, our_used_s = runner.run(whole(url, mode))
+            count, used_s = runner.run(bare(server, mode))
+            our_count, our_used_s = runner.run(whole(server, mode))
+        if mode == "subscribe" and not count == our_count == ROUNDS * len(names()):
+            raise SystemExit(f"not the same values: {ROUNDS * len(names())} changes, {count} heard by asyncua, {our_count} stored")
         pairs.append((used_s / count * 1e6, our_used_s / our_count * 1e6))
         print(f"  bare asyncua {pairs[-1][0]:5.1f} µs a value ({count} values), whole path {pairs[-1][1]:5.1f} µs ({our_count} values)")
     ratio = statistics.median(ours / theirs for theirs, ours in pairs)
@@ -148,19 +222,12 @@ def main() -> None:
     if url:
         asyncio.run(serve(url))
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"opc.tcp://127.0.0.1:{probe.getsockname()[1]}/bench"
-    command = [sys.executable, "-m", "benchmarks.collect_opcua", "--serve", url]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    server = Outside()
     try:
-        assert server.stdout is not None
-        server.stdout.readline()
         for mode in ("poll", "subscribe"):
-            compare(url, mode)
+            compare(server, mode)
     finally:
         server.kill()
-        server.wait()
 
 
 if __name__ == "__main__":

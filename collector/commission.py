@@ -20,7 +20,8 @@ from collector.health import SourceHealth
 from collector.intake import Intake
 from collector.payload import UnreadableError
 from collector.sources.mqtt import Listener, Message, matches
-from collector.sources.opcua import Login, Variable, open_session
+from collector.sources.opcua.session import Login, open_session
+from collector.sources.opcua.tree import Variable
 from collector.sources.sensors import best, call_in, payloads_of
 from collector.sources.table import SOURCES
 from collector.sparkplug import Births

@@ -15,7 +15,7 @@ from keepwarm.processes import site_argument
 
 if TYPE_CHECKING:  # loaded late, with the protocols
     from collector.commission import Heard
-    from collector.sources.opcua import Variable
+    from collector.sources.opcua.tree import Variable
 
 BAD_NEWS = 1
 

@@ -18,7 +18,7 @@ def trust(folder: Path, fingerprints: tuple[str, ...]) -> None:
     The beginning of a fingerprint is enough where it is the only one that begins so. Compare it with what the server itself shows
     before you accept it. The last line names our own certificate, which the server has to accept in turn.
     """
-    from collector.sources.pki import accept, described, own_identity, refused_folder
+    from collector.sources.opcua.pki import accept, described, own_identity, refused_folder
     from store.site_folder import load_site
 
     site = load_site(folder)

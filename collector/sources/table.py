@@ -79,7 +79,8 @@ def _parted(devices: Sequence[T], connections: int) -> list[Sequence[T]]:
 def _opcua(site: Site, clock: Clock, intake: Intake, _unknown: UnknownSensors) -> Sequence[Source]:
     if not any(device.protocol == "opcua" for device in site.devices.values()):
         return []
-    from collector.sources.opcua_server import OpcUaServer, Station  # asyncua alone takes 25 MB
+    from collector.sources.opcua.server import OpcUaServer  # asyncua alone takes 25 MB
+    from collector.sources.opcua.station import Station
 
     phase_s = _phases(site, clock)
     by_login: dict[tuple[str, str, str, str], list[Station]] = {}

@@ -13,7 +13,7 @@ from asyncua.server.server import Server
 from asyncua.server.user_managers import UserManager
 from asyncua.ua.status_codes import StatusCodes
 
-from collector.sources.pki import Identity, own_identity
+from collector.sources.opcua.pki import Identity, own_identity
 from domain.profile import Node, OpcUaProfile
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class OpcUaTestServer:
 
     def do(self, step: Coroutine[Any, Any, T]) -> T:
         """Runs a step in the server's thread."""
-        return asyncio.run_coroutine_threadsafe(step, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(step, self._loop).result(200)
 
     async def _prepare(self) -> None:
         await self._server.init()

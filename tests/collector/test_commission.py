@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from openpyxl import Workbook
 
-from collector.sources.pki import fingerprint
+from collector.sources.opcua.pki import fingerprint
 from keepwarm.main import exit_code
 from tests.collector.broker import PASSWORD as BROKER_PASSWORD
 from tests.collector.broker import USER as BROKER_USER

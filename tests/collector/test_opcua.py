@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from asyncua.ua.status_codes import StatusCodes
 
-from collector.sources.pki import fingerprint
+from collector.sources.opcua.pki import fingerprint
 from domain.reading import Quality
 from domain.site import Device, Site
 from tests.collector.conftest import Collecting, MakeSite

@@ -196,7 +196,7 @@ async def test_a_node_deleted_while_watched_is_named_and_watched_again_when_it_i
 async def test_a_subscription_whose_publishing_has_died_is_built_anew(
     server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collector.sources.opcua.KEEPALIVE_S", 0.2)
+    monkeypatch.setattr("collector.sources.opcua.feed.KEEPALIVE_S", 0.2)
     async with collecting(site_of(make_site, server)) as collected:
         await first_values(collected)
         (subscription,) = server.subscriptions

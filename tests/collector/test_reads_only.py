@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import collector
 from collector.blocks import Request, requests_of
-from collector.sources import modbus, mqtt, opcua
+from collector.sources import modbus, mqtt
+from collector.sources.opcua import session
 from domain.clock import Clock
 from domain.errors import SourceError
 from domain.profile import ModbusProfile, Profile, Register
@@ -58,19 +59,25 @@ def importing(library: str) -> list[Path]:
     ]
 
 
-@pytest.mark.parametrize("library", ["pymodbus", "asyncua", "paho"])
-def test_each_library_is_imported_in_one_file(library: str) -> None:
-    assert len(importing(library)) == 1
+@pytest.mark.parametrize(("library", "where"), [("pymodbus", "modbus.py"), ("paho", "mqtt.py"), ("asyncua", "opcua")])
+def test_each_library_is_imported_in_one_place(library: str, where: str) -> None:
+    sources = Path(collector.__file__).parent / "sources"
+    assert {path.relative_to(sources).parts[0] for path in importing(library)} == {where}
 
 
 @pytest.mark.parametrize(
     ("library", "forbidden"), [("pymodbus", MODBUS_WRITES + MODBUS_REQUESTS), ("asyncua", OPCUA_WRITES), ("paho", MQTT_WRITES)]
 )
 def test_no_writing_function_is_named_where_its_library_is(library: str, forbidden: tuple[str, ...]) -> None:
-    (path,) = importing(library)
     exact = {"call", "set_value", "set_values"}
-    named = {name for name in names_in(path) for word in forbidden if (name == word if word in exact else name.startswith(word))}
-    assert named <= {"write", "delete_monitored_items"}, named  # the latter ends our own subscription's interest
+    for path in importing(library):
+        named = {name for name in names_in(path) for word in forbidden if (name == word if word in exact else name.startswith(word))}
+        assert named <= {"write", "delete_monitored_items"}, (path, named)  # the latter ends our own subscription's interest
+
+
+def test_the_requests_to_an_opcua_server_are_these() -> None:
+    made = {name for path in importing("asyncua") for name in names_in(path) if name.endswith("Request")}
+    assert made == {"ReadRequest", "CreateSubscriptionRequest", "PublishRequest", "MonitoredItemCreateRequest"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -99,7 +106,7 @@ def test_the_wire_is_written_in_one_place() -> None:
         and not (isinstance(node.func.value, ast.Name) and node.func.value.id == "file")
     ]
     assert len(calls) == 1
-    assert opcua.Session.__dict__.keys() & {"write", "call"} == set()
+    assert session.Session.__dict__.keys() & {"write", "call"} == set()
     assert mqtt.Listener.__dict__.keys() & {"publish", "send"} == set()
 
 

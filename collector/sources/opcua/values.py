@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ _BAD = 0x8000_0000
 _UNCERTAIN = 0x4000_0000
 _OVERFLOW = 0x0480  # info type DataValue and the overflow bit (Part 4, 7.39): the server threw older samples of this item away
 _CODE = 0xFFFF_0000
-_MISSING = frozenset({0x8034_0000, 0x8033_0000, 0x8035_0000})  # BadNodeIdUnknown, BadNodeIdInvalid, BadAttributeIdInvalid
-_PLAIN = {float, int, bool}
+_MISSING = (0x8034_0000, 0x8033_0000, 0x8035_0000)  # BadNodeIdUnknown, BadNodeIdInvalid, BadAttributeIdInvalid
+_NAN = float("nan")
 
 Instants = NDArray[np.int64]
 
@@ -37,45 +37,48 @@ class Answer:
     missing: NDArray[np.bool_]
     overflows: int = 0
 
+    @classmethod
+    def of(cls, value: NDArray[np.float64], quality: NDArray[np.uint8], codes: NDArray[np.uint32], stamped_ms: Instants) -> Self:
+        """From values, what reading them as numbers came to, and the codes of their status."""
+        missing = np.zeros(len(codes), np.bool_)
+        if not codes.any():
+            return cls(value, quality, stamped_ms, missing)
+        bad = codes >= _BAD
+        quality = np.where(bad, np.uint8(Quality.BAD), quality)
+        quality[(codes >= _UNCERTAIN) & (quality == Quality.GOOD)] = Quality.SUSPECT
+        missing[bad] = np.isin(codes[bad] & _CODE, _MISSING)
+        return cls(value, quality, stamped_ms, missing, int(((codes & _OVERFLOW) == _OVERFLOW).sum()))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Answer]") -> "Answer":
+        """The answers to the parts of one question."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.value for part in parts]),
+            np.concatenate([part.quality for part in parts]),
+            np.concatenate([part.stamped_ms for part in parts]),
+            np.concatenate([part.missing for part in parts]),
+            sum(part.overflows for part in parts),
+        )
+
 
 def answer_of(found: Sequence[Any]) -> Answer:
-    """The columns of these DataValues; text that is a number counts as one."""
-    count = len(found)
-    stamped = _stamps([item.SourceTimestamp for item in found])
-    raws = [None if item.Value is None else item.Value.Value for item in found]
-    codes = [0 if item.StatusCode is None else item.StatusCode.value for item in found]
-    quality, missing = np.zeros(count, np.uint8), np.zeros(count, np.bool_)
-    if not any(codes) and {*map(type, raws)} <= _PLAIN:
-        return Answer(np.array(raws, np.float64), quality, stamped, missing)
-    value = np.full(count, np.nan)
-    for row, (raw, code) in enumerate(zip(raws, codes, strict=True)):
-        if raw is not None:
-            value[row], quality[row] = _number(raw)
-        if code >= _BAD:
-            quality[row] = Quality.BAD
-            missing[row] = code & _CODE in _MISSING
-        elif code >= _UNCERTAIN and quality[row] == Quality.GOOD:
-            quality[row] = Quality.SUSPECT
-    return Answer(value, quality, stamped, missing, sum(code & _OVERFLOW == _OVERFLOW for code in codes))
+    """The columns of these DataValues, one by one; text that is a number counts as one."""
+    numbers = [(_NAN, 0) if item.Value is None or item.Value.Value is None else _number(item.Value.Value) for item in found]
+    return Answer.of(
+        np.array([value for value, _ in numbers], np.float64),
+        np.array([quality for _, quality in numbers], np.uint8),
+        np.array([0 if item.StatusCode is None else item.StatusCode.value for item in found], np.uint32),
+        np.array([UNSTAMPED if item.SourceTimestamp is None else _stamp(item.SourceTimestamp) for item in found], np.int64),
+    )
 
 
 def _number(raw: object) -> tuple[float, int]:
     if isinstance(raw, str | int | float):  # a truth value counts as one, text if it is a number
         with suppress(ValueError, OverflowError):
             return float(raw), Quality.GOOD
-    return float("nan"), Quality.DECODE
-
-
-def _stamps(moments: Sequence[datetime | None]) -> Instants:
-    """Source times in UTC ms. Servers stamp whole scans at once: a time that comes again is worked out once."""
-    known: dict[datetime | None, int] = {None: UNSTAMPED}
-    out = []
-    for moment in moments:
-        found = known.get(moment)
-        if found is None:
-            found = known[moment] = _stamp(moment) if moment is not None else UNSTAMPED
-        out.append(found)
-    return np.array(out, np.int64)
+    return _NAN, Quality.DECODE
 
 
 def _stamp(moment: datetime) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.scaling import Scaling
-from collector.sources.opcua_values import UNSTAMPED, Answer, marked, settle
+from collector.sources.opcua.values import UNSTAMPED, Answer, marked, settle
 from domain.reading import Quality, Readings
 
 Handles = NDArray[np.intp]
@@ -49,9 +49,9 @@ class Watched:
         self._heard, self._doubted = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         self.missing, self.refused = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
 
-    def take(self, handles: Sequence[int], answer: Answer, received_ms: int) -> Readings:
+    def take(self, handles: NDArray[np.uint32], answer: Answer, received_ms: int) -> Readings:
         """The readings in one notification. The same item may be in it several times, in the order of its samples."""
-        rows = np.array(handles, np.intp)
+        rows = handles.astype(np.intp)
         measured, clock_off, _ = settle(answer.stamped_ms, received_ms, answer.stamped_ms, np.full(len(rows), received_ms), 0)
         self._stamped[rows], self._raw[rows], self._quality[rows] = answer.stamped_ms, answer.value, answer.quality
         self._heard[rows] = True
