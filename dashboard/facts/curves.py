@@ -103,6 +103,8 @@ def before_after(town: Town, study: CurveStudy) -> BeforeAfter | None:
     cut = int(np.searchsorted(study.hours.at_ms, study.curve.effective_from_ms))
     earlier = [one.effective_from_ms for one in town.curves(study.station_id) if one.effective_from_ms < study.curve.effective_from_ms]
     start = int(np.searchsorted(study.hours.at_ms, max(earlier))) if earlier else 0
+    known = np.flatnonzero(np.isfinite(study.hours.outdoor_c))  # what was never measured is no part of what was before
+    start = max(start, int(known[0])) if len(known) else start
     if not earlier or min(cut - start, len(study.hours) - cut) < LEAST_PERIOD_H:
         return None
     before, after = (period(_cut(study.hours, part), study.energy_gj[part]) for part in (slice(start, cut), slice(cut, None)))

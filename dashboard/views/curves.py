@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from compliance.curve_tuning.advice import Design, Goal
 from compliance.curve_tuning.prediction import Prediction
@@ -13,10 +14,11 @@ from dashboard.actions.acting import RefusedError
 from dashboard.actions.curves import file
 from dashboard.charts import AIR, COOL, GREY, WARM, Dots, scatter_chart
 from dashboard.facts.curves import CurveStudy, before_after, curve_study, effect
+from dashboard.facts.off_curve import off_curve
 from dashboard.facts.subjects import building_name
 from dashboard.panel import panel
 from dashboard.running import running
-from dashboard.screen import Screen, choose, go, screen, show_troubles
+from dashboard.screen import Screen, choose, go, live, screen, show_troubles
 from dashboard.text import N_
 from domain.curve import FiledCurve
 from domain.errors import StoreError
@@ -27,6 +29,9 @@ BOOK: Final = "#b08a3c"
 MOST_K: Final = 6.0
 NOON_S: Final = 43_200
 PIVOT_C: Final = -10.0
+POINTS_A_ROW: Final = 4
+VERSIONS_SHOWN: Final = 8
+OFF_EVERY_S: Final = 10.0
 
 KINDS: Final = {
     "keep": N_("The curve is right."),
@@ -82,10 +87,23 @@ def drawn(now: Screen, study: CurveStudy) -> FiledCurve | None:
     shift_k = left.slider(_("Shift, K"), -MOST_K, MOST_K, 0.0, 0.5)
     tilt = right.slider(_("Steeper by, K for 10 K colder"), -4.0, 4.0, 0.0, 0.5)
     outdoor_c = np.array(study.curve.outdoor_c)
-    moved = np.array(start[str(chosen)]) + shift_k + tilt * (PIVOT_C - outdoor_c) / 10.0
+    moved = np.array(start[str(chosen)]) + shift_k + tilt * (PIVOT_C - outdoor_c) / 10.0 + by_point(now, study.curve)
     supply_c = np.minimum.accumulate(np.round(moved * 2) / 2)
     offsets_k = study.advice.hour_offsets_k if study.advice is not None and chosen == "recommended" else study.curve.offsets_k
     return replace(study.curve, supply_c=tuple(supply_c.tolist()), offsets_k=offsets_k)
+
+
+def by_point(now: Screen, curve: FiledCurve) -> NDArray[np.float64]:
+    """By how much (K) each point of the curve is moved beside the shift and the tilt of the whole."""
+    _ = now.say
+    moved = np.zeros(len(curve.outdoor_c))
+    with st.expander(_("Each point by itself")):
+        for first in range(0, len(moved), POINTS_A_ROW):
+            places = range(first, min(first + POINTS_A_ROW, len(moved)))
+            for column, place in zip(st.columns(POINTS_A_ROW, gap="small"), places, strict=False):
+                label = _("At {n} ℃, K", n=f"{curve.outdoor_c[place]:.0f}".replace("-", "−"))
+                moved[place] = column.slider(label, -MOST_K, MOST_K, 0.0, 0.5, key=f"point-{curve.station_id}-{place}")
+    return moved
 
 
 def charts(now: Screen, study: CurveStudy, curve: FiledCurve | None, found: Prediction | None) -> None:
@@ -177,6 +195,8 @@ def page() -> None:
     charts(now, study, curve, found)
     if curve is not None:
         filing(now, curve)
+    versions = sorted(town.curves(station_id), key=lambda one: -one.effective_from_ms)[:VERSIONS_SHOWN]
+    panel(now.html("curve_versions.html", versions=versions, in_force=study.curve), key="versions")
 
 
 def day_limit_c(now: Screen) -> float:
@@ -200,6 +220,13 @@ def _rows(found: Prediction) -> list[dict[str, float]]:
     ]
 
 
+def off_their_curve() -> None:
+    """Where to begin: the stations that are off their curve."""
+    now = screen()
+    go(panel(now.shared_html("off_curve.html", "", lambda: {"rows": off_curve(now.town)}), key="off_curve").open)
+
+
+live(off_their_curve, every_s=OFF_EVERY_S)
 if choose("station", screen().say("Station"), list(running.town.site.stations), written):
     try:
         page()

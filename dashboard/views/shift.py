@@ -57,7 +57,7 @@ def writing() -> None:
         if log.who == now.account.name and log.waiting is None:
             with st.form("hand_over", border=True):
                 summary = st.text_area(_("Summary for the next shift"), max_chars=COMMENT_MOST, height=90, key="summary")
-                if st.form_submit_button(_("Hand over")):
+                if st.form_submit_button(_("Hand over the shift")):
                     act(now, lambda: hand_over(town.records, now.account, summary, standing(town), now.now_ms))
         elif st.button(_("Take over, with the open points"), type="primary", key="take_over"):
             act(now, lambda: take_over(town.records, now.account, now.now_ms))

@@ -3,8 +3,10 @@
 import pytest
 
 from dashboard.facts.balance import ORDERS, exchanger, station_balance, town_water
+from dashboard.facts.off_curve import off_curve
+from dashboard.facts.stations import OFF_TARGET_K
 from dashboard.facts.town import Town
-from tests.dashboard.sample_town import COLD_BUILDING, OVERDUE, PLANNED, SILENT, STOPPED, TOO_WARM
+from tests.dashboard.sample_town import COLD_BUILDING, NOW_MS, OVERDUE, PLANNED, SILENT, STOPPED, TOO_WARM
 
 
 def test_the_cold_building_of_a_station_stands_first(town: Town) -> None:
@@ -42,3 +44,10 @@ def test_stations_by_what_is_worst(town: Town) -> None:
     assert first.return_off_k >= 0
     assert first.approach_k == pytest.approx(4.0)
     assert first.flow_share == pytest.approx(118 / 120, abs=0.05)
+
+
+def test_stations_off_their_curve_those_with_an_alarm_first(town: Town) -> None:
+    rows = off_curve(town)
+    assert [(row.state.station.station_id, row.alarm_since) for row in rows][:1] == [("S02", NOW_MS - 24 * 60_000)]
+    assert all(abs(row.state.off_target_k or 0.0) > OFF_TARGET_K for row in rows[1:])
+    assert {row.state.heat for row in rows[1:]} <= {"supplying"}
