@@ -210,7 +210,7 @@ async def test_what_the_broker_kept_for_hours_has_its_own_time_and_what_lies_abo
     sent_ms = clock.now_ms() + 60_000
     publish.send("zigbee2mqtt/S01/B03/502", zigbee(20.0, iso(sent_ms)))
     publish.send("zigbee2mqtt/S01/B03/502", zigbee(21.0, iso(away_ms - 86_400_000)))
-    await asyncio.sleep(1.0)
+    await collected.until(lambda: clock.now_ms() - sent_ms > 1_200_000)
     async with collecting(site, clock) as collected:
         await collected.until(lambda: len(collected.rows(TEMP.format("R2"))) == 2)
         kept, lying = collected.rows(TEMP.format("R2"))
@@ -301,10 +301,11 @@ async def test_killed_between_receipt_and_commit_everything_comes_again_and_coun
         child.wait(5)
     async with collecting(site) as collected:
         await collected.until(lambda: len(collected.rows(TEMP.format("R2"))) >= 10)
-        await asyncio.sleep(0.5)
+        publish.send("zigbee2mqtt/S01/B03/502", zigbee(25.0, now()))  # comes after whatever the broker still holds
+        await collected.until(lambda: 25.0 in collected.values(TEMP.format("R2")))
         rows = collected.rows(TEMP.format("R2"))
-    assert [row.value for row in rows] == list(range(15, 25))
-    assert len({row.measured_at for row in rows}) == 10
+    assert [row.value for row in rows] == list(range(15, 26))
+    assert len({row.measured_at for row in rows}) == 11
 
 
 async def test_what_the_broker_repeats_after_a_lost_connection_counts_once(
@@ -349,7 +350,7 @@ async def test_stopping_acknowledges_what_was_committed_last(site: Site, publish
     await subscribed(collected)
     for value in range(15, 20):
         publish.send("zigbee2mqtt/S01/B03/502", zigbee(value))
-    await asyncio.sleep(0.05)
+    await collected.until(lambda: collected.health("town")["polls"] >= 1)
     began = time.monotonic()
     stop.set()
     await task
@@ -357,5 +358,6 @@ async def test_stopping_acknowledges_what_was_committed_last(site: Site, publish
     before = collected.values(TEMP.format("R2"))
     async with collecting(site) as again:
         await again.until(lambda: len(again.rows(TEMP.format("R2"))) >= 5)
-        await asyncio.sleep(0.4)
-        assert again.values(TEMP.format("R2")) == list(range(15, 20)), f"{len(before)} were committed before the stop"
+        publish.send("zigbee2mqtt/S01/B03/502", zigbee(20.0))  # comes after whatever the broker still holds
+        await again.until(lambda: 20.0 in again.values(TEMP.format("R2")))
+        assert again.values(TEMP.format("R2")) == list(range(15, 21)), f"{len(before)} were committed before the stop"
