@@ -93,6 +93,13 @@ def planned_texts(site: Site, stop: PlannedStop, said: Said) -> dict[str, Any]:
     return counted | _written(site, "planned", PLANNED_PARTS, zh, en, "planned")
 
 
+def reworded(site: Site, subject: str, facts: Mapping[str, Any], said: Said) -> dict[str, Any]:
+    """The words of a notice that rests on these facts, as the records keep them, with what is said now."""
+    if "from_ms" in facts:
+        return planned_texts(site, PlannedStop(subject.removeprefix("station/"), **facts), said)
+    return outage_texts(site, Facts.of(facts), said)
+
+
 def closing_texts(site: Site, closing: str, at_ms: int) -> dict[str, str]:
     """What users are told when a notice ends, as the records keep it; ``closing`` is one of CLOSINGS."""
     zh, en = _dates(site, at_ms)

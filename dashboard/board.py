@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboard.facts.outages import NoticeRow, public_notices
+from dashboard.facts.notices import NoticeRow, public_notices
 from dashboard.facts.town import Town
 from dashboard.forms import page
 from dashboard.moments import Moments
@@ -46,11 +46,12 @@ def _rss(name: str, link: str, notices: Sequence[NoticeRow]) -> bytes:
     channel = SubElement(rss, "channel")
     for tag, text in (("title", f"{name} 停热通告 Heating notices"), ("link", link), ("description", name), ("language", "zh-cn")):
         SubElement(channel, tag).text = text
-    for notice in sorted(notices, key=lambda one: one.published_at or 0, reverse=True):
+    for notice in sorted(notices, key=lambda one: one.changed_at, reverse=True):
         item = SubElement(channel, "item")
-        over = f"{notice.over_zh} · " if notice.state == "closed" else ""
+        over = f"{notice.over_zh} · " if notice.state == "closed" else "更新 · " if notice.state == "amended" else ""
         SubElement(item, "title").text = f"{over}{notice.title_zh} · {notice.title_en}"
-        SubElement(item, "description").text = f"{notice.text_zh}\n\n{notice.text_en}"
-        SubElement(item, "pubDate").text = format_datetime(datetime.fromtimestamp((notice.published_at or 0) / 1000, UTC))
-        SubElement(item, "guid", isPermaLink="false").text = f"notice-{notice.id}-{notice.state}"
+        said = (f"{notice.closing_zh}\n{notice.text_zh}".strip(), f"{notice.closing_en}\n{notice.text_en}".strip())
+        SubElement(item, "description").text = "\n\n".join(said)
+        SubElement(item, "pubDate").text = format_datetime(datetime.fromtimestamp(notice.changed_at / 1000, UTC))
+        SubElement(item, "guid", isPermaLink="false").text = f"notice-{notice.id}-{notice.version}"
     return bytes(tostring(rss, encoding="utf-8", xml_declaration=True))

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 Role = Literal["viewer", "dispatcher", "engineer", "service", "admin"]
 Right = Literal[
-    "view", "acknowledge", "confirm_notice", "move_complaint", "open_complaint", "file_curve", "file_visit", "plan_stop", "keep_shift"
+    "view", "acknowledge", "write_notice", "move_complaint", "open_complaint", "file_curve", "file_visit", "plan_stop", "keep_shift"
 ]
 
 ROLES: Final = ("viewer", "dispatcher", "engineer", "service", "admin")
@@ -14,7 +14,7 @@ ROLES: Final = ("viewer", "dispatcher", "engineer", "service", "admin")
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "view": frozenset(ROLES),
     "acknowledge": frozenset({"dispatcher", "admin"}),
-    "confirm_notice": frozenset({"dispatcher", "admin"}),
+    "write_notice": frozenset({"dispatcher", "admin"}),
     "move_complaint": frozenset({"dispatcher", "service", "admin"}),
     "open_complaint": frozenset({"dispatcher", "service", "admin"}),
     "file_visit": frozenset({"dispatcher", "engineer", "service", "admin"}),

@@ -31,6 +31,7 @@ from dashboard.healthz import Healthz
 from dashboard.login import Login
 from dashboard.markup import ASSETS
 from dashboard.metrics import Metrics
+from dashboard.notice_page import NoticeSheet
 from dashboard.pages import PAGES
 from dashboard.running import running
 from dashboard.session import Sessions
@@ -103,6 +104,7 @@ def make_app(town: Town) -> FastAPI:
             Route("/board", Board(town).show, methods=["GET"]),
             Route("/board.rss", Board(town).feed, methods=["GET"]),
             Route(SHIFT_PRINT, ShiftPrint(town).show, methods=["GET"]),
+            Route("/notices/{notice_id:int}", NoticeSheet(town).show, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/api/v1", make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),

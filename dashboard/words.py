@@ -168,6 +168,12 @@ NOTICE_STATE: Final = {
     "closed": Word(N_("Closed"), "ok", "calm"),
 }
 
+DELIVERY_STATE: Final = {
+    "waiting": Word(N_("Waiting to be sent"), "clock", "warn"),
+    "sent": Word(N_("Sent"), "ok", "ok"),
+    "refused": Word(N_("Refused"), "cross", "bad"),
+}
+
 COMPLAINT_STATE: Final = {
     "new": Word(N_("New"), "bell", "bad"),
     "accepted": Word(N_("Accepted"), "check", "warn"),
@@ -399,6 +405,7 @@ WORDS: Final[Mapping[str, object]] = {
     "alarm_word": lambda state: look(ALARM_STATE, state),
     "outage_word": lambda state: look(OUTAGE_STATE, state),
     "notice_word": lambda state: look(NOTICE_STATE, state),
+    "delivery_word": lambda state: look(DELIVERY_STATE, state),
     "complaint_word": lambda state: look(COMPLAINT_STATE, state),
     "event_word": lambda event: look(EVENT, event),
     "alarm_kind": lambda kind: name_of(ALARM_KIND, kind),

@@ -1,4 +1,4 @@
-"""What people do with planned stops (计划停热, R4, R5): register them, call them off."""
+"""What people do with planned stops (计划停热, R4, R5): register them, shorten them, call them off."""
 
 from typing import Final
 
@@ -13,6 +13,7 @@ from store.records.tables import planned_stops
 
 AHEAD_MS: Final = 60_000  # so that nothing is suppressed that was judged before
 LONGEST_MS: Final = 60 * 86_400_000
+OVER: Final = N_("This planned stop is over or was called off.")
 
 
 def plan_stop(engine: Engine, who: Account, stop: PlannedStop, now_ms: int) -> int:
@@ -41,6 +42,25 @@ def plan_stop(engine: Engine, who: Account, stop: PlannedStop, now_ms: int) -> i
     return int(made[0])
 
 
+def shorten_stop(engine: Engine, who: Account, stop_id: int, to_ms: int, now_ms: int) -> None:
+    """Ends a planned stop earlier than it was registered, a minute from now at the soonest. What lasts beyond is an outage from then.
+
+    Raises RefusedError without the right, for an end that is none or not earlier, and for a stop that is over or called off.
+    """
+    demand(engine, who, "plan_stop", "shorten_stop", f"planned_stop/{stop_id}", now_ms)
+    with engine.begin() as connection:
+        standing = (planned_stops.c.id == stop_id) & planned_stops.c.cancelled_at.is_(None) & (planned_stops.c.to_at > now_ms)
+        row = connection.execute(select(planned_stops).where(standing)).first()
+        if row is None:
+            raise RefusedError(OVER)
+        if not max(now_ms + AHEAD_MS, row.from_at + 1) <= to_ms < row.to_at:
+            raise RefusedError(N_("A planned stop is shortened to an end after now and its begin, before the end it has."))
+        changed = update(planned_stops).where(standing, planned_stops.c.to_at == row.to_at)
+        if connection.execute(changed.values(to_at=to_ms, changes=planned_stops.c.changes + 1)).rowcount != 1:
+            raise RefusedError(OVER)
+        note(connection, now_ms, who, "shorten_stop", f"station/{row.station_id}", {"to_at": row.to_at}, {"to_at": to_ms})
+
+
 def call_off(engine: Engine, who: Account, stop_id: int, now_ms: int) -> None:
     """Calls a planned stop off: as a whole before it begins, else from now on. What lasts beyond is an outage from then.
 
@@ -52,5 +72,5 @@ def call_off(engine: Engine, who: Account, stop_id: int, now_ms: int) -> None:
         row = connection.execute(select(planned_stops.c.station_id, planned_stops.c.from_at).where(standing)).first()
         values = {"cancelled_at": now_ms + AHEAD_MS, "cancelled_by": who.name, "changes": planned_stops.c.changes + 1}
         if row is None or connection.execute(update(planned_stops).where(standing).values(values)).rowcount != 1:
-            raise RefusedError(N_("This planned stop is over or was called off."))
+            raise RefusedError(OVER)
         note(connection, now_ms, who, "call_off", f"station/{row.station_id}", {"from_at": row.from_at}, {"cancelled_at": now_ms})

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from compliance.complaint_life import OVER
 from dashboard.facts.complaints import ComplaintRow, rows_where
-from dashboard.facts.outages import NoticeRow, OutageRow, notice_rows, open_outages
+from dashboard.facts.notices import NoticeRow, notice_rows
+from dashboard.facts.outages import OutageRow, open_outages
 from dashboard.facts.rooms import Counts, RoomState, building_counts, room_states
 from dashboard.facts.stations import StationState, station_states
 from dashboard.facts.subjects import Subject, subject

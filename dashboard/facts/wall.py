@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from dashboard.facts.alarms import AlarmCounts, alarm_counts
 from dashboard.facts.complaints import complaint_rows
 from dashboard.facts.events import Happened, lately
-from dashboard.facts.outages import OutageRow, notice_due_ms, notice_rows, open_outages
+from dashboard.facts.notices import notice_rows
+from dashboard.facts.outages import OutageRow, notice_due_ms, open_outages
 from dashboard.facts.rooms import Counts, Day, day_figures, town_counts
 from dashboard.facts.stations import Heat, station_states
 from dashboard.facts.subjects import Subject, subject

@@ -1,17 +1,17 @@
-"""停热与通告: the outages with their clocks, and the notices they owe."""
+"""停热与通告: the outages with their clocks, the notices they owe, and the planned stops."""
 
-from collections.abc import Callable
 from datetime import datetime, time
 
 import streamlit as st
 
-from dashboard.actions.acting import RefusedError
-from dashboard.actions.notices import confirm_notice
-from dashboard.actions.planned_stops import call_off, plan_stop
-from dashboard.facts.outages import NoticeRow, notice_due_ms, notice_rows, outage_rows
-from dashboard.facts.planned import planned_rows
+from dashboard.actions.planned_stops import call_off, plan_stop, shorten_stop
+from dashboard.facts.notices import NoticeRow, notice_deliveries, notice_rows, notice_steps
+from dashboard.facts.outages import OutageRow, notice_due_ms, outage_rows
+from dashboard.facts.planned import PlannedRow, planned_rows
 from dashboard.facts.subjects import subject
 from dashboard.facts.town import Town
+from dashboard.moments import MINUTE_MS
+from dashboard.notice_desk import act, notice_desk, outage_desk
 from dashboard.panel import panel
 from dashboard.screen import Screen, go, live, screen
 from domain.site import PlannedStop
@@ -19,9 +19,23 @@ from domain.site import PlannedStop
 NOTICES_SHOWN = 20
 
 
-def chosen() -> int | None:
-    asked = st.query_params.get("outage", "")
-    return int(asked) if asked.isdecimal() else None
+def asked(name: str) -> int | None:
+    found = st.query_params.get(name, "")
+    return int(found) if found.isdecimal() else None
+
+
+def chosen_outage(town: Town) -> OutageRow | None:
+    rows = outage_rows(town)
+    wanted = asked("outage")
+    return next((row for row in rows if row.id == wanted), rows[0] if rows else None)
+
+
+def chosen_notice(town: Town) -> NoticeRow | None:
+    """The one asked for, that of the outage asked for; else the one that waits for somebody, else the newest."""
+    rows = notice_rows(town)
+    wanted, outage_id = asked("notice"), asked("outage")
+    found = next((row for row in rows if row.id == wanted or (outage_id is not None and row.outage_id == outage_id)), None)
+    return found or next((row for row in rows if row.state == "due"), rows[0] if rows else None)
 
 
 def rows_of(town: Town) -> list[dict[str, object]]:
@@ -34,7 +48,7 @@ def rows_of(town: Town) -> list[dict[str, object]]:
 
 
 def table() -> None:
-    now, outage_id = screen(), chosen()
+    now, outage_id = screen(), asked("outage")
 
     def values() -> dict[str, object]:
         return {"rows": rows_of(now.town), "chosen": outage_id}
@@ -44,68 +58,73 @@ def table() -> None:
 
 def detail() -> None:
     now = screen()
-    rows = outage_rows(now.town)
-    asked = chosen()
-    found = next((row for row in rows if row.id == asked), rows[0] if rows else None)
+    found = chosen_outage(now.town)
     if found is None:
         return
     values = {"outage": found, "subject": subject(now.town, found.subject), "due_at": notice_due_ms(now.town, found)}
     go(panel(now.shared_html("outage.html", found.id, lambda: values), key="outage").open)
 
 
+def prepare() -> None:
+    """What the notice of an open outage will say."""
+    now = screen()
+    found = chosen_outage(now.town)
+    owed = found is not None and found.state == "open" and all(notice.outage_id != found.id for notice in notice_rows(now.town))
+    if found is not None and owed and now.account.may("write_notice"):
+        outage_desk(now, found)
+
+
+def waiting(town: Town, row: NoticeRow) -> dict[str, object]:
+    return {"overdue": row.waits_too_long(town), "confirm_by": row.due_at + round(town.site.review_min * MINUTE_MS)}
+
+
 def notices() -> None:
     now = screen()
-    for notice in notice_rows(now.town)[:NOTICES_SHOWN]:
-        with st.container(key=f"notice-{notice.id}", gap=None):
-            values = {"notice": notice, "subject": subject(now.town, notice.subject)}
-            panel(now.html("notice.html", **values), key=f"notice-text-{notice.id}")
-            if notice.state == "due" and now.account.may("confirm_notice"):
-                confirm(now, notice)
+    found = chosen_notice(now.town)
+    notice_id = found.id if found else None
+
+    def values() -> dict[str, object]:
+        rows = notice_rows(now.town)[:NOTICES_SHOWN]
+        shown = [{"notice": row, "subject": subject(now.town, row.subject), **waiting(now.town, row)} for row in rows]
+        return {"rows": shown, "chosen": notice_id}
+
+    go(panel(now.shared_html("notices.html", notice_id, values), key="notices").open)
 
 
-def confirm(now: Screen, notice: NoticeRow) -> None:
-    _ = now.say
-    if not st.button(_("Confirm and publish"), key=f"confirm-{notice.id}", type="primary"):
+def notice() -> None:
+    now = screen()
+    row = chosen_notice(now.town)
+    if row is None:
         return
-    try:
-        confirm_notice(now.town.records, now.account, notice.id, now.now_ms)
-    except RefusedError as refused:
-        st.error(_(refused.why))
-        return
-    now.town.shared.forget()
-    st.toast(_("The notice is published."))
-    st.rerun(scope="fragment")
+    town = now.town
+
+    def values() -> dict[str, object]:
+        told = {"steps": notice_steps(town, row.id), "deliveries": notice_deliveries(town, row.id)}
+        return {"notice": row, "subject": subject(town, row.subject), **waiting(town, row), **told}
+
+    go(panel(now.shared_html("notice.html", (row.id, row.version), values), key="notice").open)
+
+
+def desk() -> None:
+    now = screen()
+    row = chosen_notice(now.town)
+    if row is not None and now.account.may("write_notice"):
+        with st.container(key="notice_desk"):
+            notice_desk(now, row)
 
 
 def planned() -> None:
-    """The planned stops to come and under way, with what is needed to register one and to call one off."""
+    """The planned stops to come and under way."""
     now = screen()
-    rows = planned_rows(now.town)
-    panel(now.html("planned.html", rows=rows), key="planned")
-    if not now.account.may("plan_stop"):
-        return
-    _ = now.say
-    standing = {row.id: row for row in rows if row.id is not None}
-    if standing:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="call_off"):
-            chosen_id = st.selectbox(
-                _("Planned stop"), list(standing), label_visibility="collapsed", width=420,
-                format_func=lambda one: f"{standing[one].name} {now.moments.day_time(standing[one].stop.from_ms, now.now_ms)}",
-            )  # fmt: skip
-            if st.button(_("Call off"), key="call_off_button"):
-                act(
-                    now,
-                    lambda: call_off(now.town.records, now.account, int(chosen_id or 0), now.now_ms),
-                    _("The planned stop is called off."),
-                )
+    panel(now.html("planned.html", rows=planned_rows(now.town)), key="planned")
 
 
 def plan() -> None:
-    """The form of a new planned stop: not within what refreshes, so that nothing typed is lost."""
+    """The forms of planned stops: not within what refreshes, so that nothing typed is lost."""
     now = screen()
     if not now.account.may("plan_stop"):
         return
-    _, stations, zone = now.say, now.town.site.stations, now.town.site.timezone
+    _, stations = now.say, now.town.site.stations
     tomorrow = now.moments.local(now.now_ms + 86_400_000).date()
     with st.expander(_("Plan a stop")), st.form("plan", border=False):
         first, second, third, fourth, fifth = st.columns([2, 1, 1, 1, 1], gap="small")
@@ -116,30 +135,50 @@ def plan() -> None:
         to_time = fifth.time_input(_("To time"), time(18), key="to_time")
         reason = st.text_input(_("Reason"), max_chars=500, key="plan_reason")
         if st.form_submit_button(_("Register"), type="primary"):
-            from_ms, to_ms = (
-                round(datetime.combine(day, clock, zone).timestamp() * 1000) for day, clock in ((from_day, from_time), (to_day, to_time))
-            )
-            stop = PlannedStop(str(station_id), from_ms, to_ms, reason)
+            stop = PlannedStop(str(station_id), instant(now, from_day, from_time), instant(now, to_day, to_time), reason)
             done = _("The planned stop is registered.")
             act(now, lambda: plan_stop(now.town.records, now.account, stop, now.now_ms), done)
+    standing = {row.id: row for row in planned_rows(now.town) if row.id is not None}
+    if standing:
+        with st.expander(_("Shorten or call off a planned stop")):
+            change(now, standing)
 
 
-def act(now: Screen, work: Callable[[], object], done: str) -> None:
-    """Does it, and says that it is done, or why not."""
-    try:
-        work()
-    except RefusedError as refused:
-        st.error(now.say(refused.why))
+def change(now: Screen, standing: dict[int, PlannedRow]) -> None:
+    """An earlier end for a registered stop, or none of it."""
+    _, records = now.say, now.town.records
+    stop_id = st.selectbox(
+        _("Planned stop"), list(standing), label_visibility="collapsed", width=420, key="stop",
+        format_func=lambda one: f"{standing[one].name} {now.moments.day_time(standing[one].stop.from_ms, now.now_ms)}",
+    )  # fmt: skip
+    if stop_id is None:
         return
-    now.town.shared.forget()
-    st.toast(done)
+    end = now.moments.local(standing[stop_id].stop.to_ms)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        day = st.date_input(_("New end"), end.date(), key=f"end-day-{stop_id}", width=160)
+        clock = st.time_input(_("New end, time"), end.time(), key=f"end-time-{stop_id}", width=140)
+        if st.button(_("Shorten"), key="shorten"):
+            to_ms = instant(now, day, clock)
+            act(now, lambda: shorten_stop(records, now.account, stop_id, to_ms, now.now_ms), _("The planned stop is shortened."))
+        if st.button(_("Call off"), key="call_off_stop"):
+            act(now, lambda: call_off(records, now.account, stop_id, now.now_ms), _("The planned stop is called off."))
+
+
+def instant(now: Screen, day: object, clock: time) -> int:
+    return round(datetime.combine(day, clock, now.town.site.timezone).timestamp() * 1000)  # type: ignore[arg-type]
 
 
 left, right = st.columns([3, 2], gap="small")
 with left:
     live(table)
+with right:
+    live(detail)
+    prepare()
+left, right = st.columns([2, 3], gap="small")
+with left:
+    live(notices)
     live(planned)
     plan()
 with right:
-    live(detail)
-live(notices)
+    live(notice)
+    desk()

@@ -16,7 +16,7 @@ OPEN_AGAIN: Final = {"closed_at": None, "closed_by": None, "closing": "", "closi
 
 def first_step(connection: Connection, values: Mapping[str, Any], at: int, who: str = "keepwarm", why: str = "") -> int:
     """Stores a notice that is due, with its first transition; returns its id. ``at`` is UTC ms."""
-    key = connection.execute(insert(notices).values(**values, state="due", version=1)).inserted_primary_key
+    key = connection.execute(insert(notices).values(**values, state="due", version=1, changed_at=at)).inserted_primary_key
     assert key is not None
     _store(connection, int(key[0]), "none", at, who, why)
     return int(key[0])
@@ -32,7 +32,7 @@ def next_step(
     """
     from_state = connection.execute(select(notices.c.state).where(notices.c.id == notice_id, notices.c.version == seen_version)).scalar()
     seen = (notices.c.id == notice_id) & (notices.c.version == seen_version)
-    changed = update(notices).where(seen).values(**values, state=to_state, version=seen_version + 1)
+    changed = update(notices).where(seen).values(**values, state=to_state, version=seen_version + 1, changed_at=at)
     if from_state is None or connection.execute(changed).rowcount != 1:
         return False
     _store(connection, notice_id, from_state, at, who, why)

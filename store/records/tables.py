@@ -154,6 +154,7 @@ notices = Table(
     Column("stations", JSON, nullable=False, default=list),
     Column("households", Integer),
     Column("version", Integer, nullable=False, default=1),  # counts its transitions: who acts on an older one is refused
+    Column("changed_at", BigInteger, nullable=False, default=0),  # of its last transition
     Column("facts", JSON, nullable=False, default=dict),  # what its words rest on
     Column("said", JSON, nullable=False, default=dict),  # what a dispatcher said for them
     *_words(),

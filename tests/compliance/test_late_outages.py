@@ -8,12 +8,16 @@ from sqlalchemy import select
 
 from compliance import late_pass
 from compliance.events import Event
+from compliance.notice_text import Said
 from compliance.watch import Watch
+from dashboard.actions.notices import amend_notice, close_notice, prepare_notice, publish_notice
+from dashboard.roles import Account
 from domain.reading import Readings
 from domain.site import Building, Site, Station
 from store.records import tables
 from tests.compliance.feeding import MINUTE_MS, Feed, Row, every, local_ms
 
+WANG = Account("王调度", "dispatcher")
 FLOW = "station/S1/secondary_flow_m3h"
 
 
@@ -198,3 +202,60 @@ def test_an_outage_of_the_source_is_not_erased_when_its_parts_are_days_old(site:
     both("2026-01-18 13:00", "2026-01-18 14:00", 0.0, 0.0, 0.0, 80.0)  # another one, days later
     source = [one[1:] for one in live.outages() if one[0] == "source/H"]
     assert source == [("ended", "22:00", "02:00", 1, ""), ("open", "13:00", clock(0), 1, "")]
+
+
+def test_every_version_that_users_were_told_is_kept(live: Live) -> None:
+    """A person's amendment, then late readings that move the start: three texts, and the last one still says what the person said."""
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-14 22:00", "2026-01-15 06:01", 0.0, 1), "2026-01-15 06:01")
+    said = Said(measures_zh="更换水泵", expected_at=local_ms("2026-01-15 09:00"))
+    amend_notice(live.live.records, WANG, live.live.site, 1, 2, said, "", local_ms("2026-01-15 06:02"))
+    live.arrive(every(FLOW, "2026-01-15 06:02", "2026-01-15 06:05", 0.0, 1), "2026-01-15 06:05")
+    with live.live.records.connect() as connection:
+        steps = tables.notice_transitions.c
+        found = connection.execute(select(steps.to_state, steps.who, steps.text_zh).order_by(steps.version)).all()
+    assert [(step.to_state, step.who) for step in found] == [("due", "keepwarm"), ("published", "keepwarm"), ("amended", "王调度")]
+    assert "恢复供热时间另行通告" in found[1].text_zh
+    assert "措施：更换水泵。预计2026年1月15日09:00恢复供热。" in found[2].text_zh
+
+
+def test_what_a_person_closed_is_not_opened_again(live: Live) -> None:
+    stopped_for_eight_hours(live)
+    close_notice(live.live.records, WANG, live.live.site, 1, 2, "restored", "流量计故障", local_ms("2026-01-15 06:02"))
+    live.again()
+    live.arrive(every(FLOW, "2026-01-15 06:01", "2026-01-15 06:30", 0.0, 1), "2026-01-15 06:30")
+    live.arrive(every(FLOW, "2026-01-15 06:30", "2026-01-15 07:10", 80.0, 1), "2026-01-15 07:10")
+    state, _, steps = live.notice()
+    assert state == "closed"
+    assert steps[-1] == ("published", "closed", "流量计故障")  # type: ignore[index]
+    assert live.said("notice.due", "notice.amended", "notice.closed") == [("06:00", "notice.due")]
+
+
+def test_what_was_prepared_goes_out_to_the_second(live: Live) -> None:
+    live.arrive(every(FLOW, "2026-01-14 20:00", "2026-01-14 22:00", 80.0, 1), "2026-01-14 22:00")
+    live.arrive(every(FLOW, "2026-01-14 22:00", "2026-01-15 05:00", 0.0, 1), "2026-01-15 05:00")
+    prepare_notice(live.live.records, WANG, 1, Said(), Said(cause_zh="电机烧毁"), local_ms("2026-01-15 05:00"))
+    live.arrive(every(FLOW, "2026-01-15 05:00", "2026-01-15 06:01", 0.0, 1), "2026-01-15 06:01")
+    state, text, _ = live.notice()
+    assert state == "published"
+    assert "原因：电机烧毁。" in str(text)
+
+
+def test_a_notice_waiting_too_long_is_told_one_step_up_once_each(live: Live) -> None:
+    live.live.site = replace(live.live.site, publish="review")
+    live.again()
+    stopped_for_eight_hours(live)
+    for minutes in (9, 10, 11, 12, 20, 21, 22):
+        live.arrive([(FLOW, local_ms("2026-01-15 06:00") + minutes * MINUTE_MS, 0.0)], f"2026-01-15 06:{minutes:02}")
+        live.watch.look_after_desk()
+    with live.live.records.connect() as connection:
+        told = tables.escalations.c
+        found = connection.execute(select(told.subject, told.duty, told.due_at, told.at, told.told).order_by(told.id)).all()
+    ten_past = local_ms("2026-01-15 06:10")
+    assert [tuple(row) for row in found] == [
+        ("notice/1", "notice_review", ten_past, ten_past, "department_head"),
+        ("notice/1", "notice_review", ten_past, ten_past + 10 * MINUTE_MS, "manager"),
+    ]
+    publish_notice(live.live.records, WANG, 1, 1, local_ms("2026-01-15 06:23"))
+    live.watch.look_after_desk()
+    assert live.notice()[0] == "published"

@@ -1,6 +1,7 @@
 """A planned stop registered while ``watch`` runs: its notice at once, no outage inside it, an outage from its end."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import select
 
 from compliance.watch import Watch
 from dashboard.actions.acting import RefusedError
-from dashboard.actions.planned_stops import AHEAD_MS, call_off, plan_stop
+from dashboard.actions.planned_stops import AHEAD_MS, call_off, plan_stop, shorten_stop
 from dashboard.roles import Account
 from domain.reading import Readings
 from domain.site import PlannedStop
@@ -161,3 +162,71 @@ def test_one_begin_is_registered_once(town: Town) -> None:
     plan_stop(town.records, WANG, stop(town, 60, 600), START_MS)
     with pytest.raises(RefusedError, match="this very instant"):
         plan_stop(town.records, WANG, stop(town, 60, 700), START_MS)
+
+
+def test_a_shortened_stop_amends_its_notice_and_what_lasts_beyond_is_an_outage(town: Town) -> None:
+    town.run(1, 80.0)
+    number = plan_stop(town.records, WANG, stop(town, 10, 10 + 9 * 60), town.now_ms)
+    town.run(1, 80.0)
+    shorten_stop(town.records, WANG, number, START_MS + 100 * MINUTE_MS, town.now_ms)
+    town.run(1, 80.0)
+    state, _, _, text, _ = town.notice() or ()
+    assert state == "amended"
+    assert "2026年1月14日11:10至2026年1月14日12:40停止供热" in str(text)
+    assert town.steps()[2:] == [("amended", "keepwarm", "correction: the plan has changed")]
+    town.run(8, 80.0)
+    town.run(110, 0.0)
+    assert town.outages() == [(100, "open")]
+    assert town.steps()[3:] == [("closed", "keepwarm", "the planned stop is over")]
+    town.watch.snapshot()
+    town.start()  # a restart repeats nothing
+    town.run(3, 0.0)
+    assert (len(town.steps()), town.outages()) == (4, [(100, "open")])
+    with town.records.connect() as connection:
+        done = connection.execute(select(audit.c.action, audit.c.before, audit.c.after).order_by(audit.c.id)).all()[-1]
+    assert tuple(done) == ("shorten_stop", {"to_at": START_MS + 550 * MINUTE_MS}, {"to_at": START_MS + 100 * MINUTE_MS})
+
+
+def test_a_stop_shortened_while_its_notice_waits_is_told_as_it_is(town: Town) -> None:
+    town.site = replace(town.site, publish="review")
+    town.start()
+    number = plan_stop(town.records, WANG, stop(town, 10, 10 + 9 * 60), town.now_ms)
+    town.run(1, 80.0)
+    shorten_stop(town.records, WANG, number, START_MS + 500 * MINUTE_MS, town.now_ms)
+    town.run(1, 80.0)
+    state, _, _, text, _ = town.notice() or ()
+    assert state == "due"
+    assert "至2026年1月14日19:20停止供热" in str(text)
+
+
+@pytest.mark.parametrize("to_min", [5, 10, 550, 700])
+def test_a_stop_is_shortened_to_an_end_before_its_own(town: Town, to_min: int) -> None:
+    number = plan_stop(town.records, WANG, stop(town, 10, 550), START_MS)
+    with pytest.raises(RefusedError, match="before the end it has"):
+        shorten_stop(town.records, WANG, number, START_MS + to_min * MINUTE_MS, START_MS)
+    with pytest.raises(RefusedError, match="role"):
+        shorten_stop(town.records, Account("li", "viewer"), number, START_MS + 60 * MINUTE_MS, START_MS)
+    call_off(town.records, WANG, number, START_MS)
+    with pytest.raises(RefusedError, match="over or was called off"):
+        shorten_stop(town.records, WANG, number, START_MS + 60 * MINUTE_MS, START_MS)
+
+
+def test_a_begin_that_was_called_off_is_registered_again_with_a_notice_of_its_own(town: Town) -> None:
+    town.run(1, 80.0)
+    first = plan_stop(town.records, WANG, stop(town, 60, 600), town.now_ms)
+    town.run(1, 80.0)
+    call_off(town.records, WANG, first, town.now_ms)
+    town.run(1, 80.0)
+    second = plan_stop(town.records, WANG, stop(town, 60, 660, "改期检修"), town.now_ms)
+    town.run(1, 80.0)
+    with pytest.raises(RefusedError, match="this very instant"):
+        plan_stop(town.records, WANG, stop(town, 60, 700), town.now_ms)
+    with town.records.connect() as connection:
+        rows = connection.execute(select(notices.c.planned_stop, notices.c.state, notices.c.closing).order_by(notices.c.id)).all()
+        standing = with_registered(town.site, registered_stops(connection)).planned_stops
+    key = f"S1@{START_MS + 60 * MINUTE_MS}"
+    assert [tuple(row) for row in rows] == [(f"{key}#{first}", "closed", "called_off"), (f"{key}#{second}", "published", "")]
+    assert [(one.reason, one.registered_id) for one in standing] == [("改期检修", second)]
+    town.run(56, 80.0)
+    town.run(100, 0.0)
+    assert town.outages() == []

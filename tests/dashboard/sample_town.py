@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Table, insert
 
+from compliance.notice_text import Facts, closing_texts
 from dashboard.accounts import make_invitation, wall_ms
 from dashboard.healthz import EXPECTED
 from dashboard.server import run_dashboard
@@ -27,6 +29,7 @@ from store.journal import Journal
 from store.live import write_live
 from store.points import PointRegistry
 from store.records import open_records, tables
+from store.records.notices import first_step, next_step
 from store.site_folder import load_policy
 from tests.compliance.curve_tuning.stations import Truth, live
 from tests.compliance.curve_tuning.stations import outdoor as season_outdoor
@@ -285,7 +288,7 @@ def _write_live(site: Site) -> None:
 def _write_records(records: Engine, site: Site) -> None:
     with records.begin() as connection:
         _write_alarms(connection, site)
-        _write_outages(connection)
+        _write_outages(connection, site)
         write_complaints(connection, site, NOW_MS)
         _write_events(connection)
         connection.execute(insert(tables.room_days), _room_days(site))
@@ -336,7 +339,7 @@ def _write_alarms(connection: Connection, site: Site) -> None:
         connection.execute(insert(tables.alarms).values(row))
 
 
-def _write_outages(connection: Connection) -> None:
+def _write_outages(connection: Connection, site: Site) -> None:
     def outage(station_id: str, started_h: float, **more: object) -> dict[str, object]:
         started = round(NOW_MS - started_h * HOUR_MS)
         return {
@@ -373,19 +376,25 @@ def _write_outages(connection: Connection) -> None:
     )
     titles = {"title_zh": "停热通告：新华换热站", "title_en": "Heating interruption: Xinhua station"}
     texts = {"text_zh": text_zh, "text_en": text_en, **titles, "households": 261}
-    rows = (
+
+    def facts(station_id: str, started_h: float, cause: str) -> dict[str, object]:
+        started = round(NOW_MS - started_h * HOUR_MS)
+        return Facts((station_id,), started, started, cause).kept()
+
+    stop = {"from_ms": NOW_MS - 3 * HOUR_MS, "to_ms": NOW_MS + 7 * HOUR_MS, "reason": "更换循环泵"}
+    rows: tuple[dict[str, Any], ...] = (
         {
+            "facts": facts(OVERDUE, 8.2, "valve_shut"),
             "outage_id": 2,
             "subject": f"station/{OVERDUE}",
-            "state": "due",
             "due_at": round(NOW_MS - 0.2 * HOUR_MS),
             "stations": [OVERDUE],
             **texts,
         },
         {
+            "facts": facts("S11", 30, "power_loss"),
             "outage_id": 3,
             "subject": "station/S11",
-            "state": "closed",
             "due_at": NOW_MS - 22 * HOUR_MS,
             "published_at": NOW_MS - 22 * HOUR_MS,
             "closing": "restored",
@@ -398,9 +407,9 @@ def _write_outages(connection: Connection) -> None:
             "text_en": "Heating of Binhe estate was interrupted by a power cut on 14 January at 08:23 and was restored at 18:23.",
         },
         {
+            "facts": stop,
             "planned_stop": f"S09@{NOW_MS - 3 * HOUR_MS}",
             "subject": f"station/{PLANNED}",
-            "state": "published",
             "due_at": NOW_MS - 60 * HOUR_MS,
             "published_at": NOW_MS - 60 * HOUR_MS,
             "stations": [PLANNED],
@@ -411,10 +420,16 @@ def _write_outages(connection: Connection) -> None:
             "text_en": "A circulation pump is replaced at Guangming station: no heating on 15 January from 11:00 to 21:00.",
         },
     )
-    for row in rows:
-        number = _key(connection, tables.notices, row)
-        step = {"notice_id": number, "from_state": "", "to_state": "due", "at": row["due_at"], "who": "watch", "why": "8 h"}
-        connection.execute(insert(tables.notice_transitions).values(step))
+    waiting: list[dict[str, Any]] = [dict(row) for row in rows]
+    for one in waiting:
+        at, closed_at = one["due_at"], one.pop("closed_at", None)
+        published_at, closing = one.pop("published_at", None), one.pop("closing", "")
+        number = first_step(connection, one, at, why="8 h")
+        if published_at is not None:
+            next_step(connection, number, 1, "published", published_at, {"published_at": published_at}, why="auto")
+        if closed_at is not None:
+            values = {"closed_at": closed_at, **closing_texts(site, closing, closed_at)}
+            next_step(connection, number, 2, "closed", closed_at, values, why="heat is back")
 
 
 def _key(connection: Connection, table: Table, row: Mapping[str, object]) -> int:

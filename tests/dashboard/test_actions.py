@@ -11,9 +11,8 @@ from compliance.complaint_life import NEEDS_REASON, NEXT_STATES, following
 from dashboard.actions.acting import RefusedError
 from dashboard.actions.alarms import acknowledge_alarms
 from dashboard.actions.complaints import move_complaint
-from dashboard.actions.notices import confirm_notice
 from dashboard.roles import RIGHTS, ROLES, Account
-from store.records.tables import alarm_transitions, alarms, audit, complaint_transitions, complaints, notice_transitions, notices
+from store.records.tables import alarm_transitions, alarms, audit, complaint_transitions, complaints
 
 NOW_MS = 1_768_458_185_000
 
@@ -36,11 +35,6 @@ def alarm(records: Engine, state: str, number: int = 0) -> int:
 def complaint(records: Engine, state: str = "new") -> int:
     with records.begin() as connection:
         return one(connection, complaints, kind="room", origin="sensor", subject="room/R1", opened_at=NOW_MS, state=state)
-
-
-def notice(records: Engine, state: str = "due") -> int:
-    with records.begin() as connection:
-        return one(connection, notices, planned_stop="S01@1", subject="station/S01", state=state, due_at=NOW_MS)
 
 
 def rows(records: Engine, table: Table, *columns: str) -> Sequence[tuple[object, ...]]:
@@ -75,15 +69,13 @@ def test_acknowledging_twice_changes_nothing(records: Engine) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("right", ["acknowledge", "confirm_notice", "move_complaint"])
+@pytest.mark.parametrize("right", ["acknowledge", "move_complaint"])
 def test_a_role_may_what_its_rights_say_and_a_refusal_is_audited(records: Engine, right: str, role: str) -> None:
-    alarm_id, notice_id, complaint_id = alarm(records, "unacknowledged"), notice(records), complaint(records)
+    alarm_id, complaint_id = alarm(records, "unacknowledged"), complaint(records)
 
     def act() -> None:
         if right == "acknowledge":
             acknowledge_alarms(records, who(role), [alarm_id], "", NOW_MS)
-        elif right == "confirm_notice":
-            confirm_notice(records, who(role), notice_id, NOW_MS)
         else:
             move_complaint(records, who(role), complaint_id, "new", "accepted", "", NOW_MS)
 
@@ -95,22 +87,12 @@ def test_a_role_may_what_its_rights_say_and_a_refusal_is_audited(records: Engine
             act()
         assert rows(records, audit, "who", "action", "refused") == [("李", right, True)]
         assert rows(records, alarms, "state") == [("unacknowledged",)]
-        assert rows(records, notices, "state") == [("due",)]
         assert rows(records, complaints, "state") == [("new",)]
 
 
 def test_viewers_only_look() -> None:
     assert all("viewer" not in roles for right, roles in RIGHTS.items() if right != "view")
     assert all("admin" in roles for roles in RIGHTS.values())
-
-
-def test_a_notice_is_confirmed_once(records: Engine) -> None:
-    number = notice(records)
-    confirm_notice(records, who("dispatcher"), number, NOW_MS)
-    assert rows(records, notices, "state", "published_at") == [("published", NOW_MS)]
-    with pytest.raises(RefusedError):
-        confirm_notice(records, who("dispatcher"), number, NOW_MS + 1)
-    assert rows(records, notice_transitions, "from_state", "to_state", "who") == [("due", "published", "李")]
 
 
 def test_who_saw_an_older_state_is_refused(records: Engine) -> None:

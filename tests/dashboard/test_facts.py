@@ -8,7 +8,8 @@ from dashboard.facts.alarms import Wanted, alarm_counts, alarm_rows
 from dashboard.facts.building import room_grid, room_trend, worst_room
 from dashboard.facts.complaints import attached_rooms, complaint_rows
 from dashboard.facts.events import lately
-from dashboard.facts.outages import notice_due_ms, notice_rows, open_outages, outage_rows, public_notices
+from dashboard.facts.notices import notice_rows, public_notices
+from dashboard.facts.outages import notice_due_ms, open_outages, outage_rows
 from dashboard.facts.rooms import building_counts, day_figures, room_states, station_counts, town_counts
 from dashboard.facts.sparks import sparks
 from dashboard.facts.station import all_values, homes, station_trends

@@ -20,6 +20,7 @@ from tests.dashboard.sample_town import NOW_MS
 SHUT = (
     *(f"/{path}" for path in PAGES),
     "/account",
+    "/notices/1",
     "/static/js/index.js",
     "/_stcore/health",
     "/_stcore/host-config",

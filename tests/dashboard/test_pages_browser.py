@@ -114,9 +114,15 @@ def test_a_dispatcher_plans_a_stop_and_calls_it_off(sign_in: SignIn) -> None:
         planned = page.locator(".kw-panel", has=page.get_by_role("heading", name="计划停热", exact=True))
         expect(planned).to_be_visible(timeout=SLOW_MS)
         page.get_by_text("登记计划停热").click()
-        page.get_by_label("事由").fill("更换阀门 <b>")
+        page.get_by_label("事由", exact=True).fill("更换阀门 <b>")
         page.get_by_role("button", name="登记", exact=True).click()
         expect(planned).to_contain_text("更换阀门 <b>", timeout=SLOW_MS)
+        page.get_by_text("缩短或取消计划停热").click()
+        page.get_by_role("spinbutton", name="hour, 结束时间").click()
+        page.keyboard.type("1715")
+        page.keyboard.press("Tab")
+        page.get_by_role("button", name="缩短", exact=True).click()
+        expect(planned).to_contain_text("17:15", timeout=SLOW_MS)
         page.get_by_role("button", name="取消计划").click()
         expect(planned).not_to_contain_text("更换阀门 <b>", timeout=SLOW_MS)
 
@@ -139,16 +145,50 @@ def test_the_service_desk_takes_a_complaint_a_step_on(sign_in: SignIn, server: S
     assert [tuple(step) for step in found][-1] == ("new", "accepted")
 
 
-def test_a_dispatcher_confirms_a_notice_and_the_board_has_it(sign_in: SignIn, server: Server) -> None:
+def test_a_dispatcher_takes_a_notice_from_draft_to_its_end(sign_in: SignIn, server: Server) -> None:
+    def board() -> str:
+        with server.stranger() as client:
+            return client.get("/board").text
+
     with sign_in("dispatcher") as page:
         page.get_by_role("link", name="停热与通告", exact=True).click()
+        page.locator('[data-open="outages?notice=1"]').click()
+        page.wait_for_url("**/outages?notice=1")
+        shown = page.locator(".kw-panel", has=page.get_by_text("居民所见"))
+        expect(shown).to_contain_text("待确认", timeout=SLOW_MS)  # longer than ten minutes
+        page.get_by_text("修改内容").click()
+        page.get_by_label("措施（中文）").fill("更换阀门 <b>")
+        page.get_by_role("button", name="预览").click()
+        expect(page.locator(".kw-notice", has_text="措施：更换阀门 <b>。")).to_have_count(1, timeout=SLOW_MS)
+        page.get_by_role("button", name="保存", exact=True).click()
+        expect(shown.locator(".kw-notice")).to_contain_text("措施：更换阀门 <b>。恢复供热时间另行通告。", timeout=SLOW_MS)
+        assert "新华" not in board()
         page.get_by_role("button", name="确认并发布").click()
         expect(page.get_by_role("button", name="确认并发布")).to_have_count(0, timeout=SLOW_MS)
+        until(lambda: "措施：更换阀门 &lt;b&gt;。恢复供热时间另行通告。" in board())
+        page.get_by_text("更新：原因、措施、预计恢复时间").click()
+        page.get_by_role("spinbutton", name="year, 预计恢复供热日期").click()
+        page.keyboard.type("20260116")
+        page.get_by_role("button", name="发布更新").click()
+        expect(page.get_by_text("须同时填写，或都不填。")).to_be_visible(timeout=SLOW_MS)
+        page.get_by_role("spinbutton", name="hour, 时间", exact=True).click()
+        page.keyboard.type("0930")
+        page.get_by_role("button", name="发布更新").click()
+        expect(shown.locator(".kw-notice")).to_contain_text("预计2026年1月16日09:30恢复供热。", timeout=SLOW_MS)
+        until(lambda: "预计2026年1月16日09:30恢复供热。" in board())
+        page.get_by_text("结束或撤回").click()
+        page.get_by_label("事由（存档）").fill("现场核实已恢复")
+        page.get_by_role("button", name="结束通告").click()
+        expect(shown.locator(".kw-notice > footer")).to_contain_text("恢复供热 Heat is back 上述停热已于2026年1月15日", timeout=SLOW_MS)
+        expect(shown.locator(".kw-steps li")).to_have_count(5)
+        shown.get_by_text("当时的内容").nth(2).click()
+        expect(shown.locator("details[open]")).to_contain_text("恢复供热时间另行通告")
+        page.goto(f"{server.address}/notices/1")
+        expect(page.locator(".kw-sheet")).to_contain_text("预计2026年1月16日09:30恢复供热。")
     with server.records.connect() as connection:
-        assert connection.execute(select(notices.c.state).where(notices.c.id == 1)).scalar() == "published"
-        assert connection.execute(select(audit.c.action).where(audit.c.subject == "notice/1")).scalar() == "confirm_notice"
-    with server.stranger() as client:
-        until(lambda: "停热通告：新华换热站" in client.get("/board").text)
+        assert connection.execute(select(notices.c.state).where(notices.c.id == 1)).scalar() == "closed"
+        done = connection.scalars(select(audit.c.action).where(audit.c.subject == "notice/1").order_by(audit.c.id)).all()
+    assert done == ["edit_notice", "publish_notice", "amend_notice", "close_notice"]
 
 
 def test_a_viewer_finds_nothing_to_change(sign_in: SignIn) -> None:

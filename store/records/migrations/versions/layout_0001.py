@@ -374,6 +374,7 @@ def upgrade() -> None:
         sa.Column("stations", sa.JSON(), nullable=False),
         sa.Column("households", sa.Integer(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("said", sa.JSON(), nullable=False),
         sa.Column("title_zh", sa.Text(), nullable=False),
