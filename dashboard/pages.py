@@ -41,6 +41,7 @@ PAGES: Final = {
         PageEntry("data", "data.py", N_("Data health"), "engineering"),
         PageEntry("complaints", "complaints.py", N_("Complaints"), "service"),
         PageEntry("report-in", "report_in.py", N_("Enter a complaint"), "service", "open_complaint"),
+        PageEntry("visits", "visits.py", N_("Measuring visits"), "service"),
     )
 }
 

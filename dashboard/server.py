@@ -39,6 +39,7 @@ from dashboard.shell import PageShell
 from dashboard.shift_print import SHIFT_PRINT, ShiftPrint
 from dashboard.text import speech
 from dashboard.theme import streamlit_options
+from dashboard.visit_sheet import VisitSheet
 from domain.clock import Clock
 from domain.site import Site
 from store.health import write_health
@@ -105,6 +106,7 @@ def make_app(town: Town) -> FastAPI:
             Route("/board.rss", Board(town).feed, methods=["GET"]),
             Route(SHIFT_PRINT, ShiftPrint(town).show, methods=["GET"]),
             Route("/notices/{notice_id:int}", NoticeSheet(town).show, methods=["GET"]),
+            Route("/visit/{number:int}", VisitSheet(town, sessions).show, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/api/v1", make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),

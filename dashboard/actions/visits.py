@@ -41,8 +41,8 @@ def file_visit(engine: Engine, who: Account, site: Site, visit: Visit, now_ms: i
 def visit_refusal(visit: Visit, site: Site, now_ms: int) -> str:
     """Why this can't be a visit, empty when it can."""
     low, high = READING_C
-    if visit.room_id not in site.rooms:
-        return N_("A visit is to a room of the site.")
+    if not _is_home(visit.room_id, site):
+        return N_("A visit is to a room of the site, or to BUILDING:FLAT where no sensor measures.")
     if visit.measured_at > now_ms:
         return N_("A visit can't be in the future.")
     if not 0 < len(visit.measured_by) <= NAME_MOST or not 0 < len(visit.instrument) <= NAME_MOST:
@@ -54,6 +54,12 @@ def visit_refusal(visit: Visit, site: Site, now_ms: int) -> str:
     if not 0 <= visit.windows_shut_min <= 100_000 or not 0 <= visit.height_m <= 10 or len(visit.remark) > COMMENT_MOST:
         return N_("Minutes, height or remark can't be right.")
     return "" if visit.signature is None else signature_fault(visit.signature)
+
+
+def _is_home(room_id: str, site: Site) -> bool:
+    """Whether this is a room of the site, or a home without a sensor in a building of it."""
+    building_id, colon, flat = room_id.partition(":")
+    return room_id in site.rooms or (bool(colon) and building_id in site.buildings and bool(flat.strip()) and len(room_id) <= NAME_MOST)
 
 
 def signature_fault(content: bytes) -> str:

@@ -121,6 +121,7 @@ def story() -> None:
     found = asked(now.town)
     if found is None:
         return
+    may = now.account.may("file_visit")
 
     def values() -> dict[str, object]:
         return {
@@ -130,9 +131,10 @@ def story() -> None:
             "happened": time_line(found),
             "duties": DUTIES,
             "visits": visit_rows(now.town, complaint_id=found.complaint.id),
+            "may": may,
         }
 
-    go(panel(now.shared_html("complaint_story.html", found.complaint.id, values), key="story").open)
+    go(panel(now.shared_html("complaint_story.html", (found.complaint.id, may), values), key="story").open)
 
 
 def rooms_of(town: Town, attached: Sequence[AttachedRoom]) -> list[dict[str, object]]:

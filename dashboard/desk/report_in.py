@@ -42,7 +42,7 @@ def report_in() -> None:
 def form() -> None:
     now = screen()
     call = st.session_state.setdefault("call", 0)  # each call has fields of its own
-    panel(now.html("report_head.html", opened=opened_before(now)), key="report_head")
+    go(panel(now.html("report_head.html", opened=opened_before(now)), key="report_head").open)
     left, right = st.columns([1, 1], gap="small")
     with left:
         say = {"placeholder": now.say("Street, building, flat, or the number called from"), "none": now.say("No such home.")}

@@ -1,19 +1,28 @@
 """The service desk in a real browser, end to end: the call, the steps, the visit, the cure, the call-back, the end."""
 
+import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import select
 
+from dashboard.actions.calibrations import register_calibration
+from dashboard.actions.visits import signature_fault
+from dashboard.roles import Account
+from dashboard.text import Speech, speech
+from domain.visit import visit_faults
 from store.records.tables import complaint_deeds, complaint_transitions, complaints
+from store.records.visits import broken_visits, filed_visits
 from tests.dashboard.conftest import Server
-from tests.dashboard.sample_town import COLD_BUILDING
+from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +34,7 @@ FORMULA = '=HYPERLINK("http://x","<img src=x onerror=window.hurt=1>")'
 @pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Browser]:
     """Debian's chromium, once for all tests of this file."""
+    expect.set_options(timeout=SLOW_MS)
     with sync_playwright() as playwright:
         arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=str(chromium), args=arguments)
@@ -121,6 +131,120 @@ def states(server: Server, number: int) -> list[str]:
     steps = complaint_transitions.c
     with server.records.connect() as connection:
         return list(connection.execute(select(steps.to_state).where(steps.complaint_id == number).order_by(steps.id)).scalars())
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def draw(page: Page) -> None:
+    """A signature with the pointer, in two strokes."""
+    canvas = page.locator(".kw-inkpad canvas")
+    canvas.scroll_into_view_if_needed()
+    frame = canvas.bounding_box()
+    assert frame is not None
+    for stroke in range(2):
+        page.mouse.move(frame["x"] + 30 + stroke * 90, frame["y"] + 40)
+        page.mouse.down()
+        for k in range(12):
+            page.mouse.move(frame["x"] + 30 + stroke * 90 + k * 6, frame["y"] + 50 + k % 4 * 25)
+        page.mouse.up()
+
+
+def complain(page: Page, _: Speech, server: Server) -> int:
+    """Enters a call about a room; gives the number of the complaint."""
+    expect(page.get_by_role("combobox", name=_("Street, building, flat, or the number called from"))).to_be_focused()
+    page.keyboard.type("人民路3 103")
+    expect(page.get_by_role("option").first).to_contain_text("103")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(_("Open complaints of the building"))).to_be_visible()
+    page.get_by_label(_("Resident")).fill(EVIL)
+    page.get_by_label(_("Telephone")).fill("13900001111")
+    page.get_by_label(_("What is said")).fill(FORMULA)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_be_visible()
+    return int(newest(server).id)
+
+
+def file_a_signed_visit(page: Page, _: Speech) -> None:
+    page.locator('[data-open^="visits?complaint="]').click()
+    page.wait_for_url("**/visits?complaint=*")
+    page.get_by_label(_("Readings ℃, parted by blanks")).fill("16.8 17.0")
+    page.keyboard.press("Enter")
+    expect(page.locator(".kw-panel", has_text="16.90 ℃")).to_be_visible()
+    expect(page.get_by_text(_("not signed"))).to_be_visible()
+    draw(page)
+    expect(page.get_by_text(_("An official measurement."), exact=True)).to_be_visible()
+    press(page, _("File the visit"))
+    expect(page.get_by_role("status")).to_contain_text(_("official"))
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_from_the_call_to_the_end(desk: Callable[..., Any], server: Server, language: str) -> None:
+    """The service desk's main task: call, accept, send, visit with a drawn signature, cure, call back, close."""
+    _ = speech(language)
+    site = server.town.site
+    if language == "zh":
+        days = date(2025, 9, 1), date(2026, 8, 31)
+        register_calibration(server.records, Account("检定员", "service"), "HT-01", *days, FORMULA, NOW_MS)
+    with desk("report-in", language) as page:
+        number = complain(page, _, server)
+        page.locator(f'[data-open="complaints?complaint={number}"]').first.click()
+        page.wait_for_url(f"**/complaints?complaint={number}")
+        expect(page.locator(".kw-onecase")).to_contain_text(EVIL)
+        press(page, _("Accept"))
+        press(page, _("Dispatch"))
+        press(page, _("Arrived on site"))
+        expect(page.get_by_role("button", name=_("Resolve"), exact=True)).to_be_visible()
+        file_a_signed_visit(page, _)
+        page.goto(f"{server.address}/complaints?complaint={number}")
+        expect(page.locator(".kw-line", has=page.locator('a[href^="/visit/"]'))).to_contain_text("16.90 ℃")
+        press(page, _("Resolve"))
+        press(page, _("Called back: satisfied"))
+        press(page, _("Close"))
+        expect(page.get_by_role("button", name=_("Reopen"), exact=True)).to_be_visible()
+        assert page.locator("img[src='x']").count() == 0
+    assert states(server, number) == ["new", "accepted", "dispatched", "on_site", "resolved", "called_back", "closed"]
+    assert deeds(server, number) == ["assigned", "call_back"]
+    with server.records.connect() as connection:
+        (filed,) = [one for one in filed_visits(connection) if one.visit.complaint_id == number]
+        assert list(broken_visits(connection)) == []
+    assert visit_faults(filed.visit, site.timezone) == []
+    assert filed.visit.room_id == f"{COLD_BUILDING}-103"
+    assert filed.visit.signature is not None
+    assert signature_fault(filed.visit.signature) == ""
+
+
+def test_a_photo_of_the_signed_sheet_on_a_phone(desk: Callable[..., Any], server: Server, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    image = Image.new("RGB", (3_000, 2_000), "white")
+    ImageDraw.Draw(image).line([(300, 300), (1_500, 1_500), (2_700, 400)], fill="black", width=30)
+    image.save(photo)
+    (tmp_path / "page.png").write_text(EVIL)
+    with desk("visits", "en", width=390) as page:
+        pad = page.locator(".kw-inkpad")
+        expect(pad).to_be_visible()
+        page.get_by_role("combobox", name="The home measured").fill("人民路3 8单元1")
+        expect(page.get_by_role("option").first).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.locator(".kw-visited")).to_contain_text("8单元1")
+        page.get_by_label("Readings").fill("17.5")
+        page.keyboard.press("Enter")
+        pad.locator("input[type=file]").set_input_files(tmp_path / "page.png")
+        page.get_by_text("An official measurement.", exact=True).wait_for()
+        press(page, "File the visit")
+        expect(page.get_by_text("This is no picture that can be read")).to_be_visible()
+        pad.locator("input[type=file]").set_input_files(photo)
+        expect(pad.locator("img")).to_be_visible()
+        press(page, "File the visit")
+        expect(page.get_by_role("status")).to_contain_text("official")
+        assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth") <= 1
+    with server.records.connect() as connection:
+        filed = filed_visits(connection)[-1]
+    assert filed.visit.room_id == f"{COLD_BUILDING}:8单元1"
+    assert filed.visit.signature is not None
+    with Image.open(io.BytesIO(filed.visit.signature)) as stored:
+        assert (stored.format, stored.size[0]) == ("PNG", 1_200)
 
 
 def test_attached_to_its_outage_held_and_merged(desk: Callable[..., Any], server: Server) -> None:

@@ -1,0 +1,167 @@
+"""The form of a measuring visit (R8): home, instrument with the calibration of that day, conditions, readings, signature.
+
+home ─▶ instrument of the register ─▶ readings, conditions ─▶ signed? ─▶ filed in the chain: official, or kept and not counted
+"""
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from dashboard.actions.calibrations import register_calibration
+from dashboard.actions.signatures import signature_png
+from dashboard.actions.visits import file_visit
+from dashboard.desk.attempt import attempt
+from dashboard.facts.complaints import dossier
+from dashboard.facts.instruments import Calibration, held_on, register
+from dashboard.facts.places import find_places
+from dashboard.facts.subjects import subject
+from dashboard.facts.visits import visit_row, visit_rows
+from dashboard.finder import finder
+from dashboard.panel import panel
+from dashboard.screen import Screen, go, live, screen
+from dashboard.signing import signing
+from domain.visit import Visit, visit_faults
+
+LISTED_S = 5.0
+
+
+def visits() -> None:
+    """The whole page. Who may file none sees the records."""
+    now = screen()
+    if now.account.may("file_visit"):
+        form()
+        instruments()
+    live(records, every_s=LISTED_S)
+
+
+@st.fragment
+def form() -> None:
+    now = screen()
+    _, number = now.say, st.session_state.setdefault("visit_number", 0)  # each visit has fields of its own
+    filed = st.session_state.get("visit_filed")
+    panel(now.html("visit_head.html", filed=visit_row(now.town, filed) if filed else None), key="visit_head")
+    kept = register(now.town)
+    if not kept:
+        st.warning(_("Register an instrument first: a visit names what it was measured with."))
+        return
+    left, right = st.columns([1, 1], gap="small")
+    with left:
+        place, complaint_id = where(now, number)
+        local, today = now.moments.local(now.now_ms), st.columns(2, gap="small")
+        day = today[0].date_input(_("Day"), local.date(), key=f"day-{number}")
+        clock = today[1].time_input(_("Time"), local.time().replace(second=0, microsecond=0), key=f"time-{number}", step=300)
+        means = st.columns(2, gap="small")
+        who = means[0].text_input(_("Measured by"), now.account.name, max_chars=100, key=f"who-{number}")
+        instrument = means[1].selectbox(_("Instrument"), list(kept), key=f"instrument-{number}")
+        calibration = held_on(kept[str(instrument)], day)
+        with st.container(key="visit_readings"):
+            readings = st.text_input(_("Readings ℃, parted by blanks"), key=f"readings-{number}", max_chars=200)
+        how = st.columns(3, gap="small")
+        shut = how[0].number_input(_("Windows shut, min"), 0, 1_000, 30, 5, key=f"shut-{number}")
+        height = how[1].number_input(_("Height, m"), 0.0, 3.0, 1.2, 0.1, key=f"height-{number}")
+        corrects = how[2].number_input(_("Corrects record № (none: 0)"), 0, step=1, key=f"corrects-{number}")
+        remark = st.text_input(_("Remark"), max_chars=500, key=f"remark-{number}")
+        centre = st.checkbox(_("At the centre of the room"), value=True, key=f"centre-{number}")
+    with right:
+        picture = signing(now, f"signature-{number}")
+        values = numbers(readings)
+        at_ms = round(datetime.combine(day, clock, now.town.site.timezone).timestamp() * 1000)
+        visit = Visit(
+            place, at_ms, who.strip(), str(instrument), calibration.since, calibration.until, float(shut), centre,
+            round(height, 2), values or (), b"signed" if picture else None, complaint_id, int(corrects) or None, remark.strip(),
+        )  # fmt: skip
+        faults = visit_faults(visit, now.town.site.timezone)
+        told = {"visit": visit, "faults": faults, "calibration": calibration, "readable": values is not None}
+        panel(now.html("visit_check.html", **told), key="visit_check")
+        if st.button(_("File the visit"), type="primary", key="file_visit", disabled=values is None or not place):
+            file_it(now, visit, picture, number)
+
+
+def file_it(now: Screen, visit: Visit, picture: str, number: int) -> None:
+    """Files the visit with its signature drawn anew, and makes room for the next one."""
+
+    def work() -> None:
+        signed = Visit(**visit.__dict__ | {"signature": signature_png(picture) if picture else None})
+        st.session_state["visit_filed"] = file_visit(now.town.records, now.account, now.town.site, signed, now.now_ms).id
+
+    if attempt(now, work, ""):
+        st.session_state["visit_number"] = number + 1
+        st.session_state.pop("visit_place", None)
+        st.rerun(scope="fragment")
+
+
+def where(now: Screen, number: int) -> tuple[str, int | None]:
+    """The room visited, and the complaint it is for: from the address, or found by typing. A home without a sensor is BUILDING:FLAT."""
+    _ = now.say
+    asked = st.query_params.get("complaint", "")
+    found = dossier(now.town, int(asked)) if asked.isascii() and asked.isdecimal() and len(asked) < 16 else None
+    if found is not None:
+        kind, _slash, name = found.complaint.subject.partition("/")
+        home = f"{name}:{found.complaint.address}"[:128] if kind == "building" and found.complaint.address else name
+        st.session_state.setdefault("visit_place", home)
+    say = {"placeholder": _("The home measured: street, building, flat"), "none": _("No such home.")}
+    place = finder(lambda typed: find_places(now.town, typed), say, key=f"visit-finder-{number}", following=".st-key-visit_readings input")
+    if place is not None:
+        name = place.subject.subject_id
+        st.session_state["visit_place"] = f"{name}:{place.rest}"[:128] if place.subject.kind == "building" else name
+    home = str(st.session_state.get("visit_place", ""))
+    building, _colon, flat = home.partition(":")
+    shown = subject(now.town, f"building/{building}" if building in now.town.site.buildings else f"room/{building}")
+    panel(now.html("visit_place.html", home=home, subject=shown, flat=flat, found=found), key="visit_place")
+    return home, found.complaint.id if found else None
+
+
+def numbers(text: str) -> tuple[float, ...] | None:
+    """The readings typed; None where one is no number."""
+    try:
+        return tuple(float(part.replace("，", ".")) for part in re.split(r"[\s;；、]+", text.strip()) if part)
+    except ValueError:
+        return None
+
+
+@st.fragment
+def instruments() -> None:
+    """The register: who files visits also enters that an instrument came back from its calibration."""
+    now = screen()
+    _, today = now.say, now.moments.local(now.now_ms).date()
+    kept = register(now.town)
+    with st.expander(_("Register of instruments"), expanded=not kept):
+        panel(now.html("instruments.html", rows=listed(kept, today)), key="instruments")
+        with st.form("calibration", border=False, clear_on_submit=True):
+            first, second, third, fourth = st.columns([2, 1, 1, 2], gap="small")
+            name = first.text_input(_("Instrument (kind, number)"), max_chars=128)
+            since = second.date_input(_("Calibrated on"), today)
+            until = third.date_input(_("Valid until"), today + timedelta(days=365))
+            certificate = fourth.text_input(_("Certificate"), max_chars=128)
+            if st.form_submit_button(_("Register")) and attempt(
+                now,
+                lambda: register_calibration(now.town.records, now.account, name, since, until, certificate, now.now_ms),
+                _("It is registered."),
+            ):
+                st.rerun()
+
+
+def listed(kept: dict[str, list[Calibration]], today: date) -> list[dict[str, Any]]:
+    """The latest calibration of each instrument, and whether it holds today."""
+    return [{"one": rows[0], "holds": rows[0].since <= today <= rows[0].until} for rows in kept.values()]
+
+
+def records() -> None:
+    now = screen()
+    asked = st.query_params.get("complaint", "")
+
+    def values() -> dict[str, object]:
+        rows = visit_rows(now.town)
+        return {"rows": [{"row": row, "subject": home_of(now, row.visit.room_id)} for row in rows], "may": now.account.may("file_visit")}
+
+    go(panel(now.shared_html("visits.html", (asked, now.account.may("file_visit")), values), key="records").open)
+
+
+def home_of(now: Screen, room_id: str) -> str:
+    """What people call the home that was measured."""
+    building, colon, flat = room_id.partition(":")
+    if colon:
+        return f"{subject(now.town, f'building/{building}').name} {flat}"
+    return subject(now.town, f"room/{room_id}").name
