@@ -7,12 +7,14 @@ SOURCES ──▶ one task per connection ──▶ intake ──▶ journal    
 import asyncio
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
 from collector.backoff import Backoff
 from collector.health import POINTS_EVERY_S, health_names, health_readings
 from collector.intake import Intake
+from collector.screen_memory import load_memory, save_memory
 from collector.sources.table import SOURCES, Source
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
@@ -25,6 +27,7 @@ from store.points import PointRegistry, open_points
 HEALTH_EVERY_S = 1.0
 UNKNOWN_SHOWN = 50
 LAST_COMMIT_S = 1.5
+MEMORY_EVERY_S = 600.0  # what a kill may cost; a large town's is 20 MB
 
 log = structlog.get_logger("collect")
 
@@ -50,6 +53,8 @@ async def collect_with(registry: PointRegistry, site: Site, clock: Clock, stop: 
 
 async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake) -> None:
     unknown = _unknown_sensors(site)
+    if (memory := await asyncio.to_thread(load_memory, _memory_file(site))) is not None:
+        intake.remember(memory)
     sources = [source for make in SOURCES.values() for source in make(site, clock, intake, unknown)]
     records = [record for source in sources for record in source.health()]
     await intake.ids([name for source in sources for name in source.point_names()] + health_names(records))
@@ -58,15 +63,34 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
     tasks = [asyncio.create_task(keep_running(source), name=source.name) for source in sources]
     health = asyncio.create_task(_tell_health(site, clock, sources, intake, unknown), name="health")
     noting = asyncio.create_task(_note_health(clock, sources, intake), name="health points")
+    keeping = asyncio.create_task(_keep_memory(site, intake), name="screen's memory")
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
         # The intake never ends by itself: if it does, that is a fault which must end the process loudly.
         await asyncio.wait([stopped, committing], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _cancel([*tasks, health, noting, stopped])
-        await _end(intake, committing, sources)
+        await _cancel([*tasks, health, noting, keeping, stopped])
+        await _end(site, intake, committing, sources)
         unknown.save()
         _write(site, clock, sources, intake, unknown)
+
+
+def _memory_file(site: Site) -> Path:
+    return site.data / f"screen{site.share.mark}.npz"
+
+
+async def _keep_memory(site: Site, intake: Intake) -> None:
+    while True:
+        await asyncio.sleep(MEMORY_EVERY_S)
+        await _save_memory(site, intake)
+
+
+async def _save_memory(site: Site, intake: Intake) -> None:
+    memory = await intake.memory()
+    try:
+        await asyncio.to_thread(save_memory, _memory_file(site), memory)
+    except OSError as error:
+        log.warning("memory of the screening not written", reason=str(error))
 
 
 def _unknown_sensors(site: Site) -> UnknownSensors:
@@ -74,11 +98,13 @@ def _unknown_sensors(site: Site) -> UnknownSensors:
     return UnknownSensors(site.data / f"unknown_sensors{site.share.mark}.json", known)
 
 
-async def _end(intake: Intake, committing: asyncio.Task[None], sources: Sequence[Source]) -> None:
+async def _end(site: Site, intake: Intake, committing: asyncio.Task[None], sources: Sequence[Source]) -> None:
     """The last commit, its acknowledgements, and then the connections that carried them."""
     intake.end()
     await asyncio.wait([committing], timeout=LAST_COMMIT_S)
-    if not committing.done():
+    if committing.done():
+        await _save_memory(site, intake)
+    else:
         log.error("the last commit took too long", pending=intake.pending)
     await asyncio.gather(*(_close(source) for source in sources))
     intake.close()

@@ -18,7 +18,7 @@ from collector.backoff import Backoff
 from collector.blocks import Block, readings_of
 from domain.errors import StoreError
 from domain.reading import Readings
-from domain.screening import Screen, Surroundings
+from domain.screening import Memory, Screen, Surroundings
 from store.journal import Journal
 from store.points import PointRegistry
 
@@ -84,6 +84,14 @@ class Intake:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._register, unknown)
             found = self._find(names)
         return found
+
+    def remember(self, memory: Memory) -> None:
+        """Takes what the screen of an earlier process knew; to be called before any ``ids``."""
+        self._screen.remember(memory)
+
+    async def memory(self) -> Memory:
+        """What the screen knows now."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._screen.memory)
 
     def _find(self, names: Sequence[str]) -> NDArray[np.int32]:
         """The ids of points that are registered and learnt, -1 of any other. There is no second list of a town's points here."""

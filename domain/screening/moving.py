@@ -58,11 +58,31 @@ class Moving:
             self._movers = np.concatenate([self._movers, np.zeros(len(self._names) - len(self._movers), np.int64)])
         return self._movers[self._neighbours[slots]] > self._moved[slots]
 
+    def rings(self, slots: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+        """The lowest and highest values of these slots by hour, and the running hour; to be kept."""
+        return self._low[slots], self._high[slots], self._hour
+
+    def put_back(self, hour: int, slots: NDArray[np.int32], low: NDArray[np.float32], high: NDArray[np.float32]) -> None:
+        """Takes in what ``rings`` gave when ``hour`` was running, as far as it is not too old by now."""
+        if hour > self._hour:
+            self._roll(hour)
+        hours = hour - (hour - np.arange(RING_H)) % RING_H
+        young = np.flatnonzero(hours > self._hour - RING_H)
+        where = np.ix_(slots, young)
+        self._low[where] = np.minimum(self._low[where], low[:, young])
+        self._high[where] = np.maximum(self._high[where], high[:, young])
+        self._reckon()
+
     def _roll(self, hour: int) -> None:
         ages = np.arange(max(self._hour + 1, hour - RING_H + 1), hour + 1) % RING_H
         self._low[:, ages] = np.inf
         self._high[:, ages] = -np.inf
         self._hour = hour
+        self._reckon()
+
+    def _reckon(self) -> None:
+        """Who has moved in the whole hours before the running one, and how many of each neighbourhood."""
+        hour = self._hour
         low, high = np.full(self._count, np.inf, np.float32), np.full(self._count, -np.inf, np.float32)
         for age in range(1, RING_H):
             inside = self._window_h[: self._count] >= age

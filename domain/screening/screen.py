@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.reading import FIRST_BAD, Quality, Readings
+from domain.screening.memory import Memory, memory_of, recall
 from domain.screening.moving import Moving, hour_of
 from domain.screening.relations import RELATIONS, WATER_FLOWS, Mask, Relation, Values
 from domain.screening.surroundings import HOUR_MS, MINUTE_MS, ROLES, Kind, Place, Role, Surroundings
@@ -86,6 +87,15 @@ class Screen:
         self._members = np.full((16, ROLES), -1, np.int32)
         self._rooms: dict[str, tuple[int, int]] = {}  # the points of room temperature and of battery, while one of them is missing
         self._moving = Moving()
+        self._remembered: Memory | None = None
+
+    def memory(self) -> Memory:
+        """A copy of what is known of the points, to be kept over a restart."""
+        return memory_of(self._points, self._moving)
+
+    def remember(self, memory: Memory) -> None:
+        """Takes what an earlier screen knew of the same ids: it counts for each point from when that is learnt."""
+        self._remembered = memory
 
     def learn(self, ids: Sequence[int] | Points, names: Sequence[str]) -> None:
         """Takes in points: ``ids`` and ``names`` of one length."""
@@ -97,6 +107,8 @@ class Screen:
             self._settle_in(int(point), self._surroundings.place(name))
         if len(self._kinds) > known:
             self._table = np.array(list(self._kinds), np.float64)
+        if self._remembered is not None:
+            recall(self._remembered, self._points, self._moving, np.array(ids, np.int64))
 
     def knows(self, points: Points) -> Mask:
         """Which of these points have been learnt."""

@@ -4,15 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import uvloop
 
 from collector import collect
 from collector.collect import run_collect
+from collector.screen_memory import load_memory, save_memory
 from collector.sources.gateway import Gateway
 from domain.clock import Clock
 from domain.errors import ConfigError
+from domain.profile import ModbusProfile, Register
+from domain.reading import Quality
+from domain.screening import Screen
 from domain.site import Broker, Device
 from tests.collector.conftest import Collected, Collecting, MakeSite
 from tests.collector.raw_modbus import Asked, RawModbus, Wire, registers
@@ -128,3 +133,62 @@ def test_it_runs_on_uvloop(make_site: MakeSite, collecting: Collecting) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(body())
+
+
+# ── what the screen knows, over a restart ─────────────────────────────────────────────────────────────────────────────
+
+VOLUME = "station/S1/secondary_volume_m3"
+
+
+async def counting_down(make_site: MakeSite, collecting: Collecting, between: Callable[[Path], object]) -> list[int]:
+    """The marks of a counter that stood at 500 until ``collect`` ended, and stands at 7 when it begins again."""
+    counter = 500
+
+    async def answer(asked: Asked, wire: Wire) -> None:
+        await wire.reply(asked, registers(asked, counter))
+
+    profile = ModbusProfile("two", "a counter", (Register("secondary_volume_m3", 0, "u16"),))
+    async with RawModbus(answer).running() as server:
+        site = make_site(devices=[device(server.address)], profiles=[profile])
+        async with collecting(site) as collected:
+            await collected.until(lambda: collected.rows(VOLUME))
+        between(site.data / "screen.npz")
+        counter = 7
+        async with collecting(site) as collected:
+            await collected.until(lambda: 7.0 in collected.values(VOLUME))
+            return [row.quality for row in collected.rows(VOLUME)]
+
+
+async def test_a_counter_that_falls_over_a_restart_is_marked(make_site: MakeSite, collecting: Collecting) -> None:
+    marks = await counting_down(make_site, collecting, lambda kept: kept.stat())
+    assert marks.count(Quality.COUNTER_BACKWARDS) == 1
+
+
+async def test_a_memory_of_the_screening_that_is_spoilt_is_told_and_stops_nothing(
+    make_site: MakeSite, collecting: Collecting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = await counting_down(make_site, collecting, lambda kept: kept.write_bytes(kept.read_bytes()[:200]))
+    assert set(marks) == {Quality.GOOD}
+    assert capsys.readouterr().out.count("memory of the screening not read") == 1
+
+
+async def test_the_screens_memory_is_kept_while_it_runs_too(
+    make_site: MakeSite, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "MEMORY_EVERY_S", 0.05)
+    async with RawModbus(sound).running() as server:
+        site = make_site(devices=[device(server.address)])
+        async with collecting(site) as collected:
+            await collected.until(lambda: collected.rows(SUPPLY))
+
+            def kept() -> bool:
+                memory = load_memory(site.data / "screen.npz")
+                return memory is not None and 50.0 in memory.value
+
+            await collected.until(kept)
+
+
+def test_no_memory_is_kept_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nowhere"):
+        save_memory(tmp_path / "nowhere" / "screen.npz", Screen().memory())
+    assert load_memory(tmp_path / "nowhere" / "screen.npz") is None

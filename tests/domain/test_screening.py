@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.reading import Quality, Readings
-from domain.screening import Screen, Surroundings, screened
+from domain.screening import Memory, Screen, Surroundings, screened
 from domain.site import Room, Station
 
 NAMES = [
@@ -314,6 +314,58 @@ def test_however_the_readings_are_cut_into_batches_the_marks_are_the_same(day: t
     for screen, places in ((in_parts, ends), (one_by_one, steps)):
         found = [screen(readings.take(slice(begin, end))).quality for begin, end in pairwise(places)]
         assert np.concatenate(found).tolist() == whole.quality.tolist()
+
+
+@given(days(), st.permutations(range(len(INSTRUMENTS))))
+@settings(deadline=None)
+def test_however_often_the_screen_begins_anew_with_what_it_knew_the_marks_are_the_same(
+    day: tuple[Readings, list[int]], order: list[int]
+) -> None:
+    readings, cuts = day
+    whole = screened(INSTRUMENTS, readings, TWO_ROOMS)
+    ends = [cut for cut in cuts if cut in (0, len(readings)) or readings.measured_at[cut - 1] != readings.measured_at[cut]]
+    found, memory = [], Screen(TWO_ROOMS).memory()
+    for begin, end in pairwise(ends):
+        screen = Screen(TWO_ROOMS)
+        screen.remember(Memory.of(memory.columns()))
+        for part in (order[:5], order[5:]):  # in any order: slots are not what is kept
+            screen.learn(part, [INSTRUMENTS[number] for number in part])
+        found.append(screen(readings.take(slice(begin, end))).quality)
+        memory = screen.memory()
+    assert np.concatenate(found).tolist() == whole.quality.tolist()
+
+
+def test_a_stuck_room_is_found_though_the_screen_began_anew_in_between() -> None:
+    names = [ROOM_A, ROOM_B]
+    rows = sorted(
+        [(at, 0, value) for at, value in every(10 * MIN, 30 * H, 20.3)]
+        + [(at, 1, value) for at, value in waves(10 * MIN, 30 * H, 19.0, 19.5)]
+    )
+    at, point, value = zip(*rows, strict=True)
+    readings = Readings.of(point, START + np.array(at), value)
+    cut = sum(instant < 20 * H for instant in at)
+    before, after, forgetful = Screen(TWO_ROOMS), Screen(TWO_ROOMS), Screen(TWO_ROOMS)
+    for screen in (before, forgetful):
+        screen.learn([0, 1], names)
+    before(readings.take(slice(0, cut)))
+    after.remember(before.memory())
+    after.learn([1], names[1:])
+    after.learn([0], names[:1])
+    rest = readings.take(slice(cut, len(readings)))
+    stuck = after(rest).quality[rest.point == 0].tolist()
+    assert stuck == [GOOD] * 24 + [Quality.STUCK] * 37
+    assert Quality.STUCK not in forgetful(rest).quality.tolist()
+
+
+def test_what_does_not_fit_together_is_not_remembered() -> None:
+    screen = Screen(TWO_ROOMS)
+    screen.learn(range(len(INSTRUMENTS)), INSTRUMENTS)
+    columns = screen.memory().columns()
+    for name in columns:
+        with pytest.raises(ValueError, match=name):
+            Memory.of({other: column for other, column in columns.items() if other != name})
+        with pytest.raises(ValueError, match="lengths"):
+            Memory.of({**columns, name: np.concatenate([columns[name], columns[name][:1]])})
 
 
 @given(days(), st.integers(0, 2**32))
