@@ -3,11 +3,12 @@
 points source/ID/… (of every node, through the stores) ─▶ numbers      health file of a collector on this machine ─▶ reasons
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dashboard.facts.town import Town
 from domain.site import Site
@@ -77,7 +78,7 @@ def _expected(site: Site) -> list[_Expected]:
 
 def _source_rows(town: Town) -> list[SourceRow]:
     expected = _expected(town.site)
-    newest = town.newest([f"source/{one.source_id}/{name}" for one in expected for name in QUANTITIES])
+    newest = town.newest_of(_ids(town, expected))
     values = np.where(newest.known, newest.value, np.nan).reshape(len(expected), len(QUANTITIES))
     instants = newest.measured_at.reshape(len(expected), len(QUANTITIES))
     told = _told(town)
@@ -87,6 +88,16 @@ def _source_rows(town: Town) -> list[SourceRow]:
         for row, one in enumerate(expected)
     ]
     return sorted(rows, key=lambda row: (SOURCE_STATES.index(row.state), row.last_good_at or 0, row.source_id))
+
+
+def _ids(town: Town, expected: Sequence[_Expected]) -> NDArray[np.int32]:
+    """The points that tell of the sources, source by source; looked up by name only when points have come."""
+
+    def look_up() -> NDArray[np.int32]:
+        return np.array(town.point_ids([f"source/{one.source_id}/{name}" for one in expected for name in QUANTITIES]), np.int32)
+
+    town.points.refresh()
+    return town.shared.of(("source_ids", len(town.points)), look_up, life_s=float("inf"))
 
 
 def _told(town: Town) -> dict[str, dict[str, Any]]:

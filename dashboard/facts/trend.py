@@ -52,17 +52,17 @@ def rolled(town: Town, names: Sequence[str], from_ms: int, to_ms: int, step_ms: 
     Raises StoreError when the history can't be read.
     """
     ids, rollup = town.rollup(names, from_ms, to_ms, step_ms)
-    touching, means = [], []
+    touched, means = [], []
     for point in ids:
         left, right = np.searchsorted(rollup.point, [point, point + 1]) if point >= 0 else (0, 0)
         mine = rollup.take(slice(left, right))
         means.append(_broken(mine.at + step_ms // 2, mine.mean, step_ms))
-        touching.append(_touching(mine, step_ms))
-    return touching, means
+        touched.append(touching(mine, step_ms))
+    return touched, means
 
 
-def _touching(stretches: Rollup, step_ms: int) -> Trend:
-    """The extremes in the order in which the line most likely passed them: rising where the next stretch is higher."""
+def touching(stretches: Rollup, step_ms: int) -> Trend:
+    """A line through the extremes of each stretch: first the lower one where the next stretch is higher, as it most likely went."""
     if not len(stretches):
         return Trend.empty()
     rising = np.append(np.diff(stretches.mean) >= 0, True)

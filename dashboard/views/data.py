@@ -81,7 +81,7 @@ def sources(now: Screen) -> None:
     def values() -> dict[str, object]:
         found = [row for row in source_rows(now.town) if wanted_source(now, row, state, text.casefold())]
         rows = [{"source": row, "subject": subject(now.town, f"station/{row.station_id}")} for row in found[:SHOWN_SOURCES]]
-        return {"rows": rows, "found": len(found), "local": any(row.reason or row.counts for row in found)}
+        return {"rows": rows, "found": len(found), "state": state, "sought": text}
 
     go(panel(now.shared_html("data_sources.html", (state, text), values), key="sources").open)
 

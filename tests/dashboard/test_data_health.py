@@ -65,6 +65,37 @@ def test_a_collector_on_this_machine_gives_its_reasons_and_knows_more_lately(tow
     assert row.counts == {"busy": 2, "late reply": 1}
 
 
+@pytest.mark.parametrize(
+    ("interval_s", "silence_s", "failed", "state"),
+    [
+        (10, 59.0, False, "good"),
+        (10, 60.0, False, "good"),
+        (10, 61.0, False, "silent"),  # three polls are 30 s, but a minute at least
+        (10, 5.0, True, "failing"),
+        (300, 899.0, True, "failing"),
+        (300, 901.0, True, "silent"),
+        (300, None, True, "never"),
+    ],
+)
+def test_a_source_is_silent_after_three_polls_and_a_minute(
+    tmp_path: Path, interval_s: float, silence_s: float | None, failed: bool, state: str
+) -> None:
+    site = sample_site(tmp_path / "data")
+    site = replace(site, devices={"D1": replace(site.devices["DS01"], device_id="D1", interval_s=interval_s)})
+    points, journal = PointRegistry(site.data / "points.db"), Journal(site.data / "journal.db")
+    told = {"failures": 7.0} | ({"exchange_ok": 0.0} if failed else {}) | ({} if silence_s is None else {"silence_s": silence_s})
+    ids = points.ids([f"source/D1/{name}" for name in told])
+    journal.append(Readings.of(ids, [NOW_MS] * len(ids), list(told.values())))
+    stood = Clock.starting_at(NOW_MS, 1e-9)  # a clock that stands: the age is what was told
+    town = Town(site, stood)
+    (row,) = source_rows(town)
+    assert (row.state, row.failures) == (state, 7)
+    assert row.last_good_at == (None if silence_s is None else NOW_MS - round(silence_s * 1000))
+    town.close()
+    journal.close()
+    points.close()
+
+
 def test_a_broker_is_a_source_too(tmp_path: Path) -> None:
     site = replace(sample_site(tmp_path / "data"), devices={}, brokers=(Broker("rooms", "mqtts://broker:8883", "keepwarm"),))
     points = PointRegistry(site.data / "points.db")

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dashboard.facts.trend import Trend, target_trend, thinned
+from dashboard.facts.trend import Trend, target_trend, thinned, touching
 from domain.curve import FiledCurve
+from store.rollup import Rollup
 
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 
 
 def series(steps: list[int], values: list[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -59,3 +61,18 @@ def test_the_target_follows_the_curve_in_force() -> None:
     found = target_trend(outdoor, [new, old], ZoneInfo("Asia/Shanghai"))
     assert np.isnan(found.value[[0, 3]]).all()
     assert found.value[1:3].tolist() == [50.0, 60.0]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.floats(-50, 100), st.floats(0, 20)), min_size=1, max_size=60))
+def test_a_rolled_line_touches_every_extreme_and_breaks_where_a_stretch_is_empty(stretches: list[tuple[int, float, float]]) -> None:
+    at = np.cumsum(np.array([gap for gap, _, _ in stretches], np.int64)) * HOUR_MS
+    mean = np.array([value for _, value, _ in stretches])
+    half = np.array([spread for _, _, spread in stretches])
+    none = np.zeros(len(at), np.int64)
+    found = touching(Rollup(none.astype(np.int32), at, mean - half, mean, mean + half, none + 1), HOUR_MS)
+    known = np.isfinite(found.value)
+    assert np.array_equal(np.sort(found.value[known]), np.sort(np.concatenate([mean - half, mean + half])))
+    assert np.all(np.diff(found.at_ms) > 0)
+    assert np.count_nonzero(~known) == np.count_nonzero(np.diff(at) > HOUR_MS)
+    inside = (found.at_ms[known] - HOUR_MS) % HOUR_MS
+    assert set(inside.tolist()) <= {HOUR_MS // 4, 3 * HOUR_MS // 4}

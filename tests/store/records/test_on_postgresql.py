@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.visit import Visit
 from store.records import open_records
+from store.records.shift_entries import add_entry, entry_rows
 from store.records.tables import metadata
 from store.records.visits import append_visit, broken_visits, chain_head, filed_visits
 
@@ -49,6 +50,25 @@ def test_the_database_itself_refuses(records: Engine, statement: str) -> None:
         append_visit(connection, VISIT, 1, "李")
     with pytest.raises(IntegrityError, match="append-only"), records.begin() as connection:
         connection.execute(text(statement))
+
+
+@pytest.mark.parametrize("statement", ["UPDATE shift_entries SET text = 'x'", "DELETE FROM shift_entries", "TRUNCATE shift_entries"])
+def test_the_shift_log_is_only_added_to(records: Engine, statement: str) -> None:
+    with records.begin() as connection:
+        add_entry(connection, 1, "note", "王", "x")
+    with pytest.raises(IntegrityError, match="append-only"), records.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_one_hand_over_is_taken_once(records: Engine) -> None:
+    with records.begin() as connection:
+        handed = add_entry(connection, 1, "handed_over", "王", "")
+        add_entry(connection, 2, "took_over", "赵", "", handed)
+    with pytest.raises(IntegrityError), records.begin() as connection:
+        add_entry(connection, 3, "took_over", "钱", "", handed)
+    with records.connect() as connection:
+        takers = [row["who"] for row in entry_rows(connection) if row["refers_to"] == handed]
+    assert takers == ["赵"]
 
 
 def test_what_was_altered_with_the_triggers_away_is_named(records: Engine) -> None:
