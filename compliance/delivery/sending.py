@@ -1,19 +1,18 @@
 """One message to one channel, now. Apprise knows the services; a gateway with a template is posted to by ourselves, with the key."""
 
-import logging
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import urllib3
 
+from compliance.delivery.answers import listening, refused_for_good
 from domain.errors import ConfigError, DeliveryError
 from domain.site import Channel
 from store.secrets import secret
 from store.site_folder.settings import filled
 
 TIMEOUT_S: Final = 30.0
-TRY_AGAIN: Final = frozenset({408, 425, 429})
 WITH_HEADERS: Final = ("json://", "jsons://", "xml://", "xmls://", "form://", "forms://")
 
 
@@ -34,15 +33,22 @@ def send(channel: Channel, key: str, title: str, text: str) -> str:
 def _apprise(address: str, key: str, title: str, text: str) -> str:
     import apprise  # half a second that a site without such channels need not wait for
 
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages carry addresses
     if address.startswith(WITH_HEADERS):
         address += f"{'&' if '?' in address else '?'}+Idempotency-Key={quote(key, safe='')}"
-    sender = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
-    if not sender.add(address):
-        raise DeliveryError("this is no address that apprise knows", permanent=True)
-    if not sender.notify(title=title, body=text):
-        raise DeliveryError("the service did not take it", permanent=False)
-    return "taken"
+    with listening() as answers:  # before anything is said: what apprise writes of a faulty address is heard by nobody either
+        service: Any = apprise.Apprise.instantiate(address, asset=apprise.AppriseAsset(async_mode=False), suppress_exceptions=True)
+        if service is None:
+            raise DeliveryError("this is no address that apprise knows", permanent=True)
+        service.redirects = False
+        taken = service.notify(title=title, body=text)
+    name = str(service.secure_protocol)
+    faults = [answer for answer in answers if answer.fault(name)]
+    if faults:
+        permanent = all(answer.permanent(name) for answer in faults)
+        raise DeliveryError("; ".join(dict.fromkeys(answer.fault(name) for answer in faults)), permanent=permanent)
+    if not taken:
+        raise DeliveryError("the service did not take it, or can't be reached", permanent=False)
+    return f"HTTP {answers[-1].status}" if answers else "taken"
 
 
 def _post(address: str, template: Path, values: dict[str, str]) -> str:
@@ -60,5 +66,4 @@ def _post(address: str, template: Path, values: dict[str, str]) -> str:
         raise DeliveryError(f"the gateway can't be reached: {type(error).__name__}", permanent=False) from error
     if 200 <= answer.status < 300:
         return f"HTTP {answer.status}"
-    permanent = 300 <= answer.status < 500 and answer.status not in TRY_AGAIN
-    raise DeliveryError(f"HTTP {answer.status}", permanent=permanent)
+    raise DeliveryError(f"HTTP {answer.status}", permanent=refused_for_good(answer.status))

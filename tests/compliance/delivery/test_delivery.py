@@ -1,20 +1,14 @@
 """What is owed goes out: against a real mail server and a real HTTP server on loopback, through crashes and outages of channels."""
 
-import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from sqlalchemy import Engine, insert, select
 
 from compliance.delivery import outbox
@@ -27,6 +21,7 @@ from store.records import open_records
 from store.records.notices import OPEN_AGAIN, first_step, next_step, notice_of
 from store.records.tables import deliveries, escalations, events
 from store.site_folder import check_site, load_site
+from tests.compliance.delivery.servers import Gateway, Mailbox, mail_server
 
 NOW_MS = 1_768_359_600_000
 MINUTE_MS = 60_000
@@ -35,49 +30,6 @@ NOTICE = {
     "title_zh": "停热通告：和平路站", "title_en": "Heating outage notice: Heping Road",
     "text_zh": '和平路站停止供热。"请谅解"', "text_en": "No heat.",
 }  # fmt: skip
-
-
-class Gateway:
-    """An HTTP server that keeps what it is posted and answers as told."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], Any]] = []
-        self.answers: list[int] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                outer.got.append(({name.lower(): value for name, value in self.headers.items()}, json.loads(body)))
-                self.send_response(outer.answers.pop(0) if outer.answers else 200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class Mailbox:
-    """A mail server that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-
-    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802 - the library's name
-        found = message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(found, EmailMessage)
-        self.mails.append(found)
-        return "250 OK"
 
 
 @pytest.fixture
@@ -124,6 +76,11 @@ def rows(records: Engine) -> list[tuple[str, str, int]]:
     with records.connect() as connection:
         columns = deliveries.c
         return [tuple(row) for row in connection.execute(select(columns.key, columns.state, columns.attempts).order_by(columns.id))]
+
+
+def outcome(records: Engine) -> str | None:
+    with records.connect() as connection:
+        return connection.execute(select(deliveries.c.result)).scalar()
 
 
 def drain(delivery: Delivery, wall_ms: int = NOW_MS) -> None:
@@ -183,23 +140,42 @@ def test_a_notice_withdrawn_before_it_was_published_says_nothing(tmp_path: Path,
 
 def test_mail_by_apprise(tmp_path: Path, records: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     mailbox = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]  # the controller asks for a port of its own at once, and takes no 0
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
+    with mail_server(mailbox) as port:
         monkeypatch.setenv("MAIL", f"mailto://127.0.0.1:{port}/?from=heat@example.com&to=town@example.com&format=text")
         delivery = Delivery(site(tmp_path, Channel("mail", "env:MAIL", language="zh")), records)
         publish(records)
         drain(delivery)
-    finally:
-        controller.stop()
     assert rows(records) == [("notice-2@mail", "sent", 1)]
     (mail,) = mailbox.mails
     assert mail["subject"] == "停热通告：和平路站"
     content = mail.get_body()
     assert content is not None
     assert "和平路站停止供热。" in content.get_content()
+
+
+@pytest.mark.parametrize(
+    ("to", "answers", "state", "result"),
+    [
+        ("nobody@example.com", [], "refused", "SMTP 550"),
+        ("town@example.com", ["554 no"], "refused", "SMTP 554"),
+        ("town@example.com", ["451 later"], "waiting", "SMTP 451"),
+    ],
+)
+def test_what_a_mail_server_refuses(
+    tmp_path: Path, records: Engine, monkeypatch: pytest.MonkeyPatch, to: str, answers: list[str], state: str, result: str
+) -> None:
+    mailbox = Mailbox()
+    mailbox.answers = answers
+    with mail_server(mailbox) as port:
+        monkeypatch.setenv("MAIL", f"mailto://127.0.0.1:{port}/?from=heat@example.com&to={to}&format=text")
+        delivery = Delivery(site(tmp_path, Channel("mail", "env:MAIL", language="zh")), records)
+        publish(records)
+        drain(delivery)
+        assert rows(records) == [("notice-2@mail", state, 1)]
+        assert outcome(records) == result
+        drain(delivery, NOW_MS + 5_000)
+    assert rows(records)[0][1] == ("sent" if state == "waiting" else state)
+    assert len(mailbox.mails) == (state == "waiting")
 
 
 def test_a_webhook_by_apprise_carries_the_key(tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
