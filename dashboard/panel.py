@@ -23,7 +23,7 @@ class Done:
     picked: list[str] = field(default_factory=list)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def component(name: str) -> Any:
     """The component of ``assets/NAME.js``."""
     source = Path(ASSETS / f"{name}.js").read_text(encoding="utf-8")
@@ -46,6 +46,11 @@ def bar(data: dict[str, Any], *, key: str) -> Done:
     """Shows the clock and the state of the line at the top of a page; it goes on by itself between refreshes."""
     component("bar")(key=key, data=data)
     return Done()
+
+
+def sound(data: dict[str, Any], *, key: str) -> None:
+    """The switch of the sound, which goes on by itself while ``waiting`` is above 0, and the way to wall mode and back."""
+    component("sound")(key=key, data=data)
 
 
 def _nothing() -> None:

@@ -59,6 +59,11 @@ def language() -> str:
     return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE
 
 
+def on_the_wall() -> bool:
+    """Whether this page is shown on the screen on the wall: large, without controls."""
+    return bool(st.query_params.get("mode") == "wall")
+
+
 def go(address: str) -> None:
     """Opens a page of the dashboard from an address such as ``station?station=S01``; an unknown one opens nothing."""
     path, _, query = address.partition("?")

@@ -9,13 +9,16 @@ import streamlit as st
 from dashboard.markup import html
 from dashboard.pages import GROUPS, PAGES, PageEntry, grouped
 from dashboard.panel import bar
-from dashboard.screen import LANGUAGE_KEY, Screen, language, live, screen
+from dashboard.screen import LANGUAGE_KEY, Screen, language, live, on_the_wall, screen
 from dashboard.text import LANGUAGES
 from dashboard.words import ROLE, name_of
 
 
 def topbar(now: Screen, seen: Sequence[PageEntry], links: Mapping[str, Any], path: str) -> None:
     """Draws the bar. ``seen`` are the pages this reader may see, ``links`` Streamlit's pages by path, ``path`` the one open now."""
+    if on_the_wall() and not path:
+        _wall_bar(now)
+        return
     groups = grouped(seen)
     here = PAGES[path].group
     with st.container(key="topbar", gap=None):
@@ -32,6 +35,13 @@ def topbar(now: Screen, seen: Sequence[PageEntry], links: Mapping[str, Any], pat
             for page in groups[here]:
                 with st.container(key="page_here" if page.path == path else f"page_{page.path or 'wall'}", width="content"):
                     st.page_link(links[page.path], label=now.say(page.title))
+
+
+def _wall_bar(now: Screen) -> None:
+    """The bar of the screen on the wall: whose town, what time, and whether what is shown is of now."""
+    with st.container(key="wallmode", horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(html("brand.html", now.say.language, site=now.town.site), width="content")
+        live(_bar)
 
 
 def _language(now: Screen) -> None:
@@ -55,7 +65,8 @@ def _bar() -> None:
             "local_ms": int(now.moments.wall_ms(np.array([now.now_ms]))[0]),
             "times": speed,
             "demo": _("Demo time"),
-            "late": _("No connection for {n} s", n="{n}"),
+            "late": _("No connection since {time}, {n} s: nothing here is newer", time="{time}", n="{n}"),
+            "wall": on_the_wall(),
             "light": _("Light"),
             "dark": _("Dark"),
             "language": _.language,

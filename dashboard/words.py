@@ -145,6 +145,15 @@ ALARM_FIGURE: Final = {
     "chattering alarms": FigureWord(N_("Chattering alarms")),
 }
 
+# The marks of the map, in the order of its key.
+MAP_MARK: Final = {
+    "stopped": N_("Heat stopped"),
+    "unknown": N_("Heat unknown"),
+    "planned": N_("Planned stop"),
+    "supplying": N_("Supplying"),
+    "unjudged": N_("Not judged"),
+}
+
 OUTAGE_STATE: Final = {
     "open": Word(N_("Open"), "stop", "bad"),
     "ended": Word(N_("Ended"), "ok", "calm"),

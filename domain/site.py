@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from domain.curve import FiledCurve
 from domain.notice_texts import NoticeTexts, shipped_notice_texts
 from domain.policy import Policy
@@ -49,6 +52,15 @@ class Building:
     households: int | None = None
     lat: float | None = None
     lon: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outline:
+    """A line behind the stations on the map, in degrees (WGS 84); ``closed`` where it bounds an area."""
+
+    lat: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +264,7 @@ class Site:
     publish: Literal["auto", "review"] = "auto"
     review_min: float = 10.0  # a notice that waits longer for a dispatcher is overdue
     notice_texts: NoticeTexts = field(default_factory=shipped_notice_texts)
+    outlines: tuple[Outline, ...] = ()
     share: Share = WHOLE
     elsewhere: frozenset[str] = frozenset()
 

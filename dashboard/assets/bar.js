@@ -1,6 +1,7 @@
 // The clock of the site goes on between refreshes, and says when refreshes stay away.
 const LATE_MS = 8000;
 const ASK_MS = 8000;
+const RELOAD_MS = 24000;
 
 export default function ({ data, parentElement }) {
   let box = parentElement.querySelector(":scope > .kw-bar");
@@ -40,9 +41,10 @@ function tick(box) {
   late.hidden = passed < LATE_MS;
   if (passed >= LATE_MS && !(box.asked > performance.now() - ASK_MS)) {
     box.asked = performance.now();
-    signInAgain();
+    askServer(box.data.wall && passed >= RELOAD_MS);
   }
-  late.textContent = box.data.late.replace("{n}", Math.round(passed / 1000));
+  const heard = new Date(box.data.local_ms).toISOString().slice(11, 19);
+  late.textContent = box.data.late.replace("{time}", heard).replace("{n}", Math.round(passed / 1000));
   document.documentElement.classList.toggle("kw-is-late", passed >= LATE_MS);
   const local = new Date(box.data.local_ms + passed * box.data.times);
   const [date, time] = local.toISOString().slice(0, 19).split("T");
@@ -51,12 +53,15 @@ function tick(box) {
   shownTime.textContent = time;
 }
 
-// Refreshes stay away because the session is over? Then the login page is what helps.
-async function signInAgain() {
+// Refreshes stay away because the session is over? Then the login page is what helps. The screen on the wall, which nobody
+// touches, loads itself anew once the server answers and Streamlit has not found its way back by itself.
+async function askServer(reload) {
   try {
     const answer = await fetch("/_stcore/health", { cache: "no-store" });
     if (answer.status === 401) {
       location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    } else if (answer.ok && reload) {
+      location.reload();
     }
   } catch {
     // the server is away: the bar says so, Streamlit connects again by itself

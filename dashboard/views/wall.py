@@ -1,33 +1,84 @@
-"""总览: what the dispatch room watches."""
+"""总览: what the dispatch room watches; with ``?mode=wall`` in large type and without controls, for the screen on the wall."""
 
+import streamlit as st
+
+from dashboard.facts.alarm_system import flood_now
 from dashboard.facts.keeping import keeping
 from dashboard.facts.sparks import sparks
 from dashboard.facts.stations import station_states, worst_first
+from dashboard.facts.town_map import town_map
 from dashboard.facts.wall import changes, headline
-from dashboard.panel import panel
-from dashboard.screen import go, live, screen
+from dashboard.markup import assets_version
+from dashboard.panel import panel, sound
+from dashboard.screen import Screen, go, live, on_the_wall, screen
+from dashboard.words import MAP_MARK
 
 SHOWN_STATIONS = 60
+WALL_STATIONS = 12  # as many as can be read from three metres
 ROOMY_STATIONS = 16  # so few have room for larger figures and their last hours
 
 
 def wall() -> None:
     now = screen()
     town = now.town
+    top = headline(town, now.moments)
+    counts = {"top": top, "stations_all": len(station_states(town)), "keeping": keeping(town), "flood": flood_now(town)}
+    opened = panel(now.shared_html("wall_counts.html", "", lambda: counts), key="wall").open
+    with st.container(key="wall_split"):
+        left, right = st.columns([7, 3], gap="small")
+    with left:
+        opened = stations(now) or opened
+    with right:
+        opened = beside(now) or opened
+    go(opened)
+
+
+def stations(now: Screen) -> str:
+    """The worst of the stations; gives the address that was opened."""
+    town, most = now.town, WALL_STATIONS if on_the_wall() else SHOWN_STATIONS
 
     def values() -> dict[str, object]:
         states = station_states(town)
+        roomy = len(states) <= ROOMY_STATIONS
         return {
-            "top": headline(town, now.moments),
-            "stations": worst_first(states, SHOWN_STATIONS),
+            "stations": worst_first(states, most),
             "stations_all": len(states),
-            "sparks": sparks(town) if len(states) <= ROOMY_STATIONS else {},
-            "roomy": len(states) <= ROOMY_STATIONS,
-            "changes": changes(town),
-            "keeping": keeping(town),
+            "sparks": sparks(town) if roomy else {},
+            "roomy": roomy,
         }
 
-    go(panel(now.shared_html("wall.html", "", values), key="wall").open)
+    return panel(now.shared_html("wall_stations.html", most, values), key="wall_stations").open
 
 
+def beside(now: Screen) -> str:
+    """The map, where the site has coordinates, and what changed; gives the address that was opened."""
+    town, opened = now.town, ""
+    found = town.shared.of("town_map", lambda: town_map(town, station_states(town)))
+    if found is not None:
+        values = {"map": found, "map_name": MAP_MARK}
+        opened = panel(now.shared_html("wall_map.html", "", lambda: values), key="wall_map").open
+    values = {"changes": changes(town)}
+    return panel(now.shared_html("wall_changes.html", "", lambda: values), key="wall_changes").open or opened
+
+
+def alert() -> None:
+    """The sound while alarms wait, and the way to wall mode and back."""
+    now = screen()
+    _ = now.say
+    sound(
+        {
+            "waiting": headline(now.town, now.moments).alarms.unacknowledged,
+            "wall": on_the_wall(),
+            "version": assets_version(),
+            "on": _("Sound on"),
+            "off": _("Sound off"),
+            "blocked": _("The browser blocks the sound: click here"),
+            "enter": _("Wall mode"),
+            "leave": _("Leave wall mode"),
+        },
+        key="sound",
+    )
+
+
+live(alert)
 live(wall)

@@ -2,7 +2,7 @@
 
 site.toml ─▶ zone, policy ─┐
 profiles/*.toml ───────────┤
-notices.toml ──────────────┤
+notices.toml, map.geojson ─┤
 stations ─▶ buildings ─▶ rooms ─▶ exclusions
     ├─▶ devices, curves, planned_stops        └──▶ Site, or every mistake
 """
@@ -18,6 +18,7 @@ from domain.profile import Profile
 from domain.site import Site
 from store.site_folder.devices import DEVICES, read_devices
 from store.site_folder.fields import TomlTables
+from store.site_folder.map_file import read_outlines
 from store.site_folder.notices import NOTICES_FILE, read_notice_texts
 from store.site_folder.profiles import load_profiles
 from store.site_folder.settings import Settings, read_brokers, read_channels, read_gateways, read_settings
@@ -105,13 +106,21 @@ def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
     brokers = read_brokers(tables, folder, settings.name, profiles, names)
     channels = read_channels(tables, folder)
     texts = read_notice_texts(folder, mistakes)
+    outlines = read_outlines(folder, mistakes)
     parts = _read_tables(folder, settings, profiles, names, mistakes)
     modbus = {device.address for device in parts["devices"].values() if device.protocol != "opcua"}
     gateways = read_gateways(tables, modbus)
     if mistakes or settings.policy is None:
         return None, mistakes
     values = {**vars(settings), "policy": settings.policy}
-    parts |= {"gateways": gateways, "brokers": brokers, "channels": channels, "profiles": profiles, "notice_texts": texts}
+    parts |= {
+        "gateways": gateways,
+        "brokers": brokers,
+        "channels": channels,
+        "profiles": profiles,
+        "notice_texts": texts,
+        "outlines": outlines,
+    }
     return Site(**values, **parts, folder=folder), mistakes
 
 

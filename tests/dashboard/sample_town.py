@@ -5,7 +5,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,15 @@ class SampleTown:
 def sample_site(data: Path, *, evil: bool = False) -> Site:
     """Twelve stations, thirty buildings, 400 rooms; with ``evil`` one building and one station carry HTML in their names."""
     stations = {
-        f"S{n:02}": Station(f"S{n:02}", f"{name}换热站", f"R{1 + n % 2}", "一区" if n < 7 else "二区", design_flow_m3h=120.0)
+        f"S{n:02}": Station(
+            f"S{n:02}",
+            f"{name}换热站",
+            f"R{1 + n % 2}",
+            "一区" if n < 7 else "二区",
+            lat=round(41.80 + 0.006 * n**0.5 * np.sin(2.4 * n), 4),
+            lon=round(123.40 + 0.009 * n**0.5 * np.cos(2.4 * n), 4),
+            design_flow_m3h=120.0,
+        )
         for n, name in enumerate(NAMES, 1)
     }
     buildings: dict[str, Building] = {}
@@ -75,7 +83,7 @@ def sample_site(data: Path, *, evil: bool = False) -> Site:
             room_id = f"{building_id}-{floor}{flat:02}"
             rooms[room_id] = Room(room_id, building_id, station_id, floor=floor, unit=f"{flat:02}")
     if evil:
-        stations["S01"] = Station("S01", EVIL, "R1", design_flow_m3h=120.0)
+        stations["S01"] = replace(stations["S01"], name=EVIL)
         first = next(iter(buildings))
         buildings[first] = Building(first, "S01", EVIL, "街", floors=6, households=60)
     devices = {

@@ -1,0 +1,162 @@
+"""The map of the stations, as SVG: nothing of it comes from the internet.
+
+stations' lat, lon ─┐
+                    ├─▶ a box of 1000 units ─▶ crowds (one path a state)  +  single marks of those that need somebody
+map.geojson ────────┘
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.facts.stations import COMMS, HEATS, StationStates
+from dashboard.facts.town import Town
+from domain.site import Outline, Site, Station
+
+WIDTH: Final = 1000
+LOWEST, HIGHEST = 450, 1100
+MARGIN: Final = 40
+SINGLE_MOST: Final = 250  # marks with a name and a link of their own; the others of a state are one path
+NAMED_MOST: Final = 14
+OUTLINE_POINTS: Final = 4_000  # of the background, whatever its file holds: 40 kB at most
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the town lies: ``lat``, ``lon`` of its upper left corner, degrees a unit, height of the box."""
+
+    lat: float
+    lon: float
+    lat_per_unit: float
+    lon_per_unit: float
+    height: int
+
+    def place(self, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Points of the box, one in a row: x to the right, y downward."""
+        x, y = (lon - self.lon) / self.lon_per_unit, (self.lat - lat) / self.lat_per_unit
+        return np.rint(np.stack([x, y], axis=1)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class MapMark:
+    """One station on the map. ``mark`` is supplying, stopped, planned, unknown or unjudged; ``lost`` while its link is."""
+
+    station: Station
+    x: int
+    y: int
+    mark: str
+    lost: bool
+    named: bool
+
+
+@dataclass(frozen=True)
+class TownMap:
+    """The map: its height, the background's path, the crowds (mark → path of dots), single marks with the worst last."""
+
+    height: int
+    background: str
+    crowds: Mapping[str, str]
+    marks: Sequence[MapMark]
+    without_place: int
+
+
+def town_map(town: Town, states: StationStates) -> TownMap | None:
+    """The map as the stations stand now; None where the site has no coordinates."""
+    site = town.site
+    found = town.shared.of("map_ground", lambda: ground(site), life_s=math.inf)
+    if found is None:
+        return None
+    frame, background, rows, places = found
+    marks = marks_of(states)[rows]
+    order = {int(row): rank for rank, row in enumerate(states.order())}
+    ranks = np.array([order[int(row)] for row in rows], np.intp)
+    lost = (states.comm == COMMS.index("lost"))[rows]
+    quiet = (marks == "supplying") & ~lost
+    few = len(rows) <= SINGLE_MOST
+    single = np.argsort(ranks)[:SINGLE_MOST]
+    single = single if few else single[~quiet[single]]
+    crowd = np.ones(len(rows), bool)
+    crowd[single] = False
+    crowds = {name: dots(places[crowd & (marks == name)]) for name in MARKS if (crowd & (marks == name)).any()}
+    named = {int(row) for row in single[:NAMED_MOST] if few or not quiet[row]}
+    found_marks = [
+        MapMark(
+            site.stations[states.ids[int(rows[row])]],
+            int(places[row][0]), int(places[row][1]), str(marks[row]), bool(lost[row]), int(row) in named,
+        )
+        for row in single[::-1]
+    ]  # fmt: skip
+    return TownMap(frame.height, background, crowds, found_marks, len(states) - len(rows))
+
+
+MARKS: Final = ("supplying", "unjudged", "planned", "unknown", "stopped")
+
+
+def marks_of(states: StationStates) -> NDArray[np.str_]:
+    """What each station's mark on the map is."""
+    marks = np.array(HEATS)[states.heat]
+    return np.where((marks == "stopped") & states.planned, "planned", marks)
+
+
+Ground = tuple[Frame, str, NDArray[np.intp], NDArray[np.int64]]
+
+
+def ground(site: Site) -> Ground | None:
+    """What of the map does not change: its frame, its background, and which stations stand where."""
+    placed = [(row, one.lat, one.lon) for row, one in enumerate(site.stations.values()) if one.lat is not None and one.lon is not None]
+    if not placed:
+        return None
+    rows, lat, lon = (np.array(column) for column in zip(*placed, strict=True))
+    frame = frame_of(lat, lon)
+    return frame, background_of(site.outlines, frame), rows.astype(np.intp), frame.place(lat, lon)
+
+
+def frame_of(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> Frame:
+    """The box that holds these points with a margin: degrees of longitude are shorter the further north (plate carrée at the middle)."""
+    middle = math.cos(math.radians(float(lat.max() + lat.min()) / 2))
+    wide = max(float(np.ptp(lon)) * middle, float(np.ptp(lat)) * 0.6, 0.004)
+    lat_per_unit = wide / (WIDTH - 2 * MARGIN)
+    high = float(np.ptp(lat)) / lat_per_unit + 2 * MARGIN
+    height = round(min(HIGHEST, max(LOWEST, high)))
+    scale = max(1.0, high / HIGHEST)
+    lat_per_unit *= scale
+    lon_per_unit = lat_per_unit / max(0.05, middle)
+    top = float(lat.max() + lat.min()) / 2 + height / 2 * lat_per_unit
+    left = float(lon.max() + lon.min()) / 2 - WIDTH / 2 * lon_per_unit
+    return Frame(top, left, lat_per_unit, lon_per_unit, height)
+
+
+def dots(places: NDArray[np.int64]) -> str:
+    """A path whose round caps are dots: one of them costs about eight bytes."""
+    return "".join(f"M{x} {y}h0" for x, y in np.unique(places, axis=0).tolist())
+
+
+def background_of(outlines: Sequence[Outline], frame: Frame) -> str:
+    """The outlines as one path, without what a screen can't show, and nothing outside the box."""
+    lines = [(frame.place(one.lat, one.lon), one.closed) for one in outlines]
+    lines = [(line, closed) for line, closed in lines if _is_inside(line, frame)]
+    drawn = lines
+    for step in (2, 4, 8, 16, 32):
+        drawn = [(thinned(line, step), closed) for line, closed in lines]
+        if sum(len(line) for line, _ in drawn) <= OUTLINE_POINTS:
+            break
+    ends = np.cumsum([len(line) for line, _ in drawn]).tolist()
+    shown = [one for one, end in zip(drawn, ends, strict=True) if end <= OUTLINE_POINTS]  # of far too much detail the first lines
+    return "".join(f"M{'L'.join(f'{x} {y}' for x, y in line.tolist())}{'Z' * closed}" for line, closed in shown if len(line) > 1)
+
+
+def _is_inside(line: NDArray[np.int64], frame: Frame) -> bool:
+    low, high = line.min(axis=0), line.max(axis=0)
+    return bool(high[0] >= 0 and high[1] >= 0 and low[0] <= WIDTH and low[1] <= frame.height)
+
+
+def thinned(line: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+    """A line without points that share a square of ``step`` units with the one before; its end stays."""
+    cells = line // step
+    kept = np.r_[True, np.any(np.diff(cells, axis=0) != 0, axis=1)]
+    kept[-1] = True
+    return line[kept]
