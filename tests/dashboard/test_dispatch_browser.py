@@ -1,8 +1,11 @@
-"""The dispatcher's work in a real browser: alarms from the wall to their journal."""
+"""The dispatcher's work in a real browser: alarms from the wall to their journal, the wall's map, sound and lost connection."""
+
+import re
+import signal
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from store.records.tables import alarm_transitions, alarms, out_of_service
 from tests.dashboard.conftest import Server, SignIn
@@ -13,7 +16,8 @@ pytestmark = pytest.mark.browser
 
 def test_one_alarm_from_acknowledging_to_its_way_back_into_service(sign_in: SignIn, server: Server) -> None:
     with sign_in("dispatcher") as page:
-        page.get_by_role("link", name="报警", exact=True).click()
+        page.get_by_role("link", name="未确认报警").click()  # on the wall: how many wait
+        page.wait_for_url("**/alarms")
         page.locator(".kw-alarms tbody tr", has_text="通信中断").get_by_role("link", name="通信中断").click()
         page.wait_for_url("**/alarms?alarm=*")
         expect(page.locator("canvas").first).to_be_visible()
@@ -85,3 +89,52 @@ def test_many_alarms_with_one_comment_and_a_shelf_that_needs_a_reason(sign_in: S
     assert (first.state, first.comment, first.shelved_reason) == ("acknowledged", "已派人 <b>", "换电池")
     assert first.shelved_until > NOW_MS
     assert (second.state, second.comment, second.shelved_until) == ("acknowledged", "已派人 <b>", None)
+
+
+WALL = {
+    "zh": {"switch": "声音已关", "on": "声音已开", "mode": "大屏模式", "late": "起连接中断"},
+    "en": {"switch": "Sound off", "on": "Sound on", "mode": "Wall mode", "late": "No connection since"},
+}
+
+
+@pytest.mark.parametrize("language", list(WALL))
+def test_the_wall_sounds_until_acknowledged_and_tells_since_when_it_is_stale(sign_in: SignIn, server: Server, language: str) -> None:
+    words = WALL[language]
+    with sign_in("dispatcher", quiet=False) as page:
+        page.context.add_cookies([{"name": "keepwarm_language", "value": language, "url": server.address}])
+        page.goto(server.address)
+        expect(page.locator(".kw-map a.kw-map-stopped")).to_have_count(2)
+        expect(page.locator(".kw-map a.kw-map-unknown .kw-map-lost")).to_have_count(1)
+        sound = page.locator(".kw-sound")
+        expect(sound.locator("button")).to_have_text(words["switch"])
+        expect(sound).to_have_attribute("data-sounds", "false")
+        sound.locator("button").click()
+        expect(sound.locator("button")).to_have_text(words["on"])
+        expect(sound).to_have_attribute("data-sounds", "true")
+        page.get_by_role("link", name=words["mode"]).click()
+        page.wait_for_url("**/?mode=wall")
+        expect(page.locator(".kw-station").first).to_be_visible()
+        expect(page.get_by_role("link", name=re.compile("^(报警|Alarms)$"))).to_have_count(0)
+        assert page.locator("input, [data-testid='stButtonGroup']").count() == 0
+        late, clock = page.locator(".kw-late"), page.locator(".kw-clock")
+        expect(late).to_be_hidden()
+        server.process.send_signal(signal.SIGSTOP)  # the server hangs, and the line with it
+        try:
+            expect(late).to_contain_text(words["late"])
+            expect(page.locator("html")).to_have_class(re.compile("kw-is-late"))
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        expect(late).to_be_hidden()
+        expect(page.locator("html")).not_to_have_class(re.compile("kw-is-late"))
+        expect(clock).to_be_visible()
+
+
+def test_a_flood_is_told_on_the_wall_and_a_mark_on_the_map_leads_to_its_station(sign_in: SignIn, server: Server) -> None:
+    now_ms = server.town.clock.now_ms()
+    row = {"kind": "curve_off", "pending_at": 1, "state": "normal", "cleared_at": now_ms}
+    with server.records.begin() as connection:
+        connection.execute(insert(alarms), [{**row, "subject": f"station/X{n}", "raised_at": now_ms - n} for n in range(11)])
+    with sign_in("viewer") as page:
+        expect(page.locator(".kw-flood").first).to_contain_text("11 条")
+        page.locator(f'.kw-map [data-open="station?station={SILENT}"]').click()
+        page.wait_for_url(f"**/station?station={SILENT}")
