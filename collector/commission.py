@@ -16,9 +16,9 @@ from uuid import uuid4
 import numpy as np
 
 from collector.collect import keep_running
+from collector.document import UnreadableError
 from collector.health import SourceHealth
 from collector.intake import Intake
-from collector.payload import UnreadableError
 from collector.sources.mqtt import Listener, Message, matches
 from collector.sources.opcua.session import Login, open_session
 from collector.sources.opcua.tree import Variable

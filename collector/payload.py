@@ -11,29 +11,14 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
-import orjson
-
+from collector.document import ABSENT, Path, find, path_of
+from collector.field_values import FieldReader, is_point, number_of, read_number, reader_of, said_quality
 from collector.instants import parse_instant, plausible, plausible_history
-from collector.scaling import split_scale
 from collector.sparkplug import Metric, Told
-from domain.profile import Field, MqttProfile
-from domain.quantity import parse_point, quantity
+from domain.profile import MqttProfile
 from domain.reading import Quality
 
-LARGEST_BYTES = 1_048_576
-NAN = float("nan")
-_WHOLE = 2**53  # whole numbers below it are floats without loss
-
-_ABSENT: Final = object()
-_GOOD_WORDS = frozenset({"good", "ok", "normal", "valid", "正常", "良好"})
-_UNCERTAIN_WORDS = frozenset({"uncertain", "suspect", "questionable", "可疑"})
-
-Path = tuple[str | int, ...]
 _TOP: Final[Path] = ()
-
-
-class UnreadableError(ValueError):
-    """A payload that can't be read at all; the message is the reason it is counted under."""
 
 
 class Value(NamedTuple):
@@ -55,62 +40,7 @@ class Content:
     presence: tuple[str, bool] | None = None
 
 
-def parse(payload: bytes) -> object:
-    """The document in a JSON payload: UTF-8, or else GB 18030; bare NaN and Infinity are taken.
-
-    Raises UnreadableError.
-    """
-    if len(payload) > LARGEST_BYTES:
-        raise UnreadableError("payload over 1 MiB")
-    try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        pass
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return json.loads(payload.decode(encoding))
-        except UnicodeDecodeError:
-            continue
-        except (ValueError, RecursionError):
-            break
-    raise UnreadableError("not JSON")
-
-
-def path_of(text: str) -> Path:
-    """The steps of a dotted path; a number is an index into a list. Empty for an empty text."""
-    return tuple(int(step) if step.isdecimal() else step for step in text.split(".")) if text else ()
-
-
-def find(document: object, path: Path) -> object:
-    """What stands at this path of a document; ``_ABSENT`` where nothing does."""
-    for step in path:
-        if type(document) is dict and type(step) is str:  # what it is nearly always
-            document = document.get(step, _ABSENT)
-        elif isinstance(document, dict):
-            document = document.get(step if isinstance(step, str) else str(step), _ABSENT)
-        elif isinstance(document, list) and isinstance(step, int) and step < len(document):
-            document = document[step]
-        else:
-            return _ABSENT
-    return document
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """How one field is read: what holds it and its last step, from the document and from an item of ``history``."""
-
-    field: Field
-    holder: Path
-    last: str | int
-    in_history: tuple[Path, str | int] | None
-    multiplier: float
-    divisor: float
-    truth: bool
-    temperature: bool
-    plain: bool
-
-
-Place = tuple[_Reader, Path, str | int]  # a field, what holds it, its last step
+Place = tuple[FieldReader, Path, str | int]  # a field, what holds it, its last step
 
 
 class Payload:
@@ -120,7 +50,7 @@ class Payload:
         self.profile = profile
         self._zone = zone
         parent = path_of(profile.history)[:-1]
-        self._readers = [_reader(one, parent) for one in profile.fields]
+        self._readers = [reader_of(one, parent) for one in profile.fields]
         self._sensor = path_of("" if profile.sensor.startswith("topic:") else profile.sensor)
         self._time, self._history_time = path_of(profile.time), path_of(profile.history_time)
         self._history, self._points = path_of(profile.history), path_of(profile.points)
@@ -178,7 +108,7 @@ class Payload:
         if reader is not None and reader.field.path == last and prefix:
             sensor = f"{metric.owner}/{prefix}"
         if reader is None:
-            if not _is_point(metric.name):
+            if not is_point(metric.name):
                 content.faults.append("metric without a field")
                 return
             sensor = metric.name
@@ -186,7 +116,7 @@ class Payload:
         if measured_at is None:
             content.faults.append("history frame without a usable time")
             return
-        value, quality = _read_number(reader, metric.value) if reader is not None else _number(metric.value, truth=True)
+        value, quality = read_number(reader, metric.value) if reader is not None else number_of(metric.value, truth=True)
         content.values.append(Value(sensor, name, measured_at, value, quality or (mark if metric.good else Quality.BAD)))
 
     @staticmethod
@@ -219,7 +149,7 @@ class Payload:
 
     def _instant(self, stamp: object, received_ms: int, away_since_ms: int | None) -> tuple[int, int]:
         """The reading's time and mark; a device that gives none has that of receipt, unmarked."""
-        if not self._time or stamp is _ABSENT or stamp is None:
+        if not self._time or stamp is ABSENT or stamp is None:
             return received_ms, Quality.GOOD
         stamped_ms = parse_instant(stamp, self.profile.time_format, self._zone)
         if stamped_ms is None or not plausible(stamped_ms, received_ms, away_since_ms):
@@ -247,12 +177,12 @@ class Payload:
                 continue
             if holder != holding:
                 held, holding = find(frame, holder), holder
-            raw = held.get(last, _ABSENT) if type(held) is dict and type(last) is str else find(held, (last,))
-            if raw is _ABSENT:
+            raw = held.get(last, ABSENT) if type(held) is dict and type(last) is str else find(held, (last,))
+            if raw is ABSENT:
                 if reader.field.missing is None or not isinstance(held, dict):
                     continue
                 raw = reader.field.missing
-            value, quality = _read_number(reader, raw, fahrenheit=fahrenheit)
+            value, quality = read_number(reader, raw, fahrenheit=fahrenheit)
             seen[name] = value
             content.values.append(Value(sensor, name, measured_at, value, quality or mark))
         if seen.get("indoor_temp_c") == 0 and seen.get("battery_pct", 0) > 0:
@@ -279,91 +209,27 @@ class Payload:
         for item in items if isinstance(items, list) else [items]:
             point_id = find(item, self._point_id)
             raw = find(item, self._point_value)
-            if not isinstance(point_id, str | int) or isinstance(point_id, bool) or raw is _ABSENT:
+            if not isinstance(point_id, str | int) or isinstance(point_id, bool) or raw is ABSENT:
                 content.faults.append("point without id or value")
                 continue
             sensor, reader = self._point_of(str(point_id).strip())
             stamp = find(item, self._time)
-            stamp = find(document, self._time) if stamp is _ABSENT else stamp
+            stamp = find(document, self._time) if stamp is ABSENT else stamp
             measured_at, mark = self._instant(stamp, received_ms, away_since_ms)
-            value, quality = _read_number(reader, raw) if reader is not None else _number(raw, truth=True)
-            said = _said_quality(find(item, self._point_quality) if self._point_quality else _ABSENT)
+            value, quality = read_number(reader, raw) if reader is not None else number_of(raw, truth=True)
+            said = said_quality(find(item, self._point_quality) if self._point_quality else ABSENT)
             name = reader.field.quantity if reader is not None else ""
             content.values.append(Value(sensor, name, measured_at, value, max(quality, said) or mark))
 
-    def _point_of(self, point_id: str) -> tuple[str, "_Reader | None"]:
+    def _point_of(self, point_id: str) -> tuple[str, "FieldReader | None"]:
         """A point's sensor and field: ``SENSOR.path``, a sensor alone (the first field), or one of our own points' names (None)."""
         sensor, _, suffix = point_id.rpartition(".")
         for reader in self._readers:
             if sensor and reader.field.path == suffix:
                 return sensor, reader
-        if _is_point(point_id):
+        if is_point(point_id):
             return point_id, None
         return point_id, self._readers[0] if self._readers else None
-
-
-def _is_point(name: str) -> bool:
-    """Whether this is the name of one of our own points."""
-    try:
-        quantity(parse_point(name).quantity)
-    except (KeyError, ValueError):
-        return False
-    return True
-
-
-def _reader(one: Field, history_parent: Path) -> _Reader:
-    path = path_of(one.path)
-    inside = path[: len(history_parent)] == history_parent
-    try:
-        unitless = quantity(one.quantity).unit == ""
-    except KeyError:
-        unitless = False
-    multiplier, divisor = split_scale(one.scale)
-    return _Reader(
-        one,
-        path[:-1],
-        path[-1],
-        (path[len(history_parent) : -1], path[-1]) if inside and len(path) > len(history_parent) else None,
-        multiplier,
-        divisor,
-        plain=multiplier == divisor == 1.0 and not one.add,
-        truth=unitless,
-        temperature=one.quantity.endswith("_temp_c"),
-    )
-
-
-def _read_number(reader: _Reader, raw: object, *, fahrenheit: bool = False) -> tuple[float, int]:
-    value, quality = (float(raw), 0) if type(raw) is float or (type(raw) is int and abs(raw) < _WHOLE) else _number(raw, truth=reader.truth)
-    if reader.field.sentinels and value in reader.field.sentinels:
-        return value, Quality.SENTINEL
-    if not reader.plain:
-        value = value * reader.multiplier / reader.divisor + reader.field.add
-    return ((value - 32) / 1.8 if fahrenheit and reader.temperature else value), quality
-
-
-def _number(raw: object, *, truth: bool) -> tuple[float, int]:
-    """A number as payloads write it, or NaN with the reason. Truth values are numbers only where the quantity has no unit."""
-    if isinstance(raw, bool) and not truth:
-        return NAN, Quality.DECODE
-    if raw is None or (isinstance(raw, str) and not raw.strip()):
-        return NAN, Quality.NOT_A_NUMBER
-    if isinstance(raw, str | int | float) and not (isinstance(raw, str) and "_" in raw):
-        try:
-            return float(raw), Quality.GOOD
-        except (ValueError, OverflowError):
-            pass
-    return NAN, Quality.DECODE
-
-
-def _said_quality(word: object) -> int:
-    """A point's quality as an edge box says it: words, truth values, or the numbers of OPC (192 and above good, 64 uncertain)."""
-    if word is _ABSENT or word is None or word is True:
-        return Quality.GOOD
-    if isinstance(word, str) and not word.strip().isdecimal():
-        text = word.strip().lower()
-        return Quality.GOOD if text in _GOOD_WORDS else Quality.SUSPECT if text in _UNCERTAIN_WORDS else Quality.BAD
-    number, _ = _number(word, truth=True)
-    return Quality.GOOD if number >= 192 else Quality.SUSPECT if 64 <= number < 128 else Quality.BAD
 
 
 def _literal_tail(topic: str) -> list[str]:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from collector.backoff import Backoff
 from collector.catching_up import CatchingUp
+from collector.document import UnreadableError, parse
 from collector.health import SourceHealth
 from collector.instants import plausible
 from collector.intake import Intake
-from collector.payload import Content, Payload, UnreadableError, Value, parse
+from collector.payload import Content, Payload, Value
 from collector.sources.mqtt import NEW, Listener, Message, matches
 from collector.sparkplug import Births, NotSparkplugError
 from collector.unknown_sensors import UnknownSensors

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.payload import Content, Payload, UnreadableError, parse
+from collector.document import UnreadableError, parse
+from collector.payload import Content, Payload
 from domain.profile import Field, MqttProfile
 from domain.reading import Quality
 from store.site_folder.profiles import SHIPPED, load_profile
