@@ -156,7 +156,7 @@ async def bare_subscribe(client: Client, index: int, server: Outside) -> tuple[i
 
 
 async def bare(server: Outside, mode: str) -> tuple[int, float]:
-    client = Client(server.url, timeout=5, watchdog_intervall=10)
+    client = Client(server.url, timeout=60, watchdog_intervall=60)  # all items are made in one request
     await client.connect()
     try:
         index = await client.get_namespace_index(URI)

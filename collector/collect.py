@@ -172,6 +172,8 @@ def _write(site: Site, clock: Clock, sources: Sequence[Source], intake: Intake, 
     records = [record for source in sources for record in source.health()]
     detail: dict[str, object] = {
         "readings_committed": intake.committed,
+        "readings_bad": intake.bad,
+        "readings_suspect": intake.suspect,
         "commits": intake.commits,
         "commits_refused": intake.refusals,
         "readings_pending": intake.pending,
@@ -179,6 +181,9 @@ def _write(site: Site, clock: Clock, sources: Sequence[Source], intake: Intake, 
         "sources_good": sum(record.state == "good" for record in records),
         "sources_failing": sum(record.state == "failing" for record in records),
         "overruns": sum(record.overruns for record in records),
+        "failures": sum(record.failures for record in records),
+        "received_bytes": sum(record.bytes for record in records),
+        "sensors_unknown": len(unknown) + unknown.beyond,
         "sources": [record.as_dict() for record in records],
         "unknown_sensors": {"count": len(unknown), "beyond": unknown.beyond, "newest": unknown.newest(UNKNOWN_SHOWN)},
     }

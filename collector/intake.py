@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from collector.backoff import Backoff
 from collector.blocks import Block, readings_of
 from domain.errors import StoreError
-from domain.reading import Readings
+from domain.reading import FIRST_BAD, Quality, Readings
 from domain.screening import Memory, Screen, Surroundings
 from store.journal import Journal
 from store.points import PointRegistry
@@ -49,8 +49,9 @@ class _Gathered:
 class Intake:
     """Takes readings in on the event loop and commits them in a thread. Nothing handed in is dropped.
 
-    While the journal can't take them they are kept, and ``full`` tells the sources to hold back. ``committed``, ``commits``,
-    ``refusals`` (commits that failed), ``pending`` and ``trouble`` (why the last commit failed, empty when it did not) are its health.
+    While the journal can't take them they are kept, and ``full`` tells the sources to hold back. Its health: ``committed``, of these
+    ``bad`` and ``suspect`` (by their source or by screening), ``commits``, ``refusals`` (commits that failed), ``pending`` and ``trouble``
+    (why the last commit failed, empty when it did not).
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Intake:
         self._room = asyncio.Event()
         self._room.set()
         self.committed = 0
+        self.bad = self.suspect = 0
         self.commits = 0
         self.refusals = 0
         self.trouble = ""
@@ -214,4 +216,7 @@ class Intake:
     def _store(self, gathered: _Gathered) -> None:
         readings = gathered.readings()
         if len(readings):
-            self._journal.append(self._screen(readings))
+            marked = self._screen(readings)
+            self._journal.append(marked)
+            self.bad += int((marked.quality >= FIRST_BAD).sum())
+            self.suspect += int(((marked.quality > Quality.GOOD) & (marked.quality < FIRST_BAD)).sum())

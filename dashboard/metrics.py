@@ -35,6 +35,17 @@ MEANINGS: Final = {
     "forward_quarantined": "Readings that the history's server refuses for what they are, set aside",
     "forward_expired": "Readings older than the history's retention",
     "collect_readings_committed": "Readings accepted since the start of the process",
+    "collect_readings_bad": "Of these, bad by their source or by screening",
+    "collect_readings_suspect": "Of these, suspect by their source or by screening",
+    "collect_readings_pending": "Readings taken in and not yet on the disk",
+    "collect_commits_refused": "Commits that the journal refused: the disk is full, most likely",
+    "collect_sources_good": "Devices and brokers that answer",
+    "collect_sources_failing": "Devices and brokers that do not",
+    "collect_failures": "Exchanges with a source that failed",
+    "collect_received_bytes": "Bytes of payload received from all sources",
+    "collect_sensors_unknown": "Sensors that send and stand in no room",
+    "watch_judged_at_ms": "Up to which instant of the site's clock everything is judged, in ms since 1970",
+    "watch_behind": "Batches of the journal not judged yet",
     "collect_overruns": "Polls left out because the one before was still going on",
 }
 _NO_NAME: Final = re.compile(r"[^a-zA-Z0-9_]")

@@ -70,6 +70,8 @@ async def test_health_tells_counts_and_every_source(make_site: MakeSite, collect
     assert detail["commits"] >= 1
     assert detail["trouble"] == ""
     assert detail["unknown_sensors"] == {"count": 0, "beyond": 0, "newest": []}
+    assert [detail[name] for name in ("readings_bad", "readings_suspect", "failures", "sensors_unknown")] == [0, 0, 0, 0]
+    assert detail["received_bytes"] >= 8
     (record,) = detail["sources"]
     assert (record["name"], record["protocol"], record["address"]) == ("D1", "modbus_tcp", server.address)
     assert record["last_good_ms"] == pytest.approx(time.time() * 1000, abs=10_000)

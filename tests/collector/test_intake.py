@@ -97,6 +97,7 @@ async def test_readings_are_screened_and_none_is_dropped(stores: Stores) -> None
         intake.note((await intake.ids(["source/D1/exchange_ok"]))[0], 2000, 1.0)
     kept = stores.kept()
     assert kept.quality.tolist() == [Quality.RANGE, Quality.GOOD, Quality.GOOD]
+    assert (intake.committed, intake.bad, intake.suspect) == (3, 1, 0)
     assert [stores.registry.name(point) for point in kept.point.tolist()] == [
         "room/R1/indoor_temp_c",
         "station/S1/secondary_supply_temp_c",
