@@ -30,6 +30,7 @@ from store.health import forget_other_shares
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
 _LARGE_BYTES = 131_072
 MOST_NODES = 999
+FORWARD_ENDS_S = 1.5  # what was under way is sent again at the next start
 LOCK_WAIT_S = 6.0  # a predecessor whose supervisor was killed takes some seconds to end
 
 site_argument = click.argument("folder", metavar="SITE", type=click.Path(path_type=Path))
@@ -200,13 +201,42 @@ async def _collect_and_forward(site: Site, clock: Clock, stop: asyncio.Event) ->
 
     with open_points(site) as points:  # one for both: the names of a large town fill a good part of the memory
         stop_forwarding = threading.Event()
-        forwarding = asyncio.create_task(asyncio.to_thread(run_forward, site, clock, stop_forwarding, points), name="forward")
+        forwarding = _in_thread(lambda: run_forward(site, clock, stop_forwarding, points), "forward")
         collecting = asyncio.create_task(collect_with(points, site, clock, stop), name="collect")
         await asyncio.wait([forwarding, collecting], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         await asyncio.wait([collecting])
         stop_forwarding.set()
-        await asyncio.gather(collecting, forwarding)
+        await asyncio.wait([forwarding], timeout=FORWARD_ENDS_S)
+        collecting.result()
+        if forwarding.done():
+            forwarding.result()
+        else:
+            structlog.get_logger("collect").warning("history does not answer: what is on its way there stays in the journal too")
+
+
+def _in_thread(work: Callable[[], None], name: str) -> asyncio.Future[None]:
+    """Runs ``work`` in a thread that need not be waited for: a server that does not answer must not keep a process from ending."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: Exception | None) -> None:
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: Exception | None = None
+        try:
+            work()
+        except Exception as failed:
+            error = failed
+        with suppress(RuntimeError):  # nobody awaits it any more
+            loop.call_soon_threadsafe(tell, error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return done
 
 
 @click.command()
