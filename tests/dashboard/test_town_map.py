@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.facts.rooms import VERDICTS
 from dashboard.facts.shared import Shared
-from dashboard.facts.stations import CARD, StationStates, station_states
+from dashboard.facts.stations import CARD, StationStates, station_states, worst_first
 from dashboard.facts.town import Town
 from dashboard.facts.town_map import (
     HIGHEST,
@@ -26,9 +26,13 @@ from dashboard.facts.town_map import (
 )
 from dashboard.facts.values import ShownColumns
 from dashboard.markup import html
+from dashboard.moments import Moments
+from dashboard.text import speech
 from dashboard.words import MAP_MARK
 from domain.site import Outline, Station
 from tests.dashboard.sample_town import OVERDUE, PLANNED, SILENT, STOPPED
+
+SHOWN_STATIONS = 60  # as many cards as the wall shows
 
 
 def test_every_station_of_a_small_town_has_a_mark_of_its_own_the_worst_on_top(town: Town) -> None:
@@ -58,7 +62,7 @@ def test_north_is_up_east_is_right_and_all_of_it_is_in_the_box(high_deg: float, 
 
 
 def test_dots_on_one_place_are_drawn_once() -> None:
-    assert dots(np.array([[5, 7], [5, 7], [1, 2]], np.int64)) == "M1 2h0M5 7h0"
+    assert dots(np.array([[5, 7], [5, 7], [1, 2]], np.int64)) == "M0 0m1 2h0m4 5h0"
 
 
 def test_a_line_loses_what_a_screen_can_not_show_and_keeps_its_end() -> None:
@@ -74,7 +78,7 @@ def test_the_background_stays_small_and_what_lies_elsewhere_is_not_drawn() -> No
     far = Outline(np.array([10.0, 11.0]), np.array([20.0, 21.0]))
     path = background_of([*wild, far], frame)
     assert path.count("M") + path.count("L") <= OUTLINE_POINTS
-    assert len(path) < 60_000
+    assert len(path) < 20_000
     assert background_of([far], frame) == ""
     area = Outline(np.array([45.0, 45.1, 45.1]), np.array([126.0, 126.0, 126.1]), closed=True)
     assert background_of([area], frame).endswith("Z")
@@ -118,10 +122,16 @@ def test_the_map_of_five_thousand_stations_is_a_small_part_of_a_refresh(town: To
     assert len(found.marks) == SINGLE_MOST
     assert {one.mark for one in found.marks} <= {"stopped", "unknown", "supplying"}
     assert all(one.mark != "supplying" or one.lost for one in found.marks)
-    drawn = sum(len(re.findall("M", path)) for path in found.crowds.values()) + len(found.marks)
+    drawn = sum(len(re.findall("h0", path)) for path in found.crowds.values()) + len(found.marks)
     assert 4_900 < drawn <= 4_999  # two on one spot are one dot
-    text = html("wall_map.html", "zh", map=found, map_name=MAP_MARK)
-    assert len(text.encode()) < 150_000
+    whole = replace(found, background="L999 999" * OUTLINE_POINTS)
+    cards = {"stations": worst_first(states, SHOWN_STATIONS), "stations_all": len(states), "sparks": {}, "roomy": False}
+    moments = Moments(town.site.timezone, speech("zh"))
+    parts = (
+        html("wall_map.html", "zh", map=whole, map_name=MAP_MARK),
+        html("wall_stations.html", "zh", **cards, now_ms=town.now_ms(), moments=moments, site=town.site),
+    )
+    assert sum(len(part.encode()) for part in parts) < 180_000  # and at most 20 kB for the counts and what changed
 
 
 def test_a_site_without_coordinates_has_no_map(town: Town) -> None:
