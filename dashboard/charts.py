@@ -1,7 +1,7 @@
 """Trends as ECharts options: the site's local time on the axis, gaps as gaps, nothing animated."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -172,3 +172,19 @@ def _dots(one: Dots) -> dict[str, Any]:
     if one.joined:
         return {**option, "type": "line", "showSymbol": False, "lineStyle": {"width": one.width, "type": one.dash}}
     return {**option, "type": "scatter", "symbolSize": one.size, "itemStyle": {"opacity": 0.45}}
+
+
+def bar_chart(names: Sequence[str], series: Mapping[str, tuple[Sequence[float], str]]) -> dict[str, Any]:
+    """The option of lying bars, the first on top; several series are stacked."""
+    return {
+        "animation": False,
+        "grid": {"left": 8, "right": 24, "top": 28, "bottom": 4, "containLabel": True},
+        "legend": {"top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
+        "tooltip": {"trigger": "axis", "confine": True, "axisPointer": {"type": "shadow"}, "transitionDuration": 0},
+        "xAxis": {"type": "value", "minInterval": 1 if len(series) > 1 else 0},
+        "yAxis": {"type": "category", "inverse": True, "data": list(names), "axisLabel": {"width": 150, "overflow": "truncate"}},
+        "series": [
+            {"type": "bar", "name": name, "stack": "all", "data": list(values), "color": color, "barMaxWidth": 16}
+            for name, (values, color) in series.items()
+        ],
+    }

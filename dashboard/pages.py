@@ -42,6 +42,7 @@ PAGES: Final = {
         PageEntry("complaints", "complaints.py", N_("Complaints"), "service"),
         PageEntry("report-in", "report_in.py", N_("Enter a complaint"), "service", "open_complaint"),
         PageEntry("visits", "visits.py", N_("Measuring visits"), "service"),
+        PageEntry("reports", "reports.py", N_("Reports"), "service"),
     )
 }
 

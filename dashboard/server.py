@@ -33,6 +33,7 @@ from dashboard.markup import ASSETS
 from dashboard.metrics import Metrics
 from dashboard.notice_page import NoticeSheet
 from dashboard.pages import PAGES
+from dashboard.report_download import ReportDownload
 from dashboard.running import running
 from dashboard.session import Sessions
 from dashboard.shell import PageShell
@@ -106,6 +107,7 @@ def make_app(town: Town) -> FastAPI:
             Route("/board.rss", Board(town).feed, methods=["GET"]),
             Route(SHIFT_PRINT, ShiftPrint(town).show, methods=["GET"]),
             Route("/notices/{notice_id:int}", NoticeSheet(town).show, methods=["GET"]),
+            Route("/report/{name}", ReportDownload(town).show, methods=["GET"]),
             Route("/visit/{number:int}", VisitSheet(town, sessions).show, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/api/v1", make_api(asked)),

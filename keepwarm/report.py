@@ -18,13 +18,14 @@ ENDINGS = {".json": "json", ".xlsx": "xlsx", ".pdf": "pdf"}
 @click.option("--period", required=True, help="A month (2026-11), a quarter (2026-Q4) or a heating season (2026-2027).")
 @click.option("--format", "form", type=click.Choice(tuple(ENDINGS.values())), help="By default that of --out's ending, else json.")
 @click.option("--out", type=click.Path(path_type=Path), help="A file; without it JSON goes to standard output.")
-def report(folder: Path, period: str, form: str | None, out: Path | None) -> None:
+@click.option("--area", default="", help="Only a district (district/NAME) or a station (station/ID) of the site.")
+def report(folder: Path, period: str, form: str | None, out: Path | None, area: str) -> None:
     """The report of SITE on a period: indicators with numerator, denominator and coverage, worst buildings, outages and their duties,
     curves, water, complaints. The same stored data give the same report; it names the hash of its inputs, the policy and the software.
     """
     from compliance.report.document import build_report
     from compliance.report.period import parse_period
-    from keepwarm.report_files import WRITERS
+    from dashboard.report.files import WRITERS
     from store.records import open_records
     from store.site_folder import load_site
 
@@ -42,7 +43,7 @@ def report(folder: Path, period: str, form: str | None, out: Path | None) -> Non
     with stores_of(site) as stores:
         records = open_records(site.records_url or site.data / "records.db")
         try:
-            document = build_report(site, records, (stores.history, stores.journal, stores.points), asked, now_ms)
+            document = build_report(site, records, (stores.history, stores.journal, stores.points), asked, now_ms, area)
         finally:
             records.dispose()
     content = WRITERS[form](document)

@@ -1,7 +1,7 @@
 """Complaints and outages over a period (R4–R7): who was served in time, what was told, and which duties were kept."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,10 +41,17 @@ class Reported:
         return [deed for deed in self.case.deeds if deed.kind == "call_back" and deed.reached and deed.at >= since]
 
 
-def reported(connection: Connection, site: Site, from_ms: int, to_ms: int, as_of_ms: int) -> list[Reported]:
-    """The complaints opened in [from, to), with all that was stored up to ``as_of_ms``; maintenance tickets are none."""
+def reported(
+    connection: Connection, site: Site, span: tuple[int, int], as_of_ms: int, stations: Collection[str] | None = None
+) -> list[Reported]:
+    """The complaints opened in [from, to), with all that was stored up to ``as_of_ms``; maintenance tickets are none.
+
+    Of these ``stations`` only, of all for None.
+    """
     columns = complaints.c
-    which = (columns.opened_at >= from_ms) & (columns.opened_at < to_ms) & (columns.kind != "maintenance")
+    which = (columns.opened_at >= span[0]) & (columns.opened_at < span[1]) & (columns.kind != "maintenance")
+    if stations is not None:
+        which &= columns.station_id.in_(stations)
     cases, calendar = read_cases(connection, which), calendar_of(site)
     causes = {row.id: row.cause for row in connection.execute(select(columns.id, columns.cause).where(which))}
     found = []
@@ -132,17 +139,20 @@ def duty_rows(found: Sequence[Reported]) -> list[dict[str, Any]]:
     return rows
 
 
-def outage_register(connection: Connection, site: Site, from_ms: int, to_ms: int, as_of_ms: int) -> list[dict[str, Any]]:
+def outage_register(
+    connection: Connection, site: Site, span: tuple[int, int], as_of_ms: int, wanted: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """The outages of the period with their duty times, and whether the notice owed was given; parts stand under their source's outage."""
     columns = outages.c
-    lasting = or_(columns.ended_at.is_(None), columns.ended_at > from_ms)
+    lasting = or_(columns.ended_at.is_(None), columns.ended_at > span[0])
     statement = (
         select(outages, notices.c.due_at, notices.c.published_at, notices.c.households)
         .select_from(outages.outerjoin(notices, notices.c.outage_id == columns.id))
-        .where(columns.started_at < to_ms, lasting, columns.state != "erased", columns.opened_at <= as_of_ms)
+        .where(columns.started_at < span[1], lasting, columns.state != "erased", columns.opened_at <= as_of_ms)
         .order_by(columns.started_at, columns.subject)
     )
-    return [_outage(row, site, as_of_ms) for row in connection.execute(statement)]
+    rows = connection.execute(statement)
+    return [_outage(row, site, as_of_ms) for row in rows if wanted is None or any(one in wanted for one in row.stations)]
 
 
 def _outage(row: Any, site: Site, as_of_ms: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
+from compliance.report.area import area_of
 from compliance.report.desk import (
     Reported,
     cause_counts,
@@ -43,21 +44,26 @@ SETTLED_AFTER_MS = 7 * 86_400_000  # call-backs after the period's last repairs 
 
 
 def build_report(
-    site: Site, records: Engine, stores: tuple[History, Journal, PointRegistry], period: Period, now_ms: int
+    site: Site, records: Engine, stores: tuple[History, Journal, PointRegistry], period: Period, now_ms: int, area: str = ""
 ) -> dict[str, Any]:
-    """The report on a period. What was stored up to a week after its end counts, or up to ``now_ms`` where that is earlier.
+    """The report on a period, of the whole site or of an area of it (``area_of``).
 
-    The same inputs give the same document but for ``created_at``. Raises StoreError when readings or records can't be read.
+    What was stored up to a week after its end counts, or up to ``now_ms`` where that is earlier.
+
+    The same inputs give the same document but for ``created_at``. Raises StoreError when readings or records can't be read,
+    ConfigError for an area that the site does not have.
     """
+    site = area_of(site, area)
+    stations_of = frozenset(site.stations) if area else None
     as_of_ms = min(now_ms, period.to_ms + SETTLED_AFTER_MS)
     until_ms = min(now_ms, period.to_ms)
     days = _days(period.first, period.after, site, until_ms)
     edges = np.array([day_span(day, site.timezone)[0] for day in days] + [until_ms], np.int64)
     with reading(records).connect() as connection:
-        sums, room_rows = room_sums(connection, period)
-        desk = reported(connection, site, period.from_ms, period.to_ms, as_of_ms)
-        outages = outage_register(connection, site, period.from_ms, period.to_ms, as_of_ms)
-        curves = in_force(site, filed_curves(connection))
+        sums, room_rows = room_sums(connection, period, frozenset(site.rooms) if area else None)
+        desk = reported(connection, site, (period.from_ms, period.to_ms), as_of_ms, stations_of)
+        outages = outage_register(connection, site, (period.from_ms, period.to_ms), as_of_ms, stations_of)
+        curves = {key: own for key, own in in_force(site, filed_curves(connection)).items() if stations_of is None or key in stations_of}
         head = chain_head(connection)
     stations = list(station_days(site, stores, curves, edges))
     whole = over_months(sums, sums)
@@ -69,6 +75,7 @@ def build_report(
         "report": {
             "layout": LAYOUT,
             "site": site.name,
+            "area": area or None,
             "period": period.name,
             "from": iso(period.from_ms, site.timezone),
             "to": iso(period.to_ms, site.timezone),

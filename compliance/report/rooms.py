@@ -1,6 +1,6 @@
 """Rooms over a period (R2), from their stored days: 室温合格率, and the buildings that are worst off."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +46,10 @@ class RoomSum:
 ByMonth = Mapping[str, Mapping[str, RoomSum]]  # month → room → its figures
 
 
-def room_sums(connection: Connection, period: Period) -> tuple[dict[str, dict[str, RoomSum]], list[tuple[Any, ...]]]:
-    """Figures by month and room, and the rows they come from."""
+def room_sums(
+    connection: Connection, period: Period, wanted: Container[str] | None = None
+) -> tuple[dict[str, dict[str, RoomSum]], list[tuple[Any, ...]]]:
+    """Figures by month and room, and the rows they come from; of the rooms ``wanted``, all for None."""
     days = room_days.c
     month = func.substr(days.day, 1, 7)
     judged_ms, compliant_ms, breach_ms = (func.sum(column) for column in (days.judged_ms, days.compliant_ms, days.breach_ms))
@@ -60,6 +62,8 @@ def room_sums(connection: Connection, period: Period) -> tuple[dict[str, dict[st
     found: dict[str, dict[str, RoomSum]] = {}
     rows = []
     for name, room_id, judged, compliant, breach, deficit, low in connection.execute(query):
+        if wanted is not None and room_id not in wanted:
+            continue
         one = RoomSum(int(judged), int(compliant), int(breach), round(float(deficit), 9), low)
         found.setdefault(name, {})[room_id] = one
         rows.append((name, room_id, one.judged_ms, one.compliant_ms, one.breach_ms, one.deficit_kh, low))

@@ -25,7 +25,7 @@ PAGES = {
             "楼栋": "低于限值",
         },
         "工程": {"供热曲线": "数据结论", "水力平衡": "楼栋与本站均值之差", "数据质量": "有应答的数据源"},
-        "客服": {"投诉": "剩余时间", "登记投诉": "输入地址后回车", "上门测温": "有效测温"},
+        "客服": {"投诉": "剩余时间", "登记投诉": "输入地址后回车", "上门测温": "有效测温", "报告": "同一口径"},
     },
     "en": {
         "Dispatch room": {
@@ -41,7 +41,12 @@ PAGES = {
             "Balance": "Buildings against the station's mean",
             "Data health": "Sources that answer",
         },
-        "Service": {"Complaints": "Time left", "Enter a complaint": "Type the home", "Measuring visits": "official measurement"},
+        "Service": {
+            "Complaints": "Time left",
+            "Enter a complaint": "Type the home",
+            "Measuring visits": "official measurement",
+            "Reports": "The same figures",
+        },
     },
 }
 

@@ -18,12 +18,12 @@ from compliance.report.desk import Reported, desk_indicators
 from compliance.report.period import parse_period
 from compliance.service_duties import Case
 from dashboard.actions.complaints import ResidentReport, move_complaint, open_resident_complaint, record_call_back
+from dashboard.report.tables import shown
 from dashboard.roles import Account
 from domain.clock import Clock
 from domain.errors import ConfigError
 from domain.reading import Readings
 from keepwarm.main import main
-from keepwarm.report_tables import shown
 from store.history import open_history
 from store.points import PointRegistry
 from store.records import open_records, tables

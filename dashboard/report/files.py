@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from keepwarm.report_pdf import as_pdf
-from keepwarm.report_xlsx import as_xlsx
+from dashboard.report.pdf import as_pdf
+from dashboard.report.xlsx import as_xlsx
 
 Document = Mapping[str, Any]
 

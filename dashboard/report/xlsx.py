@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from keepwarm.report_tables import SECTIONS, Section, facts, short
+from dashboard.report.tables import SECTIONS, Section, facts, short
 
 FORMATS = {"text": {}, "count": "#,##0", "number": "#,##0.00", "number1": "#,##0.0", "rate": "0.00%", "time": {}}
 

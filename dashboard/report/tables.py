@@ -198,6 +198,7 @@ def facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     policy = head["policy"]
     return [
         ("单位", head["site"]),
+        *([("区域", str(head["area"]).partition("/")[2])] if head["area"] else []),
         ("期间", f"{short(head['from'])} 至 {short(head['to'])}（不含）"),
         ("数据截至", short(head["as_of"]) + ("" if head["complete"] else "　期间或其回访期尚未结束，数据不完整")),
         ("测温房间", f"{rooms['rooms']} 个，其中覆盖率不低于 50% 的 {rooms['rooms_known']} 个"),

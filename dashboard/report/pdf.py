@@ -20,7 +20,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from keepwarm.report_tables import SECTIONS, Section, facts, shown
+from dashboard.report.tables import SECTIONS, Section, facts, shown
 
 STANDARD = "STSong-Light"
 EMBEDDED = ("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc", "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc")

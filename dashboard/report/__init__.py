@@ -1,0 +1,1 @@
+"""The report as files: its tables in words, a workbook, a PDF, JSON."""

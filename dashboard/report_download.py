@@ -1,0 +1,44 @@
+"""``/report/2026-01.xlsx?area=``: the report as a file, the same bytes that ``keepwarm report`` writes."""
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboard.facts.reports import report_of
+from dashboard.facts.town import Town
+from dashboard.forms import language_of, page
+from dashboard.report.files import WRITERS
+from dashboard.text import speech
+from domain.errors import ConfigError, StoreError
+
+KINDS = {
+    "json": "application/json",
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+class ReportDownload:
+    """The report of a period and area as workbook, PDF or JSON."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+
+    def show(self, request: Request) -> Response:
+        """The file; whoever is signed in may have it, as they may see the page: it names no resident."""
+        say = speech(language_of(request))
+        period, _, form = str(request.path_params["name"]).rpartition(".")
+        area = request.query_params.get("area", "")[:200]
+        if form not in WRITERS:
+            return page(request, "message.html", 404, title=say("There is no such page"), text="")
+        try:
+            document = report_of(self._town, period, area)
+        except ConfigError:
+            return page(request, "message.html", 404, title=say("There is no such report"), text="")
+        except StoreError:
+            return page(request, "message.html", 503, title=say("Reports"), text=say("The records can't be read at present."))
+        name = quote("-".join(part for part in (self._town.site.name, period, area.replace("/", "-")) if part) + f".{form}")
+        return Response(
+            WRITERS[form](document), media_type=KINDS[form], headers={"content-disposition": f"attachment; filename*=UTF-8''{name}"}
+        )

@@ -1,0 +1,133 @@
+"""Reports on their page: areas, the same files that the command writes, spreadsheets that run nothing, and the page in a browser."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+from playwright.sync_api import expect, sync_playwright
+
+from compliance.report.area import area_of
+from dashboard.facts.reports import period_names, report_of
+from dashboard.facts.town import Town
+from dashboard.report.files import WRITERS
+from domain.clock import Clock
+from domain.errors import ConfigError
+from tests.dashboard.conftest import Server
+from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, sample_site
+
+SLOW_MS = 30_000
+
+
+@pytest.mark.parametrize(("today", "first"), [(date(2026, 1, 15), "2025-2026"), (date(2026, 7, 1), "2026-2027")])
+def test_the_periods_to_choose_from(today: date, first: str) -> None:
+    names = period_names(today)
+    assert names["season"][0] == first
+    assert names["month"][0] == f"{today:%Y-%m}"
+    assert names["quarter"][:2] == (["2026-Q1", "2025-Q4"] if today.month == 1 else ["2026-Q3", "2026-Q2"])
+    assert names["month"][-1] == ("2024-12" if today.month == 1 else "2025-06")
+
+
+def test_an_area_is_its_stations_buildings_and_rooms(tmp_path: Path) -> None:
+    site = sample_site(tmp_path)
+    assert area_of(site, "") is site
+    one = area_of(site, "station/S05")
+    assert list(one.stations) == ["S05"]
+    assert {building.station_id for building in one.buildings.values()} == {"S05"}
+    assert {room.station_id for room in one.rooms.values()} == {"S05"}
+    halves = [area_of(site, f"district/{name}") for name in ("一区", "二区")]
+    assert sum(len(half.rooms) for half in halves) == len(site.rooms)
+    by_building = replace(site, rooms={key: replace(room, station_id=None) for key, room in site.rooms.items()})
+    assert list(area_of(by_building, "station/S05").rooms) == list(one.rooms)
+
+
+@pytest.mark.parametrize("area", ["station/NOWHERE", "district/", "district/火星", "moon/1", "station"])
+def test_an_area_that_the_site_does_not_have(tmp_path: Path, area: str) -> None:
+    with pytest.raises(ConfigError, match="--area"):
+        area_of(sample_site(tmp_path), area)
+
+
+def test_the_areas_add_up_to_the_town(town: Town) -> None:
+    whole = report_of(town, "2026-01", "")
+    areas = ("district/一区", "district/二区")
+    parts = [report_of(town, "2026-01", area) for area in areas]
+    assert whole["rooms"]["rooms"] == 400 == sum(part["rooms"]["rooms"] for part in parts)
+    for key in ("complaints", "outages", "stations"):
+        counted = [sum(row.get("complaints", 1) for row in one[key]) for one in (whole, *parts)]
+        assert counted[0] == sum(counted[1:]), key
+    assert [part["report"]["area"] for part in parts] == list(areas)
+    assert whole["report"]["area"] is None
+    assert len({one["report"]["inputs_sha256"] for one in (whole, *parts)}) == 3
+    assert parts[0]["worst_buildings"][0]["building_id"] == COLD_BUILDING
+    assert COLD_BUILDING not in [row["building_id"] for row in parts[1]["worst_buildings"]]
+
+
+def test_the_download_is_what_the_command_writes(server: Server) -> None:
+    with server.client("viewer") as client:
+        answer = client.get("/report/2026-01.json")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert "2026-01.json" in answer.headers["content-disposition"]
+        document = json.loads(answer.content)
+        assert WRITERS["json"](document) == answer.content
+        pdf = client.get("/report/2026-01.pdf", params={"area": "district/一区"})
+        assert pdf.content[:5] == b"%PDF-"
+        book = load_workbook(io.BytesIO(client.get("/report/2026-01.xlsx", params={"area": "station/S01"}).content))
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert any(cell.value == EVIL for cell in cells), "the station's name, as text"
+    assert [cell.coordinate for cell in cells if cell.data_type == "f"] == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/report/2026-01.exe", "/report/2026-13.json", "/report/2099-01.json", "/report/..%2f..%2fetc.json", "/report/2026-01.json?area=moon"],
+)
+def test_no_such_report(server: Server, address: str) -> None:
+    with server.client("viewer") as client:
+        assert client.get(address).status_code == 404
+
+
+def test_a_stranger_gets_no_report(server: Server) -> None:
+    with server.stranger() as client:
+        assert client.get("/report/2026-01.json").status_code in {303, 401}
+
+
+@pytest.fixture
+def quiet(town: Town) -> Iterator[Town]:
+    """The town long before anything happened."""
+    early = Town(town.site, Clock.starting_at(NOW_MS - 400 * 86_400_000, 1.0))
+    yield early
+    early.close()
+
+
+def test_a_period_of_which_nothing_is_known_is_no_error(quiet: Town) -> None:
+    document = report_of(quiet, "2024-12", "")
+    assert [row["rate"] for row in document["indicators"]] == [None] * 6
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_page_makes_a_report_and_offers_its_files(chromium: Path, server: Server, language: str) -> None:
+    make, title = ("生成报告", "室温合格率") if language == "zh" else ("Make the report", "rooms without a breach")
+    with sync_playwright() as playwright:
+        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=arguments)
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.set_default_timeout(SLOW_MS)
+        page.context.add_cookies([{"name": "keepwarm_language", "value": language, "url": server.address}])
+        page.goto(f"{server.address}/enter?token={server.link(f'reader-{language}', 'viewer')}")
+        page.wait_for_url(f"{server.address}/")
+        page.goto(f"{server.address}/reports")
+        page.get_by_role("button", name=make).click()
+        expect(page.locator(".kw-tiles")).to_contain_text(title, timeout=SLOW_MS)
+        expect(page.locator("canvas").first).to_be_visible(timeout=SLOW_MS)
+        with page.expect_download() as begun:
+            page.get_by_role("link", name="XLSX").click()
+        assert load_workbook(io.BytesIO(Path(begun.value.path()).read_bytes())).sheetnames[0] == "封面"
+        assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth") <= 1
+        assert page.evaluate("window.hurt") is None
+        browser.close()
