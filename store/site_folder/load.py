@@ -18,7 +18,7 @@ from domain.profile import Profile
 from domain.site import Site
 from store.site_folder.devices import DEVICES, read_devices
 from store.site_folder.fields import TomlTables
-from store.site_folder.map_file import read_outlines
+from store.site_folder.map_file import MAP_FILE, read_outlines
 from store.site_folder.notices import NOTICES_FILE, read_notice_texts
 from store.site_folder.profiles import load_profiles
 from store.site_folder.settings import Settings, read_brokers, read_channels, read_gateways, read_settings
@@ -52,6 +52,7 @@ TABLES = {
     "exclusions": EXCLUSIONS,
     "workdays": WORKDAYS,
 }
+OWN_FILES = (NOTICES_FILE, MAP_FILE)
 _SUFFIXES = (".csv", ".xlsx")
 
 
@@ -178,8 +179,8 @@ def _misnamed(folder: Path) -> list[Mistake]:
         suffix = path.suffix.lower()
         if suffix == ".xls" and path.stem in TABLES:
             mistakes.append(Mistake(path.name, "the old workbook format is not read; save it as .xlsx or CSV"))
-        elif path.name != NOTICES_FILE and get_close_matches(path.name.lower(), [NOTICES_FILE], n=1, cutoff=0.9):
-            mistakes.append(Mistake(path.name, f"nobody reads this file; did you mean {NOTICES_FILE}?"))
+        elif path.name not in OWN_FILES and (meant := get_close_matches(path.name.lower(), OWN_FILES, n=1, cutoff=0.9)):
+            mistakes.append(Mistake(path.name, f"nobody reads this file; did you mean {meant[0]}?"))
         elif suffix in _SUFFIXES and path.stem not in TABLES:
             close = get_close_matches(path.stem.lower(), TABLES, n=1, cutoff=0.8)
             if close and not any((folder / f"{close[0]}{other}").exists() for other in _SUFFIXES):

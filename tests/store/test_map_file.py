@@ -7,6 +7,7 @@ import pytest
 
 from domain.errors import Mistake
 from domain.site import Outline
+from store.site_folder.load import check_site, read_site
 from store.site_folder.map_file import BYTES_MOST, MAP_FILE, read_outlines
 
 LINE = [[126.5, 45.75], [126.6, 45.8, 130.0], [126.7, 45.75]]
@@ -78,3 +79,22 @@ def test_a_file_too_large_is_not_even_read(tmp_path: Path) -> None:
     found, mistakes = read(tmp_path, b" " * (BYTES_MOST + 1))
     assert found == ()
     assert str(mistakes[0]).startswith("map.geojson: '2,097,153 bytes': at most 2,097,152 bytes")
+
+
+def test_check_tells_a_mistake_of_the_map_and_a_name_that_nobody_reads(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('name = "镇"\n', encoding="utf-8")
+    (tmp_path / MAP_FILE).write_text('{"type": "Circle"}', encoding="utf-8")
+    (tmp_path / "maps.geojson").write_text("{}", encoding="utf-8")
+    found = [str(mistake) for mistake in check_site(tmp_path)]
+    assert len(found) == 2
+    assert found[0].startswith("map.geojson: type: 'Circle': one of FeatureCollection")
+    assert found[1] == "maps.geojson: nobody reads this file; did you mean map.geojson?"
+
+
+def test_a_site_carries_its_background(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('name = "镇"\n', encoding="utf-8")
+    (tmp_path / MAP_FILE).write_text(json.dumps({"type": "LineString", "coordinates": LINE}), encoding="utf-8")
+    site, mistakes = read_site(tmp_path)
+    assert mistakes == []
+    assert site is not None
+    assert [one.closed for one in site.outlines] == [False]
