@@ -175,6 +175,12 @@ def test_requests_cover_each_register_once_within_the_limits(registers: list[Reg
         assert one.function != other.function or one.offset <= other.offset
 
 
+def test_a_device_that_bears_one_register_in_a_request_is_asked_value_by_value() -> None:
+    registers = (*(Register("heat_energy_gj", offset, "u16") for offset in (0, 1, 4)), Register("primary_flow_m3h", 5, "f32"))
+    requests = requests_of(ModbusProfile("p", "p", registers, max_registers=1))
+    assert [(request.offset, request.count) for request in requests] == [(0, 1), (1, 1), (4, 1), (5, 2)], "a value is never parted"
+
+
 def test_a_block_splits_at_its_widest_hole_then_in_the_middle_until_it_is_one_address() -> None:
     profile = ModbusProfile("p", "p", tuple(Register("heat_energy_gj", offset, "u16") for offset in (0, 1, 4, 5, 6, 12)))
     (request,) = requests_of(profile)
