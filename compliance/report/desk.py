@@ -18,7 +18,7 @@ from domain.site import Site
 from store.records.tables import complaints, notices, outages
 
 HOUR_MS = 3_600_000
-NOTICE_GRACE_MS = 10 * 60_000  # a notice in review is overdue after 10 min (R5)
+MINUTE_MS = 60_000
 REPAIRS = ("low_temperature", "leak", "pipe_burst", "heat_stopped")
 
 
@@ -172,14 +172,14 @@ def _outage(row: Any, site: Site, as_of_ms: int) -> dict[str, Any]:
         "households": row.households,
         "notice_due_at": said(row.due_at),
         "notice_published_at": said(row.published_at),
-        "kept": _kept(row.due_at, row.published_at, as_of_ms),
+        "kept": _kept(row.due_at, row.published_at, as_of_ms, round(site.review_min * MINUTE_MS)),
     }
 
 
-def _kept(due_at: int | None, published_at: int | None, as_of_ms: int) -> bool | None:
-    """Whether the notice was given in time; None where none is owed, or its time is not over."""
+def _kept(due_at: int | None, published_at: int | None, as_of_ms: int, grace_ms: int) -> bool | None:
+    """Whether the notice was given in time, a dispatcher's minutes (R5) included; None where none is owed, or its time is not over."""
     if due_at is None or due_at > as_of_ms:
         return None
     if published_at is not None and published_at <= as_of_ms:
-        return bool(published_at <= due_at + NOTICE_GRACE_MS)
-    return None if as_of_ms <= due_at + NOTICE_GRACE_MS else False
+        return bool(published_at <= due_at + grace_ms)
+    return None if as_of_ms <= due_at + grace_ms else False

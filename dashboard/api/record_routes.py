@@ -198,4 +198,4 @@ def _one(call: Call, kind: Kind, row_id: int) -> dict[str, Any]:
 
 def _belonging(call: Call, table: Table, key: str, row_id: int, order: str) -> list[dict[str, Any]]:
     rows = call.rows(select(table).where(table.c[key] == row_id).order_by(table.c[order]))
-    return [call.shown({name: value for name, value in row.items() if name not in ("id", key)}) for row in rows]
+    return [call.shown({name: value for name, value in row.items() if name not in ("id", key, "queued")}) for row in rows]

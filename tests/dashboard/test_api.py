@@ -259,6 +259,15 @@ async def test_a_fault_of_ours_is_a_problem_without_its_traceback(town: Town) ->
     assert "NoneType" not in answer.text
 
 
+def test_a_notices_steps_carry_its_words(server: Server) -> None:
+    with server.api("read") as api:
+        steps = api.get("notices/2").json()["transitions"]
+    assert [step["to_state"] for step in steps] == ["due", "published", "closed"]
+    assert all("滨河小区" in step["text_zh"] for step in steps)
+    assert "结束" in steps[-1]["closing_zh"]
+    assert not any("queued" in step for step in steps)
+
+
 def test_the_notices_of_a_station(server: Server) -> None:
     with server.api("read") as api:
         found = api.get("notices", params={"station": "S11"}).json()["items"]
