@@ -190,7 +190,10 @@ async def whole(server: Outside, mode: str) -> tuple[int, float]:
         inside = np.isin(readings.point, stations)
         if mode == "poll":
             inside &= (readings.received_at >= to_ms - SPAN_S * 1000) & (readings.received_at < to_ms)
-        return int(inside.sum()) - (0 if mode == "poll" else len(names())), used_s
+            return int(inside.sum()), used_s
+        # What the collector reads again of its own accord, where a node has been quiet, is no change.
+        changes = set(zip(readings.point[inside].tolist(), readings.value[inside].tolist(), strict=True))
+        return len(changes) - len(names()), used_s
 
 
 def stored(site: Site) -> int:
