@@ -39,7 +39,7 @@ ROOT: Final = Path(__file__).parents[1]
 START_MS: Final = 1_768_348_800_000  # 2026-01-14 08:00 in Shanghai
 PORTION_MS: Final = 4 * 3_600_000
 FAR: Final = 1 << 62  # a clock whose time begins then stands still
-WITHIN_S: Final = 60.0
+WITHIN_S: Final = 300.0  # never reached on a machine with a core to spare
 LIFE_S: Final = (0.6, 2.6)  # a watch needs about a second to begin
 BUILDINGS: Final = 6
 ROOMS: Final = 5
@@ -129,9 +129,12 @@ def _one_after_another(site: Site, now_ms: int, kills: int, chance: random.Rando
         victim.kill()
         victim.wait()
     last = _started(site)
-    _await(lambda: _judged(site, now_ms, last.pid), last)
-    last.terminate()
-    assert last.wait(WITHIN_S) == 0
+    try:
+        _await(lambda: _judged(site, now_ms, last.pid), last)
+    finally:
+        last.terminate()
+        code = last.wait(WITHIN_S)
+    assert code == 0
 
 
 def _with_standbys(site: Site, now_ms: int, kills: int, chance: random.Random) -> list[float]:

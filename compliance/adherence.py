@@ -21,6 +21,7 @@ from compliance.heat import (
     as_runs,
     boundaries,
     curve_target_c,
+    in_order,
     inside,
     standing_values,
 )
@@ -66,7 +67,7 @@ def curve_runs(series: Mapping[str, PointSeries], rules: StationRules, heat: Run
     if supply is None or outdoor is None or not rules.curves or not len(heat.at):
         return Runs(np.empty(0, np.int64), np.empty(0, np.int8), heat.until)
     edges = boundaries((supply, outdoor), rules, (), int(heat.at[0]), heat.until)
-    grid = np.unique(np.concatenate([edges, heat.at]))
+    grid = in_order([edges, heat.at])
     state = heat.state[np.searchsorted(heat.at, grid, "right") - 1]
     target_c, _ = curve_target_c(standing_values(outdoor, grid, rules.hold_ms), rules, grid)
     deviation_k = np.abs(standing_values(supply, grid, rules.hold_ms) - target_c)
@@ -130,6 +131,9 @@ def water_turns(runs: Runs, timer: KeepingTimer) -> list[Turn]:
     return turns
 
 
+_KEEPING = tuple(Keeping)  # by number: a season's hundred thousand runs a station are many calls of an enum
+
+
 def _each(runs: Runs) -> list[tuple[int, int, Keeping]]:
     ends = [*runs.at[1:].tolist(), runs.until][: len(runs.at)]
-    return [(start, stop, Keeping(state)) for start, stop, state in zip(runs.at.tolist(), ends, runs.state.tolist(), strict=True)]
+    return [(start, stop, _KEEPING[state]) for start, stop, state in zip(runs.at.tolist(), ends, runs.state.tolist(), strict=True)]

@@ -7,7 +7,7 @@ readings ─▶ room alarms ─┐
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -62,40 +62,35 @@ def sort_out(site: Site, names: Sequence[str], readings: Readings) -> Columns:
     points = [parse_point(name) for name in names]
     rooms = list(site.rooms.values())
     row_of = {room.room_id: row for row, room in enumerate(rooms)}
-    room_row = np.full(len(names), -1, np.int64)
+    row = np.full(len(names), -1, np.int64)
     for index, point in enumerate(points):
         if point.kind == "room" and point.quantity == ROOM_QUANTITY:
             if point.subject_id not in row_of:
                 row_of[point.subject_id] = len(rooms)
                 rooms.append(Room(point.subject_id))
-            room_row[index] = row_of[point.subject_id]
-    of_room = room_row[readings.point]
-    room_series = clean_series(of_room, readings, np.array([room.offset_k for room in rooms]))
-    others = [index for index, point in enumerate(points) if room_row[index] < 0 and point.kind in ("room", "station")]
-    series = _by_point(others, readings)
+            row[index] = row_of[point.subject_id]
+    others = [index for index, point in enumerate(points) if row[index] < 0 and point.kind in ("room", "station")]
+    row[others] = np.arange(len(rooms), len(rooms) + len(others))
+    offset_k = np.concatenate([[room.offset_k for room in rooms], np.zeros(len(others))])
+    room_series, series = _apart(clean_series(row[readings.point], readings, offset_k), len(rooms))
     stations: dict[str, dict[str, PointSeries]] = {station_id: {} for station_id in site.stations}
     batteries = {}
-    for index in others:
+    for index, one in zip(others, series, strict=True):
         point = points[index]
         if point.kind == "station":
-            stations.setdefault(point.subject_id, {})[point.quantity] = series[index]
+            stations.setdefault(point.subject_id, {})[point.quantity] = one
         elif point.quantity == "battery_pct":
-            batteries[point.subject_id] = series[index]
+            batteries[point.subject_id] = one
     from_ms, until_ms = _extent(site, rooms, room_series, stations)
     return Columns(tuple(rooms), room_series, batteries, stations, from_ms, until_ms)
 
 
-def _by_point(indices: Sequence[int], readings: Readings) -> dict[int, PointSeries]:
-    row = np.full(int(readings.point.max(initial=-1)) + 1, -1, np.int64)
-    known = [index for index in indices if index < len(row)]
-    row[known] = np.arange(len(known))
-    of_row = row[readings.point]
-    series = clean_series(of_row, readings, np.zeros(len(known)))
-    found = {index: PointSeries(np.empty(0, np.int64), np.empty(0)) for index in indices}
-    for position, index in enumerate(known):
-        rows = slice(int(series.starts[position]), int(series.starts[position + 1]))
-        found[index] = PointSeries(series.at[rows], series.value[rows])
-    return found
+def _apart(series: Series, rooms: int) -> tuple[Series, list[PointSeries]]:
+    """The rooms' series, which come first, and each of the others."""
+    end = int(series.starts[rooms])
+    bounds = pairwise(series.starts[rooms:].tolist())
+    others = [PointSeries(series.at[low:high], series.value[low:high]) for low, high in bounds]
+    return Series(series.starts[: rooms + 1], series.at[:end], series.value[:end]), others
 
 
 def _extent(
