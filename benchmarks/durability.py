@@ -118,17 +118,17 @@ def _append(site: Site, names: Sequence[str], readings: Readings, now_ms: int) -
     journal.close()
 
 
-def _started(site: Site) -> subprocess.Popen[bytes]:
+def started(site: Site) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "keepwarm", "watch", str(site.folder)], cwd=ROOT)
 
 
 def _one_after_another(site: Site, now_ms: int, kills: int, chance: random.Random) -> None:
     for _ in range(kills):
-        victim = _started(site)
+        victim = started(site)
         time.sleep(chance.uniform(*LIFE_S))  # the instant of death is the seed's
         victim.kill()
         victim.wait()
-    last = _started(site)
+    last = started(site)
     try:
         _await(lambda: _judged(site, now_ms, last.pid), last)
     finally:
@@ -139,7 +139,7 @@ def _one_after_another(site: Site, now_ms: int, kills: int, chance: random.Rando
 
 def _with_standbys(site: Site, now_ms: int, kills: int, chance: random.Random) -> list[float]:
     """One judges, the others stand by; how long each takeover took, in seconds from the death to having judged all."""
-    family = [_started(site) for _ in range(kills + 1)]
+    family = [started(site) for _ in range(kills + 1)]
     took: list[float] = []
     try:
         for _ in range(kills):
