@@ -1,17 +1,18 @@
-"""Accounts, their passwords, one-time links and sessions.
+"""Accounts, their passwords and one-time links.
 
-Passwords, links and sessions are about people, so their instants are wall time (``wall_ms``), also where the site's clock runs
+Passwords and links are about people, so their instants are wall time (``wall_ms``), also where the site's clock runs
 faster than life. Of tokens only the SHA-256 is stored.
 """
 
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -22,13 +23,11 @@ from store.records import reading
 from store.records.tables import accounts, audit, invitations, sessions
 
 INVITATION_MS = 7 * 86_400_000
-SESSION_IDLE_MS = 2 * 3_600_000
-SESSION_MS = 24 * 3_600_000
-SEEN_EVERY_MS = 60_000
 PASSWORD_LEAST = 12
 PASSWORD_MOST = 256
 
 _HASHER = PasswordHasher()
+_ACCOUNT = (accounts.c.name, accounts.c.role, accounts.c.districts)
 
 
 @lru_cache(maxsize=1)
@@ -60,19 +59,23 @@ def signing_key(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def make_invitation(engine: Engine, account: str, role: str, now_ms: int) -> str:
+def make_invitation(engine: Engine, account: str, role: str, now_ms: int, districts: Collection[str] = ()) -> str:
     """A one-time link's token for ``account``, shown this once: only its SHA-256 is stored. The page is ``/enter?token=…``.
 
-    ``now_ms`` is wall time; the link works once, for seven days. An account that does not exist yet gets ``role`` when it is used.
+    ``now_ms`` is wall time; the link works once, for seven days. An account that does not exist yet gets ``role`` and
+    ``districts`` when it is used.
     Raises ValueError for an unknown role or an empty name.
     """
     if role not in ROLES:
         raise ValueError(f"{role!r} is no role: {', '.join(ROLES)}")
     if not account.strip():
         raise ValueError("an account needs a name")
+    if role == "admin" and districts:
+        raise ValueError("an administrator is limited to no district")
     token = secrets.token_urlsafe(32)
     with engine.begin() as connection:
-        connection.execute(insert(invitations).values(token_hash=fingerprint(token), account=account, role=role, created_at=now_ms))
+        row = {"token_hash": fingerprint(token), "account": account, "role": role, "districts": sorted(districts), "created_at": now_ms}
+        connection.execute(insert(invitations).values(row))
     return token
 
 
@@ -84,12 +87,14 @@ def redeem_invitation(engine: Engine, token: str, now_ms: int) -> Account | None
         used = connection.execute(update(invitations).where(mine & fresh).values(used_at=now_ms))
         if used.rowcount != 1:
             return None
-        name, role = connection.execute(select(invitations.c.account, invitations.c.role).where(mine)).one()
-        known = connection.execute(select(accounts.c.role, accounts.c.disabled).where(accounts.c.name == name)).one_or_none()
+        columns = (invitations.c.account, invitations.c.role, invitations.c.districts)
+        name, role, districts = connection.execute(select(*columns).where(mine)).one()
+        known = connection.execute(select(*_ACCOUNT, accounts.c.disabled).where(accounts.c.name == name)).one_or_none()
         if known is None:
-            connection.execute(insert(accounts).values(name=name, role=role, created_at=now_ms, disabled=False))
-            return Account(name, role)
-        return None if known.disabled else Account(name, known.role)
+            row = {"name": name, "role": role, "districts": districts, "created_at": now_ms}
+            connection.execute(insert(accounts).values(row))
+            return Account(name, role, frozenset(districts))
+        return None if known.disabled else account_of(known)
 
 
 def add_account(engine: Engine, name: str, role: str, password: str, now_ms: int) -> Account:
@@ -115,7 +120,7 @@ def hash_password(password: str) -> str:
 
 def check_password(engine: Engine, name: str, password: str) -> Account | None:
     """The account when the password is right. Takes 0.4 s, whatever the answer: not for the event loop."""
-    columns = (accounts.c.password_hash, accounts.c.role, accounts.c.disabled)
+    columns = (*_ACCOUNT, accounts.c.password_hash, accounts.c.disabled)
     with reading(engine).connect() as connection:
         known = connection.execute(select(*columns).where(accounts.c.name == name)).one_or_none()
     usable = known is not None and known.password_hash is not None and not known.disabled
@@ -123,7 +128,12 @@ def check_password(engine: Engine, name: str, password: str) -> Account | None:
         _HASHER.verify(known.password_hash if usable and known is not None else _nobody(), password[:PASSWORD_MOST])
     except (VerificationError, InvalidHashError):
         return None
-    return Account(name, known.role) if usable and known is not None else None
+    return account_of(known) if usable and known is not None else None
+
+
+def account_of(row: Any) -> Account:
+    """The account of a row with its name, role and districts."""
+    return Account(row.name, row.role, frozenset(row.districts))
 
 
 def has_password(engine: Engine, name: str) -> bool:
@@ -145,21 +155,28 @@ def set_password(engine: Engine, name: str, password: str, at_ms: int) -> None:
 
 
 def change_account(engine: Engine, name: str, values: Mapping[str, object], who: str, at_ms: int) -> None:
-    """Sets ``role`` or ``disabled`` of an account, audited with what was there before; a disabled account's sessions end at once.
+    """Sets ``role``, ``districts`` or ``disabled`` of an account, audited with what was there before.
+
+    A disabled account's sessions end at once.
 
     Raises ValueError for an unknown account or role, and rather than leave a site without an administrator.
     """
-    wanted = {key: values[key] for key in ("role", "disabled") if key in values}
+    wanted = {key: values[key] for key in ("role", "districts", "disabled") if key in values}
     if wanted.get("role", "viewer") not in ROLES:
         raise ValueError(f"{wanted['role']!r} is no role: {', '.join(ROLES)}")
     with engine.begin() as connection:
-        before = connection.execute(select(accounts.c.role, accounts.c.disabled).where(accounts.c.name == name)).one_or_none()
+        before = connection.execute(
+            select(accounts.c.role, accounts.c.districts, accounts.c.disabled).where(accounts.c.name == name)
+        ).one_or_none()
         if before is None:
             raise ValueError("there is no such account")
         connection.execute(update(accounts).where(accounts.c.name == name).values(wanted))
         admins = (accounts.c.role == "admin") & accounts.c.disabled.is_(False)
         if before.role == "admin" and not connection.execute(select(accounts.c.name).where(admins).limit(1)).first():
             raise ValueError("this is the last administrator: name another one first")
+        after = {**before._asdict(), **wanted}
+        if after["role"] == "admin" and after["districts"]:
+            raise ValueError("an administrator is limited to no district")
         if wanted.get("disabled"):
             connection.execute(delete(sessions).where(sessions.c.account == name))
         row = {
@@ -171,46 +188,6 @@ def change_account(engine: Engine, name: str, values: Mapping[str, object], who:
             "after": wanted,
         }
         connection.execute(insert(audit).values(row))
-
-
-def open_session(engine: Engine, account: Account, now_ms: int) -> str:
-    """Starts a session and gives its token, which is nowhere stored."""
-    token = secrets.token_urlsafe(32)
-    with engine.begin() as connection:
-        old = sessions.c.created_at < now_ms - SESSION_MS
-        connection.execute(delete(sessions).where(old))
-        connection.execute(insert(sessions).values(token_hash=fingerprint(token), account=account.name, created_at=now_ms, seen_at=now_ms))
-    return token
-
-
-def find_session(engine: Engine, token: str, now_ms: int) -> Account | None:
-    """Whose session this is; None when it ended, was idle for too long, or its account is disabled."""
-    mine = sessions.c.token_hash == fingerprint(token)
-    query = (
-        select(accounts.c.name, accounts.c.role, sessions.c.created_at, sessions.c.seen_at)
-        .join(accounts, accounts.c.name == sessions.c.account)
-        .where(mine & accounts.c.disabled.is_(False))
-    )
-    with reading(engine).connect() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None or row.created_at <= now_ms - SESSION_MS or row.seen_at <= now_ms - SESSION_IDLE_MS:
-        return None
-    if now_ms - row.seen_at > SEEN_EVERY_MS:
-        with engine.begin() as connection:
-            connection.execute(update(sessions).where(mine).values(seen_at=now_ms))
-    return Account(row.name, row.role)
-
-
-def end_session(engine: Engine, token: str) -> None:
-    """Ends one session."""
-    with engine.begin() as connection:
-        connection.execute(delete(sessions).where(sessions.c.token_hash == fingerprint(token)))
-
-
-def end_sessions(engine: Engine, name: str) -> None:
-    """Ends every session of an account."""
-    with engine.begin() as connection:
-        connection.execute(delete(sessions).where(sessions.c.account == name))
 
 
 def record(engine: Engine, at_ms: int, who: str, action: str, subject: str = "", *, refused: bool = False, after: object = None) -> None:

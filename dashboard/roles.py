@@ -26,10 +26,11 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody signed in."""
+    """Somebody signed in. ``districts``: those the account is limited to, none for the whole site."""
 
     name: str
     role: str
+    districts: frozenset[str] = frozenset()
 
     def may(self, right: Right) -> bool:
         """Whether this account's role has the right."""

@@ -1,5 +1,8 @@
 """What the pages of this process belong to: Streamlit runs them as scripts, which can't be handed anything."""
 
+import streamlit as st
+
+from dashboard.facts.limited_town import NOWHERE, within
 from dashboard.facts.town import Town
 from dashboard.session import Sessions
 
@@ -17,9 +20,10 @@ class Running:
 
     @property
     def town(self) -> Town:
-        """The site of this process."""
+        """The site of this process, as far as the reader of this run of a page may see it; nothing of it for a stranger."""
         assert self._town is not None
-        return self._town
+        account = self.sessions.account(st.context.cookies)
+        return within(self._town, NOWHERE if account is None else account.districts)
 
     @property
     def sessions(self) -> Sessions:

@@ -35,7 +35,7 @@ from dashboard.notice_page import NoticeSheet
 from dashboard.pages import PAGES
 from dashboard.report_download import ReportDownload
 from dashboard.running import running
-from dashboard.session import Sessions
+from dashboard.session import Limits, Sessions
 from dashboard.shell import PageShell
 from dashboard.shift_print import SHIFT_PRINT, ShiftPrint
 from dashboard.text import speech
@@ -85,7 +85,7 @@ def run_dashboard(site: Site, clock: Clock, host: str, port: int, sock: socket.s
 def make_app(town: Town) -> FastAPI:
     """The whole dashboard as one ASGI app."""
     pages = _streamlit_app()
-    sessions = Sessions(town.records, signing_key(town.site.data / "dashboard.key"))
+    sessions = Sessions(town.records, signing_key(town.site.data / "dashboard.key"), Limits.of(town.site))
     running.begin(town, sessions)
     asked = Asked(town)
 

@@ -1,25 +1,49 @@
 """The session cookie: a random token and its signature. The token's hash and its account are in the records."""
 
 import hmac
+import secrets
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete, insert, select, update
 
-from dashboard.accounts import end_session, end_sessions, find_session, open_session, wall_ms
+from dashboard.accounts import account_of, fingerprint, wall_ms
 from dashboard.roles import Account
+from domain.site import Site
+from store.records import reading
+from store.records.tables import accounts, sessions
 
 COOKIE = "keepwarm_session"
 BELIEVED_MS = 2_000
+SEEN_EVERY_MS: Final = 60_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a session ends by itself: not used for ``idle_ms``, or ``most_ms`` after it began. In wall time."""
+
+    idle_ms: int = 2 * 3_600_000
+    most_ms: int = 24 * 3_600_000
+
+    @classmethod
+    def of(cls, site: Site) -> "Limits":
+        """What the site says (``dashboard.session_idle_min``, ``session_most_h``)."""
+        return cls(round(site.session_idle_min * 60_000), round(site.session_most_h * 3_600_000))
+
+
+LIMITS: Final = Limits()
 
 
 class Sessions:
     """Opens, finds and ends sessions. What was found is believed for two seconds, so that a page's hundred files cost one look-up."""
 
-    def __init__(self, engine: Engine, key: bytes) -> None:
+    def __init__(self, engine: Engine, key: bytes, limits: Limits = LIMITS) -> None:
         self._engine = engine
         self._key = key
+        self._limits = limits
         self._found: dict[str, tuple[int, Account | None]] = {}
         self._lock = threading.Lock()
 
@@ -33,7 +57,7 @@ class Sessions:
 
     def open(self, account: Account) -> str:
         """Starts a session; gives the cookie's value."""
-        token = open_session(self._engine, account, wall_ms())
+        token = open_session(self._engine, account, wall_ms(), self._limits)
         return f"{token}.{self.signature('session', token)}"
 
     def token(self, cookies: Mapping[str, str]) -> str | None:
@@ -51,7 +75,7 @@ class Sessions:
             believed = self._found.get(token)
         if believed is not None and now_ms - believed[0] < BELIEVED_MS:
             return believed[1]
-        account = find_session(self._engine, token, now_ms)
+        account = find_session(self._engine, token, now_ms, self._limits)
         with self._lock:
             if len(self._found) > 1_000:
                 self._found.clear()
@@ -61,17 +85,60 @@ class Sessions:
     def end(self, token: str) -> None:
         """Ends one session at once."""
         end_session(self._engine, token)
-        self._forget()
+        self.forget()
 
     def end_all(self, account: Account) -> None:
         """Ends every session of an account at once."""
         end_sessions(self._engine, account.name)
-        self._forget()
+        self.forget()
 
     def form_token(self, token: str) -> str:
         """What a form of this session must bring back (against forged requests from other pages)."""
         return self.signature("form", token)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """What was found is looked up anew: an account was changed."""
         with self._lock:
             self._found.clear()
+
+
+def open_session(engine: Engine, account: Account, now_ms: int, limits: Limits = LIMITS) -> str:
+    """Starts a session and gives its token, which is nowhere stored."""
+    token = secrets.token_urlsafe(32)
+    with engine.begin() as connection:
+        old = sessions.c.created_at < now_ms - limits.most_ms
+        connection.execute(delete(sessions).where(old))
+        connection.execute(insert(sessions).values(token_hash=fingerprint(token), account=account.name, created_at=now_ms, seen_at=now_ms))
+        connection.execute(update(accounts).where(accounts.c.name == account.name).values(used_at=now_ms))
+    return token
+
+
+def find_session(engine: Engine, token: str, now_ms: int, limits: Limits = LIMITS) -> Account | None:
+    """Whose session this is; None when it ended, was idle for too long, or its account is disabled."""
+    mine = sessions.c.token_hash == fingerprint(token)
+    query = (
+        select(accounts.c.name, accounts.c.role, accounts.c.districts, sessions.c.created_at, sessions.c.seen_at)
+        .join(accounts, accounts.c.name == sessions.c.account)
+        .where(mine & accounts.c.disabled.is_(False))
+    )
+    with reading(engine).connect() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None or row.created_at <= now_ms - limits.most_ms or row.seen_at <= now_ms - limits.idle_ms:
+        return None
+    if now_ms - row.seen_at > SEEN_EVERY_MS:
+        with engine.begin() as connection:
+            connection.execute(update(sessions).where(mine).values(seen_at=now_ms))
+            connection.execute(update(accounts).where(accounts.c.name == row.name).values(used_at=now_ms))
+    return account_of(row)
+
+
+def end_session(engine: Engine, token: str) -> None:
+    """Ends one session."""
+    with engine.begin() as connection:
+        connection.execute(delete(sessions).where(sessions.c.token_hash == fingerprint(token)))
+
+
+def end_sessions(engine: Engine, name: str) -> None:
+    """Ends every session of an account."""
+    with engine.begin() as connection:
+        connection.execute(delete(sessions).where(sessions.c.account == name))

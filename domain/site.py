@@ -260,6 +260,8 @@ class Site:
     records_url: str = ""
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8600
+    session_idle_min: float = 120.0
+    session_most_h: float = 24.0
     hotline: str = ""
     publish: Literal["auto", "review"] = "auto"
     review_min: float = 10.0  # a notice that waits longer for a dispatcher is overdue

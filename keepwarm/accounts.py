@@ -15,6 +15,8 @@ from keepwarm.processes import site_argument
 if TYPE_CHECKING:  # loaded late, with the records
     from sqlalchemy import Engine
 
+    from domain.site import Site
+
 COMMAND: Final = "keepwarm accounts"  # who did it, in the audit
 
 
@@ -30,8 +32,9 @@ def accounts() -> None:
     "--role", default="viewer", show_default=True, help="What a new account may do: viewer, dispatcher, engineer, service, admin."
 )
 @click.option("--page", help="The page's address as the invited person sees it; the site's own where left out.")
+@click.option("--district", "districts", multiple=True, help="A new account sees only this; once for each. Default: the whole site.")
 @click.option("--if-first", is_flag=True, help="Only where nobody has a password yet.")
-def invite(folder: Path, name: str, *, role: str, page: str | None, if_first: bool) -> None:
+def invite(folder: Path, name: str, *, role: str, page: str | None, districts: tuple[str, ...], if_first: bool) -> None:
     """Prints a link that signs NAME in once, within seven days; where there is no such account yet, it is made."""
     from sqlalchemy import select
 
@@ -49,7 +52,7 @@ def invite(folder: Path, name: str, *, role: str, page: str | None, if_first: bo
             ).first()
         if if_first and secured:
             return
-        token = make_invitation(engine, name, role, wall_ms())
+        token = make_invitation(engine, name, role, wall_ms(), known_districts(site, districts))
     except ValueError as error:
         raise ConfigError(Mistake("keepwarm accounts invite", str(error))) from error
     finally:
@@ -68,7 +71,7 @@ def list_(folder: Path) -> None:
     with _records(folder) as engine, reading(engine).connect() as connection:
         for row in connection.execute(select(tables.accounts).order_by(tables.accounts.c.name)):
             states = [word for word, true in (("disabled", row.disabled), ("no password yet", row.password_hash is None)) if true]
-            click.echo("  ".join([row.name, row.role, *states]))
+            click.echo("  ".join([row.name, row.role, *([",".join(row.districts)] if row.districts else []), *states]))
 
 
 @accounts.command()
@@ -78,6 +81,17 @@ def list_(folder: Path) -> None:
 def role(folder: Path, name: str, role: str) -> None:
     """Gives the account NAME another ROLE, from its next request on."""
     _changed(folder, name, {"role": role})
+
+
+@accounts.command()
+@site_argument
+@click.argument("name")
+@click.argument("districts", nargs=-1)
+def districts(folder: Path, name: str, districts: tuple[str, ...]) -> None:
+    """Limits the account NAME to these DISTRICTS of the stations; to none of them: it sees the whole site again."""
+    from store.site_folder import load_site
+
+    _changed(folder, name, {"districts": known_districts(load_site(folder), districts)})
 
 
 @accounts.command()
@@ -93,11 +107,13 @@ def disable(folder: Path, name: str, *, again: bool) -> None:
 @site_argument
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, help="What it may do: read, complaints, curves, metrics; once for each. Default: read.")
+@click.option("--district", "districts", multiple=True, help="It sees this district only; once for each. Default: the whole site.")
 @click.option("--revoke", is_flag=True, help="End the key instead.")
-def key(folder: Path, name: str, *, scopes: tuple[str, ...], revoke: bool) -> None:
+def key(folder: Path, name: str, *, scopes: tuple[str, ...], districts: tuple[str, ...], revoke: bool) -> None:
     """Makes a key to the REST API for the system NAME and prints it, this once."""
     from dashboard.accounts import wall_ms
     from dashboard.api.keys import make_key, revoke_key
+    from store.site_folder import load_site
 
     with _records(folder) as engine:
         if revoke:
@@ -106,7 +122,8 @@ def key(folder: Path, name: str, *, scopes: tuple[str, ...], revoke: bool) -> No
             click.echo(f"{name}: revoked")
             return
         try:
-            click.echo(make_key(engine, name, scopes or ("read",), COMMAND, wall_ms()))
+            limits = known_districts(load_site(folder), districts)
+            click.echo(make_key(engine, name, scopes or ("read",), COMMAND, wall_ms(), limits))
         except ValueError as error:
             raise ConfigError(Mistake("keepwarm accounts key", str(error))) from error
 
@@ -123,6 +140,17 @@ def keys(folder: Path) -> None:
             used = f"used {iso(one.used_at)}" if one.used_at else "never used"
             ended = [f"revoked {iso(one.revoked_at)}"] if one.revoked_at else []
             click.echo("  ".join([one.name, ",".join(one.scopes), f"made {iso(one.created_at)} by {one.created_by}", used, *ended]))
+
+
+def known_districts(site: "Site", districts: tuple[str, ...]) -> list[str]:
+    """These districts. Raises ConfigError for one that no station of the site stands in."""
+    from domain.reach import districts_of
+
+    known = districts_of(site)
+    strange = next((one for one in districts if one not in known), None)
+    if strange is not None:
+        raise ConfigError(Mistake("--district", f"a district of stations.csv: {', '.join(known) or 'it names none'}", value=strange))
+    return sorted(set(districts))
 
 
 def _changed(folder: Path, name: str, values: dict[str, object]) -> None:

@@ -88,11 +88,11 @@ def open_resident_complaint(
             step(connection, complaint_transitions, "complaint_id", complaint_id, "none", "new", opened_at, who, report.source)
             after = {name: row[name] for name in ("category", "source", "external_id", "opened_at")}
             note(connection, now_ms, who, "open_complaint", f"complaint/{complaint_id}", None, after)
-    except IntegrityError:  # posted twice at once: the other was first
+    except IntegrityError as error:  # posted twice at once: the other was first
         with engine.connect() as connection:
             known = _posted(connection, report)
-        if known is None:
-            raise
+        if known is None:  # it is of another district
+            raise RefusedError(N_("The other system's number is taken by another complaint.")) from error
         return known
     return complaint_id
 

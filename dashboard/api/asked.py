@@ -19,6 +19,7 @@ from dashboard.actions.acting import RefusedError
 from dashboard.api.answers import ProblemError, answer, page, shown
 from dashboard.api.keys import Key, Scope, find_key
 from dashboard.api.rate import Rate
+from dashboard.facts.limited_town import within
 from dashboard.facts.town import Town
 from dashboard.lockout import Lockout
 from domain.errors import StoreError
@@ -121,7 +122,7 @@ def needs(scope: Scope) -> Callable[[Request], Awaitable[Call]]:
         asked: Asked = request.app.state.asked
         key = await asked.key(request, scope)
         _once(request)
-        return Call(request, key, asked.town)
+        return Call(request, key, within(asked.town, key.districts))
 
     return call
 

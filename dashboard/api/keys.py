@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from sqlalchemy import Engine, insert, select, update
@@ -23,11 +23,12 @@ SEEN_EVERY_MS: Final = 60_000
 
 @dataclass(frozen=True)
 class Key:
-    """A key in force, or one that was. Instants are wall time (UTC ms)."""
+    """A key in force, or one that was. Instants are wall time (UTC ms). ``districts``: those it is limited to, none for the whole site."""
 
     id: int
     name: str
     scopes: tuple[str, ...]
+    districts: tuple[str, ...]
     created_at: int
     created_by: str
     used_at: int | None
@@ -35,10 +36,10 @@ class Key:
 
     def actor(self, scope: Scope) -> Account:
         """Who the audit says it was, with the role that the scope stands for."""
-        return Account(f"api:{self.name}", ROLE_OF[scope])
+        return Account(f"api:{self.name}", ROLE_OF[scope], frozenset(self.districts))
 
 
-def make_key(engine: Engine, name: str, scopes: Sequence[str], who: str, now_ms: int) -> str:
+def make_key(engine: Engine, name: str, scopes: Sequence[str], who: str, now_ms: int, districts: Sequence[str] = ()) -> str:
     """A new key's token, shown this once: only its SHA-256 is stored.
 
     ``now_ms`` is wall time. Raises ValueError for an empty or known name, without scopes or for an unknown one.
@@ -48,13 +49,14 @@ def make_key(engine: Engine, name: str, scopes: Sequence[str], who: str, now_ms:
     if not scopes or set(scopes) - set(SCOPES):
         raise ValueError(f"scopes are {', '.join(SCOPES)}; a key has at least one")
     token = PREFIX + secrets.token_urlsafe(32)
-    row = {"name": name, "token_hash": fingerprint(token), "scopes": sorted(set(scopes)), "created_at": now_ms, "created_by": who}
+    may = {"scopes": sorted(set(scopes)), "districts": sorted(set(districts))}
+    row = {"name": name, "token_hash": fingerprint(token), **may, "created_at": now_ms, "created_by": who}
     try:
         with engine.begin() as connection:
             connection.execute(insert(api_keys).values(row))
     except IntegrityError as error:
         raise ValueError(f"there is a key named {name!r} already; revoked ones keep their names") from error
-    record(engine, now_ms, who, "make_key", f"key/{name}", after={"scopes": row["scopes"]})
+    record(engine, now_ms, who, "make_key", f"key/{name}", after=may)
     return token
 
 
@@ -92,4 +94,4 @@ def find_key(engine: Engine, token: str, now_ms: int) -> Key | None:
 
 def _key(row: object) -> Key:
     found = Key(*row)  # type: ignore[misc]
-    return Key(found.id, found.name, tuple(found.scopes), found.created_at, found.created_by, found.used_at, found.revoked_at)
+    return replace(found, scopes=tuple(found.scopes), districts=tuple(found.districts))

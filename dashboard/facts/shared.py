@@ -49,3 +49,20 @@ class Shared:
             for kept in self._kept.values():
                 if kept.until_s != float("inf"):
                     kept.until_s = -1.0
+
+
+class Scoped(Shared):
+    """The part of another one that belongs to a scope: the same bound, and what is forgotten there is forgotten here."""
+
+    def __init__(self, shared: Shared, scope: Hashable) -> None:
+        super().__init__()
+        self._whole = shared
+        self._scope = scope
+
+    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None) -> Value:
+        """As ``Shared.of``, in this scope."""
+        return self._whole.of((self._scope, key), compute, life_s=life_s)
+
+    def forget(self) -> None:
+        """As ``Shared.forget``, for all scopes."""
+        self._whole.forget()

@@ -455,13 +455,17 @@ kept = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+# districts: those an account is limited to, none for the whole site. identity: ``issuer subject`` of a provider that signs it in.
 accounts = Table(
     "accounts",
     metadata,
     Column("name", String(128), primary_key=True),
     Column("password_hash", String(255)),
+    Column("identity", String(512), unique=True),
     Column("role", String(32), nullable=False),
+    Column("districts", JSON, nullable=False, default=list),
     Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
     Column("disabled", Boolean, nullable=False, default=False),
 )
 sessions = Table(
@@ -479,6 +483,7 @@ invitations = Table(
     Column("token_hash", String(64), primary_key=True),
     Column("account", String(128), nullable=False),
     Column("role", String(32), nullable=False),
+    Column("districts", JSON, nullable=False, default=list),
     Column("created_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
 )
@@ -490,6 +495,7 @@ api_keys = Table(
     Column("name", String(128), nullable=False, unique=True),
     Column("token_hash", String(64), nullable=False, unique=True),
     Column("scopes", JSON, nullable=False),
+    Column("districts", JSON, nullable=False, default=list),
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", String(128), nullable=False),
     Column("used_at", BigInteger),

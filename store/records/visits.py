@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, text
 
 from domain.visit import GENESIS, Visit, link_hash
+from store.records.narrowed import WHOLE
 from store.records.tables import audit, visits
 
 FILED = "file_visit"  # the audit row that names a record's hash: what was cut off the end of the chain is known by it
@@ -30,8 +31,9 @@ class FiledVisit:
 def append_visit(connection: Connection, visit: Visit, filed_at: int, filed_by: str) -> FiledVisit:
     """Adds a record to the chain, in the caller's transaction."""
     if connection.dialect.name == "postgresql":  # SQLite's transactions that write are one after another anyway
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHAIN_LOCK})
-    last = connection.execute(select(visits.c.id, visits.c.hash).order_by(visits.c.id.desc()).limit(1)).first()
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHAIN_LOCK}, execution_options={WHOLE: True})
+    newest = select(visits.c.id, visits.c.hash).order_by(visits.c.id.desc()).limit(1)
+    last = connection.execute(newest, execution_options={WHOLE: True}).first()
     number, prev_hash = (1, GENESIS) if last is None else (last.id + 1, last.hash)
     own = link_hash(number, visit, filed_at, filed_by, prev_hash)
     row = {name: getattr(visit, name) for name in Visit.__dataclass_fields__} | {

@@ -33,6 +33,7 @@ _JOURNAL = ("days", "bytes", "keep", "warn_h")
 _HISTORY = ("kind", "days", "url", "read_url", "ca_file", "timeout_s", "token", "org", "bucket", "database")
 _HISTORIES = ("parquet", "influxdb", "victoriametrics")
 _RECORDS = re.compile(r"(sqlite|postgresql)(\+\w+)?://.*")
+_DASHBOARD = ("host", "port", "session_idle_min", "session_most_h")
 _FILES = ("ca_file", "certificate", "private_key")
 
 
@@ -52,6 +53,8 @@ class Settings:
     stores: StoreSettings
     dashboard_host: str
     dashboard_port: int
+    session_idle_min: float
+    session_most_h: float
     publish: Literal["auto", "review"]
     review_min: float
 
@@ -79,7 +82,7 @@ def read_settings(tables: TomlTables, folder: Path) -> Settings:
     tables.unknown(document, _TOP + _TABLES)
     number = tables.number
     dashboard, notices = tables.table(document, "dashboard"), tables.table(document, "notices")
-    tables.unknown(dashboard, ("host", "port"), "dashboard.")
+    tables.unknown(dashboard, _DASHBOARD, "dashboard.")
     tables.unknown(notices, ("publish", "review_min"), "notices.")
     return Settings(
         name=tables.text(document, "name", folder.absolute().name),
@@ -94,6 +97,8 @@ def read_settings(tables: TomlTables, folder: Path) -> Settings:
         stores=_stores(tables, document, folder),
         dashboard_host=tables.text(dashboard, "host", Site.dashboard_host, "dashboard."),
         dashboard_port=_port(tables, dashboard),
+        session_idle_min=number(dashboard, "session_idle_min", 0, 10_080, Site.session_idle_min, "dashboard."),
+        session_most_h=number(dashboard, "session_most_h", 0, 720, Site.session_most_h, "dashboard."),
         publish=cast("Literal['auto', 'review']", tables.choice(notices, "publish", ("auto", "review"), "auto", "notices.")),
         review_min=number(notices, "review_min", 0, 1440, Site.review_min, "notices."),
     )

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import select
 
-from dashboard.accounts import add_account, check_password, find_session, open_session, wall_ms
+from dashboard.accounts import add_account, check_password, wall_ms
 from dashboard.api.keys import find_key
 from dashboard.roles import Account
+from dashboard.session import find_session, open_session
 from keepwarm.main import main
 from store.records import open_records
 from store.records.tables import audit
@@ -60,7 +61,7 @@ def test_accounts_are_listed_changed_and_shut_out(accounts: Callable[..., Ran], 
     with engine.connect() as connection:
         rows = connection.execute(select(audit.c.before, audit.c.after).where(audit.c.action == "change_account")).all()
     engine.dispose()
-    assert tuple(rows[0]) == ({"role": "viewer", "disabled": False}, {"role": "engineer"})
+    assert tuple(rows[0]) == ({"role": "viewer", "districts": [], "disabled": False}, {"role": "engineer"})
 
 
 @pytest.mark.parametrize(
@@ -94,4 +95,25 @@ def test_a_key_is_shown_once_and_can_be_ended(accounts: Callable[..., Ran], tmp_
     assert accounts("key", "site", "billing", "--revoke").out == "billing: revoked\n"
     assert find_key(engine, token, wall_ms()) is None
     assert "revoked 20" in accounts("keys", "site").out
+    engine.dispose()
+
+
+def test_accounts_and_keys_are_limited_to_districts_that_are_there(accounts: Callable[..., Ran], tmp_path: Path) -> None:
+    rows = "station_id,district\nS01,east\nS02,west\n"
+    (tmp_path / "site" / "stations.csv").write_text(rows, encoding="utf-8")
+    engine = open_records(tmp_path / "site" / "data" / "records.db")
+    add_account(engine, "li", "viewer", "a long enough one", wall_ms())
+    add_account(engine, "gao", "admin", "a long enough one", wall_ms())
+    assert accounts("districts", "site", "li", "east").code == 0
+    assert check_password(engine, "li", "a long enough one") == Account("li", "viewer", frozenset({"east"}))
+    assert "li  viewer  east" in accounts("list", "site").out
+    assert "east, west" in accounts("districts", "site", "li", "north").err
+    assert "administrator" in accounts("districts", "site", "gao", "east").err
+    assert "administrator" in accounts("invite", "site", "new", "--role", "admin", "--district", "east").err
+    assert "/enter?token=" in accounts("invite", "site", "new", "--district", "west").out
+    found = find_key(engine, accounts("key", "site", "desk", "--district", "west").out.strip(), wall_ms())
+    assert found is not None
+    assert found.districts == ("west",)
+    assert accounts("districts", "site", "li").code == 0
+    assert check_password(engine, "li", "a long enough one") == Account("li", "viewer")
     engine.dispose()
