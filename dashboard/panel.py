@@ -30,11 +30,14 @@ def component(name: str) -> Any:
     return st.components.v2.component(f"keepwarm_{name}", js=source, isolate_styles=False)
 
 
-def panel(html: str, *, key: str, picked: Sequence[str] | None = None, forget: int = 0) -> Done:
-    """Shows HTML under a key. ``picked`` sets which rows are ticked to begin with; another ``forget`` than before unticks all."""
+def panel(html: str, *, key: str, picked: Sequence[str] | None = None, forget: int = 0, fresh: str = "") -> Done:
+    """Shows HTML under a key. ``picked`` sets which rows are ticked to begin with; another ``forget`` than before unticks all.
+
+    ``fresh`` is the address that has the HTML of now, which the panel asks for by itself.
+    """
     result = component("panel")(
         key=key,
-        data={"html": html, "forget": forget},
+        data={"html": html, "forget": forget, "fresh": fresh},
         default={"picked": list(picked or [])},
         on_open_change=_nothing,
         on_picked_change=_nothing,

@@ -49,7 +49,12 @@ def screen() -> Screen:
     if account is None:
         panel(html("signed_out.html", say.language), key="signed_out")  # leads to the login by itself
         st.stop()
-    town = running.town
+    return screen_of(running.town, account, say.language)
+
+
+def screen_of(town: Town, account: Account, language: str) -> Screen:
+    """One reader's view of the town now."""
+    say = speech(language)
     return Screen(town, account, say, Moments(town.site.timezone, say), town.now_ms())
 
 
@@ -101,5 +106,9 @@ def live(show: Callable[[], None], *, every_s: float = REFRESH_S) -> None:
 
 def show_troubles() -> None:
     """Says which store can't be read and since when."""
-    now = screen()
-    panel(now.html("troubles.html", troubles=now.town.troubles), key="troubles")
+    panel(troubles_html(screen()), key="troubles")
+
+
+def troubles_html(now: Screen) -> str:
+    """The same as HTML."""
+    return now.html("troubles.html", troubles=now.town.troubles)

@@ -26,6 +26,7 @@ from dashboard.api.asked import Asked
 from dashboard.board import Board
 from dashboard.facts.town import Town
 from dashboard.forms import page
+from dashboard.fresh import FOLDER, fresh
 from dashboard.guard import Guard, is_streamlit
 from dashboard.healthz import Healthz
 from dashboard.login import Login
@@ -109,6 +110,7 @@ def make_app(town: Town) -> FastAPI:
             Route("/notices/{notice_id:int}", NoticeSheet(town).show, methods=["GET"]),
             Route("/report/{name}", ReportDownload(town).show, methods=["GET"]),
             Route("/visit/{number:int}", VisitSheet(town, sessions).show, methods=["GET"]),
+            Route(f"{FOLDER}{{name}}", fresh.answer, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/api/v1", make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),

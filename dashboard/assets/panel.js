@@ -1,5 +1,8 @@
 // Shows HTML made by the server (escaped there) and tells it what the reader does.
 // A refresh replaces the HTML only when it changed, and keeps focus and ticks.
+const FRESH_MS = 2000;
+const LATE_MS = 8000;
+
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   let box = parentElement.querySelector(":scope > .kw-panel");
   if (!box) {
@@ -18,17 +21,62 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     box.state("picked", []);
   }
   box.forgot = data.forget;
-  if (box.shown !== data.html) {
-    const focused = box.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-    box.innerHTML = data.html;
-    box.shown = data.html;
-    restoreTicks(box);
-    if (box.querySelector("[data-sign-in]")) {
-      location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  show(box, data.html);
+  keepFresh(box, data.fresh);
+}
+
+function show(box, html) {
+  if (box.shown === html) {
+    return;
+  }
+  const focused = box.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  box.innerHTML = html;
+  box.shown = html;
+  restoreTicks(box);
+  if (box.querySelector("[data-sign-in]")) {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  }
+  if (focused) {
+    box.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  }
+}
+
+// A panel with an address asks for itself: no script runs for that on the server. It fades when nothing comes.
+function keepFresh(box, address) {
+  if (box.fresh === address) {
+    return;
+  }
+  box.fresh = address;
+  box.heard = performance.now();
+  clearInterval(box.timer);
+  if (address) {
+    box.timer = setInterval(() => refresh(box), FRESH_MS);
+  }
+}
+
+async function refresh(box) {
+  if (!box.isConnected) {
+    clearInterval(box.timer);
+    box.fresh = "";
+    return;
+  }
+  box.classList.toggle("kw-panel-late", performance.now() - box.heard >= LATE_MS);
+  if (box.asking) {
+    return;
+  }
+  box.asking = true;
+  const address = box.fresh;
+  try {
+    const answer = await fetch(address, { cache: "no-store" });
+    const html = answer.ok ? await answer.text() : "";
+    if (html && box.fresh === address) {
+      box.heard = performance.now();
+      show(box, html);
     }
-    if (focused) {
-      box.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-    }
+  } catch {
+    // the server is away: the bar says so
+  } finally {
+    box.asking = false;
   }
 }
 

@@ -6,24 +6,29 @@ from dashboard.facts.alarm_system import flood_now
 from dashboard.facts.keeping import keeping
 from dashboard.facts.sparks import sparks
 from dashboard.facts.stations import station_states, worst_first
-from dashboard.facts.town_map import town_map
+from dashboard.facts.town_map import TownMap, town_map
 from dashboard.facts.wall import changes, headline
+from dashboard.fresh import Offer, show_fresh
 from dashboard.markup import assets_version
-from dashboard.panel import panel, sound
+from dashboard.panel import sound
 from dashboard.screen import Screen, go, live, on_the_wall, screen
 from dashboard.words import MAP_MARK
 
 SHOWN_STATIONS = 60
 WALL_STATIONS = 12  # as many as can be read from three metres
+STANDS_S = 10.0  # what stands where; each part keeps itself fresh meanwhile
 ROOMY_STATIONS = 16  # so few have room for larger figures and their last hours
 
 
 def wall() -> None:
     now = screen()
     town = now.town
-    top = headline(town, now.moments)
-    counts = {"top": top, "stations_all": len(station_states(town)), "keeping": keeping(town), "flood": flood_now(town)}
-    opened = panel(now.shared_html("wall_counts.html", "", lambda: counts), key="wall").open
+
+    def counts() -> dict[str, object]:
+        top = headline(town, now.moments)
+        return {"top": top, "stations_all": len(station_states(town)), "keeping": keeping(town), "flood": flood_now(town)}
+
+    opened = show_fresh(now, Offer("", "wall_counts.html", "", counts), key="wall").open
     with st.container(key="wall_split"):
         left, right = st.columns([7, 3], gap="small")
     with left:
@@ -47,18 +52,21 @@ def stations(now: Screen) -> str:
             "roomy": roomy,
         }
 
-    return panel(now.shared_html("wall_stations.html", most, values), key="wall_stations").open
+    return show_fresh(now, Offer("", "wall_stations.html", most, values), key="wall_stations").open
 
 
 def beside(now: Screen) -> str:
     """The map, where the site has coordinates, and what changed; gives the address that was opened."""
     town, opened = now.town, ""
-    found = town.shared.of("town_map", lambda: town_map(town, station_states(town)))
-    if found is not None:
-        values = {"map": found, "map_name": MAP_MARK}
-        opened = panel(now.shared_html("wall_map.html", "", lambda: values), key="wall_map").open
-    values = {"changes": changes(town)}
-    return panel(now.shared_html("wall_changes.html", "", lambda: values), key="wall_changes").open or opened
+
+    def found() -> TownMap | None:
+        return town.shared.of("town_map", lambda: town_map(town, station_states(town)))
+
+    if found() is not None:
+        drawn = Offer("", "wall_map.html", "", lambda: {"map": found(), "map_name": MAP_MARK})
+        opened = show_fresh(now, drawn, key="wall_map").open
+    lately = Offer("", "wall_changes.html", "", lambda: {"changes": changes(town)})
+    return show_fresh(now, lately, key="wall_changes").open or opened
 
 
 def alert() -> None:
@@ -81,4 +89,4 @@ def alert() -> None:
 
 
 live(alert)
-live(wall)
+live(wall, every_s=STANDS_S)
