@@ -43,6 +43,8 @@ PAGES: Final = {
         PageEntry("report-in", "report_in.py", N_("Enter a complaint"), "service", "open_complaint"),
         PageEntry("visits", "visits.py", N_("Measuring visits"), "service"),
         PageEntry("reports", "reports.py", N_("Reports"), "service"),
+        PageEntry("accounts", "accounts.py", N_("Accounts"), "administration", "keep_accounts"),
+        PageEntry("audit", "audit.py", N_("Audit"), "administration", "keep_accounts"),
     )
 }
 

@@ -6,7 +6,16 @@ from typing import Final, Literal
 
 Role = Literal["viewer", "dispatcher", "engineer", "service", "admin"]
 Right = Literal[
-    "view", "acknowledge", "write_notice", "move_complaint", "open_complaint", "file_curve", "file_visit", "plan_stop", "keep_shift"
+    "view",
+    "acknowledge",
+    "write_notice",
+    "move_complaint",
+    "open_complaint",
+    "file_curve",
+    "file_visit",
+    "plan_stop",
+    "keep_shift",
+    "keep_accounts",
 ]
 
 ROLES: Final = ("viewer", "dispatcher", "engineer", "service", "admin")
@@ -21,6 +30,7 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "plan_stop": frozenset({"dispatcher", "engineer", "admin"}),
     "file_curve": frozenset({"engineer", "admin"}),
     "keep_shift": frozenset({"dispatcher", "admin"}),
+    "keep_accounts": frozenset({"admin"}),
 }
 
 

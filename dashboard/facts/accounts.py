@@ -1,0 +1,86 @@
+"""Accounts and what was done, for administrators. Instants of accounts are wall time; of the audit as each act had them."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import func, select
+
+from dashboard.facts.town import Town
+from store.records.tables import accounts, audit, sessions
+
+AUDIT_SHOWN: Final = 200
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """One account. ``seen_at`` is when it was last here in a session that is not over, ``open`` how many of those there are."""
+
+    name: str
+    role: str
+    disabled: bool
+    has_password: bool
+    created_at: int
+    seen_at: int | None
+    open: int
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One act: when, who, what, of what, what was there before and after; refused ones too."""
+
+    id: int
+    at: int
+    who: str
+    action: str
+    subject: str
+    before: Any
+    after: Any
+    refused: bool
+
+
+def account_rows(town: Town) -> list[AccountRow]:
+    """Every account, in order of its name."""
+    here = (
+        select(sessions.c.account, func.max(sessions.c.seen_at).label("seen_at"), func.count().label("open"))
+        .group_by(sessions.c.account)
+        .subquery()
+    )
+    query = (
+        select(
+            accounts.c.name, accounts.c.role, accounts.c.disabled, accounts.c.password_hash.is_not(None),
+            accounts.c.created_at, here.c.seen_at, func.coalesce(here.c.open, 0),
+        )
+        .outerjoin(here, here.c.account == accounts.c.name)
+        .order_by(accounts.c.name)
+    )  # fmt: skip
+    return [AccountRow(*row) for row in town.rows(query)]
+
+
+def audit_rows(town: Town, *, who: str = "", text: str = "", refused_only: bool = False, before_id: int | None = None) -> list[AuditRow]:
+    """The newest acts: of somebody, with a text in what was done or of what, or only those refused; older than ``before_id``."""
+    columns = audit.c
+    query = select(*(columns[name] for name in ("id", "at", "who", "action", "subject", "before", "after", "refused")))
+    if who:
+        query = query.where(columns.who == who)
+    if text:
+        query = query.where(columns.action.contains(text, autoescape=True) | columns.subject.contains(text, autoescape=True))
+    if refused_only:
+        query = query.where(columns.refused.is_(True))
+    if before_id is not None:
+        query = query.where(columns.id < before_id)
+    return [AuditRow(*row) for row in town.rows(query.order_by(columns.id.desc()).limit(AUDIT_SHOWN))]
+
+
+def said(change: Any) -> str:
+    """What was there, in one line: ``role admin, disabled false``."""
+    if change is None:
+        return ""
+    if not isinstance(change, dict):
+        return str(change)
+    return ", ".join(f"{key} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}" for key, value in change.items())
+
+
+def audited_people(town: Town) -> list[str]:
+    """Everybody who ever did something, in order."""
+    return [name for (name,) in town.rows(select(audit.c.who).distinct().order_by(audit.c.who))]

@@ -1,0 +1,26 @@
+"""操作记录: who did what, when, with what was there before and after."""
+
+from typing import Final
+
+import streamlit as st
+
+from dashboard.facts.accounts import AUDIT_SHOWN, audit_rows, audited_people, said
+from dashboard.panel import panel
+from dashboard.screen import live, screen
+
+EVERY_S: Final = 10.0
+
+
+def acts() -> None:
+    now = screen()
+    _ = now.say
+    everybody = ["", *audited_people(now.town)]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="audit_filter"):
+        who = st.selectbox(_("Who"), everybody, format_func=lambda one: one or _("everybody"), key="audit_who", width=220)
+        text = st.text_input(_("What, or of what"), placeholder="complaint/12", key="audit_text", width=260)
+        refused_only = st.checkbox(_("Only what was refused"), key="audit_refused")
+    rows = audit_rows(now.town, who=who or "", text=text.strip(), refused_only=refused_only)
+    panel(now.html("audit.html", rows=rows, most=AUDIT_SHOWN, said=said), key="audit")
+
+
+live(acts, every_s=EVERY_S)

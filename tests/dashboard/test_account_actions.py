@@ -1,0 +1,147 @@
+"""What administrators do with accounts, and what the audit says of it; nobody else may, and the last administrator stays."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from dashboard.accounts import add_account, open_session, redeem_invitation, wall_ms
+from dashboard.actions.accounts import invite, let_in_again, set_role, shut_out, sign_out_everywhere
+from dashboard.actions.acting import RefusedError
+from dashboard.facts.accounts import account_rows, audit_rows, audited_people, said
+from dashboard.facts.town import Town
+from dashboard.roles import ROLES, Account
+from store.records.tables import audit, sessions
+from tests.dashboard.conftest import PASSWORD
+
+ADMIN = Account("李管理", "admin")
+NOW_MS = 1_800_000_000_000
+
+
+@pytest.fixture
+def engine(records: Engine) -> Engine:
+    """Records with an administrator and a dispatcher."""
+    add_account(records, ADMIN.name, "admin", PASSWORD, NOW_MS)
+    add_account(records, "王调度", "dispatcher", PASSWORD, NOW_MS)
+    return records
+
+
+def audited(engine: Engine) -> list[tuple[str, str, str, bool]]:
+    with engine.connect() as connection:
+        columns = (audit.c.who, audit.c.action, audit.c.subject, audit.c.refused)
+        return [tuple(row) for row in connection.execute(select(*columns).order_by(audit.c.id))]
+
+
+def test_an_invited_person_is_let_in_once_with_the_role(engine: Engine) -> None:
+    token = invite(engine, ADMIN, " 赵客服 ", "service", NOW_MS)
+    assert redeem_invitation(engine, token, NOW_MS + 1) == Account("赵客服", "service")
+    assert redeem_invitation(engine, token, NOW_MS + 2) is None
+    assert audited(engine) == [(ADMIN.name, "invite", "account/赵客服", False)]
+
+
+def test_a_link_for_somebody_who_is_there_changes_no_role(engine: Engine) -> None:
+    token = invite(engine, ADMIN, "王调度", "admin", NOW_MS)
+    assert redeem_invitation(engine, token, NOW_MS + 1) == Account("王调度", "dispatcher")
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "why"),
+    [("", "viewer", "name"), ("x" * 65, "viewer", "name"), ("a\nb", "viewer", "name"), ("赵", "king", "no such role")],
+)
+def test_a_link_needs_a_name_and_a_role(name: str, role: str, why: str, engine: Engine) -> None:
+    with pytest.raises(RefusedError, match=why):
+        invite(engine, ADMIN, name, role, NOW_MS)
+
+
+def test_a_role_is_changed_and_what_it_was_is_kept(engine: Engine) -> None:
+    set_role(engine, ADMIN, "王调度", "engineer", NOW_MS)
+    with engine.connect() as connection:
+        row = connection.execute(select(audit)).one()
+    assert (row.before, row.after) == ({"role": "dispatcher", "disabled": False}, {"role": "engineer"})
+    with pytest.raises(RefusedError, match="no such role"):
+        set_role(engine, ADMIN, "王调度", "king", NOW_MS)
+    with pytest.raises(RefusedError, match="no such account"):
+        set_role(engine, ADMIN, "nobody", "viewer", NOW_MS)
+
+
+def test_the_last_administrator_stays(engine: Engine) -> None:
+    with pytest.raises(RefusedError, match="last administrator"):
+        set_role(engine, ADMIN, ADMIN.name, "viewer", NOW_MS)
+    with pytest.raises(RefusedError, match="last administrator"):
+        shut_out(engine, ADMIN, ADMIN.name, NOW_MS)
+    set_role(engine, ADMIN, "王调度", "admin", NOW_MS)
+    shut_out(engine, Account("王调度", "admin"), ADMIN.name, NOW_MS)
+
+
+def test_who_is_shut_out_has_no_session_and_gets_no_link_until_let_in_again(engine: Engine) -> None:
+    open_session_of(engine, "王调度")
+    shut_out(engine, ADMIN, "王调度", NOW_MS)
+    assert open_sessions(engine, "王调度") == 0
+    with pytest.raises(RefusedError, match="shut out"):
+        invite(engine, ADMIN, "王调度", "dispatcher", NOW_MS)
+    let_in_again(engine, ADMIN, "王调度", NOW_MS)
+    assert invite(engine, ADMIN, "王调度", "dispatcher", NOW_MS)
+
+
+def test_signed_out_everywhere(engine: Engine) -> None:
+    open_session_of(engine, "王调度")
+    open_session_of(engine, "王调度")
+    open_session_of(engine, ADMIN.name)
+    sign_out_everywhere(engine, ADMIN, "王调度", NOW_MS)
+    assert (open_sessions(engine, "王调度"), open_sessions(engine, ADMIN.name)) == (0, 1)
+
+
+def open_session_of(engine: Engine, name: str) -> None:
+    open_session(engine, Account(name, "dispatcher"), NOW_MS)
+
+
+def open_sessions(engine: Engine, name: str) -> int:
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).where(sessions.c.account == name)).scalar_one()
+
+
+ACTS: tuple[Callable[[Engine, Account], object], ...] = (
+    lambda engine, who: invite(engine, who, "赵", "viewer", NOW_MS),
+    lambda engine, who: set_role(engine, who, "王调度", "admin", NOW_MS),
+    lambda engine, who: shut_out(engine, who, "王调度", NOW_MS),
+    lambda engine, who: let_in_again(engine, who, "王调度", NOW_MS),
+    lambda engine, who: sign_out_everywhere(engine, who, "王调度", NOW_MS),
+)
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "admin"])
+@pytest.mark.parametrize("act", ACTS)
+def test_nobody_else_may(act: Callable[[Engine, Account], object], role: str, engine: Engine) -> None:
+    with pytest.raises(RefusedError, match="role"):
+        act(engine, Account("王调度", role))
+    ((who, _, _, refused),) = audited(engine)
+    assert (who, refused) == ("王调度", True)
+
+
+def test_the_page_s_rows_and_the_audit_s_search(town: Town) -> None:
+    add_account(town.records, ADMIN.name, "admin", PASSWORD, wall_ms())
+    invite(town.records, ADMIN, "孙工程师", "engineer", wall_ms())
+    with pytest.raises(RefusedError):
+        shut_out(town.records, Account("孙工程师", "engineer"), ADMIN.name, wall_ms())
+    row = {row.name: row for row in account_rows(town)}[ADMIN.name]
+    assert (row.role, row.disabled, row.has_password, row.open) == ("admin", False, True, 0)
+    assert {"孙工程师", ADMIN.name} <= set(audited_people(town))
+    (refused,) = audit_rows(town, who="孙工程师", refused_only=True)
+    assert (refused.action, refused.subject) == ("change_account", f"account/{ADMIN.name}")
+    assert [one.action for one in audit_rows(town, text="孙工程师")] == ["invite"]
+    assert audit_rows(town, text="%") == []
+    newest, *older = audit_rows(town)
+    assert audit_rows(town, before_id=newest.id) == older
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (None, ""),
+        ({"role": "admin", "disabled": False}, "role admin, disabled false"),
+        ([1, 2], "[1, 2]"),
+        ({"rooms": ["一"]}, 'rooms ["一"]'),
+    ],
+)
+def test_a_change_in_one_line(change: object, line: str) -> None:
+    assert said(change) == line
