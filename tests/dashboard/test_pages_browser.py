@@ -26,6 +26,7 @@ PAGES = {
         },
         "工程": {"供热曲线": "数据结论", "水力平衡": "楼栋与本站均值之差", "数据质量": "有应答的数据源"},
         "客服": {"投诉": "剩余时间", "登记投诉": "输入地址后回车", "上门测温": "有效测温", "报告": "同一口径"},
+        "管理": {"账号": "最近在线", "操作记录": "操作人"},
     },
     "en": {
         "Dispatch room": {
@@ -47,6 +48,7 @@ PAGES = {
             "Measuring visits": "official measurement",
             "Reports": "The same figures",
         },
+        "Administration": {"Accounts": "Last here", "Audit": "What was done"},
     },
 }
 
