@@ -3,19 +3,25 @@
 Instants are wall time: accounts are about people.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from dashboard.accounts import change_account, end_sessions, make_invitation
+from dashboard.accounts import change_account, make_invitation
 from dashboard.actions.acting import RefusedError, demand
 from dashboard.roles import ROLES, Account
+from dashboard.session import end_sessions
 from dashboard.text import N_
 from store.records import reading
 from store.records.tables import accounts, audit
 
 NAME_MOST: Final = 64
+_REFUSALS: Final = {
+    "last administrator": N_("This is the last administrator: name another one first."),
+    "no district": N_("An administrator sees the whole site."),
+}
 
 
 def invite(engine: Engine, who: Account, name: str, role: str, wall_ms: int) -> str:
@@ -52,6 +58,12 @@ def set_role(engine: Engine, who: Account, name: str, role: str, wall_ms: int) -
     _change(engine, who, name, {"role": role}, wall_ms)
 
 
+def set_districts(engine: Engine, who: Account, name: str, districts: Collection[str], wall_ms: int) -> None:
+    """Limits an account to some districts, from its next request on; to none for the whole site. Raises RefusedError."""
+    demand(engine, who, "keep_accounts", "change_account", f"account/{name}", wall_ms)
+    _change(engine, who, name, {"districts": sorted(districts)}, wall_ms)
+
+
 def shut_out(engine: Engine, who: Account, name: str, wall_ms: int) -> None:
     """Ends every session of an account and lets it in no more. Raises RefusedError; the last administrator is not shut out."""
     demand(engine, who, "keep_accounts", "change_account", f"account/{name}", wall_ms)
@@ -78,6 +90,4 @@ def _change(engine: Engine, who: Account, name: str, values: dict[str, object], 
     try:
         change_account(engine, name, values, who.name, wall_ms)
     except ValueError as error:
-        last = N_("This is the last administrator: name another one first.")
-        gone = N_("There is no such account.")
-        raise RefusedError(last if "last administrator" in str(error) else gone) from error
+        raise RefusedError(next((why for word, why in _REFUSALS.items() if word in str(error)), N_("There is no such account."))) from error

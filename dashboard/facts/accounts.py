@@ -14,10 +14,13 @@ AUDIT_SHOWN: Final = 200
 
 @dataclass(frozen=True)
 class AccountRow:
-    """One account. ``seen_at`` is when it was last here in a session that is not over, ``open`` how many of those there are."""
+    """One account. ``districts``: those it is limited to, none for the whole site; ``seen_at``: when it was last here, ``open``: in how
+    many sessions that are not over.
+    """
 
     name: str
     role: str
+    districts: list[str]
     disabled: bool
     has_password: bool
     created_at: int
@@ -48,8 +51,8 @@ def account_rows(town: Town) -> list[AccountRow]:
     )
     query = (
         select(
-            accounts.c.name, accounts.c.role, accounts.c.disabled, accounts.c.password_hash.is_not(None),
-            accounts.c.created_at, here.c.seen_at, func.coalesce(here.c.open, 0),
+            accounts.c.name, accounts.c.role, accounts.c.districts, accounts.c.disabled, accounts.c.password_hash.is_not(None),
+            accounts.c.created_at, func.coalesce(here.c.seen_at, accounts.c.used_at), func.coalesce(here.c.open, 0),
         )
         .outerjoin(here, here.c.account == accounts.c.name)
         .order_by(accounts.c.name)

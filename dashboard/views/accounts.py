@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from dashboard.accounts import wall_ms
-from dashboard.actions.accounts import NAME_MOST, invite, let_in_again, set_role, shut_out, sign_out_everywhere
+from dashboard.actions.accounts import NAME_MOST, invite, let_in_again, set_districts, set_role, shut_out, sign_out_everywhere
 from dashboard.actions.acting import RefusedError
 from dashboard.facts.accounts import AccountRow, account_rows
 from dashboard.panel import panel
 from dashboard.roles import ROLES
 from dashboard.screen import Screen, live, screen
 from dashboard.words import ROLE
+from domain.reach import districts_of
 
 EVERY_S: Final = 10.0
 
@@ -34,6 +35,9 @@ def acts(now: Screen, picked: list[AccountRow]) -> None:
         role = st.selectbox(_("Role"), ROLES, format_func=lambda one: _(ROLE[one]), key="role_to_be", width=200)
         if st.button(_("Give this role"), disabled=not picked, key="give_role"):
             each(now, picked, lambda name: set_role(engine, who, name, role, wall_ms()))
+        districts = st.multiselect(_("Districts"), districts_of(now.town.site), placeholder=_("all"), key="districts_to_be", width=260)
+        if st.button(_("Limit to these districts"), disabled=not picked, key="limit"):
+            each(now, picked, lambda name: set_districts(engine, who, name, districts, wall_ms()))
         if st.button(_("Sign out everywhere"), disabled=not picked, key="sign_out"):
             each(now, picked, lambda name: sign_out_everywhere(engine, who, name, wall_ms()))
         if st.button(_("Shut out"), disabled=not there, key="shut_out"):

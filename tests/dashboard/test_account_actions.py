@@ -5,13 +5,14 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine, func, select
 
-from dashboard.accounts import add_account, open_session, redeem_invitation, wall_ms
-from dashboard.actions.accounts import invite, let_in_again, set_role, shut_out, sign_out_everywhere
+from dashboard.accounts import add_account, redeem_invitation, wall_ms
+from dashboard.actions.accounts import invite, let_in_again, set_districts, set_role, shut_out, sign_out_everywhere
 from dashboard.actions.acting import RefusedError
 from dashboard.facts.accounts import account_rows, audit_rows, audited_people, said
 from dashboard.facts.town import Town
 from dashboard.roles import ROLES, Account
-from store.records.tables import audit, sessions
+from dashboard.session import open_session
+from store.records.tables import accounts, audit, sessions
 from tests.dashboard.conftest import PASSWORD
 
 ADMIN = Account("李管理", "admin")
@@ -57,11 +58,20 @@ def test_a_role_is_changed_and_what_it_was_is_kept(engine: Engine) -> None:
     set_role(engine, ADMIN, "王调度", "engineer", NOW_MS)
     with engine.connect() as connection:
         row = connection.execute(select(audit)).one()
-    assert (row.before, row.after) == ({"role": "dispatcher", "disabled": False}, {"role": "engineer"})
+    assert (row.before, row.after) == ({"role": "dispatcher", "districts": [], "disabled": False}, {"role": "engineer"})
     with pytest.raises(RefusedError, match="no such role"):
         set_role(engine, ADMIN, "王调度", "king", NOW_MS)
     with pytest.raises(RefusedError, match="no such account"):
         set_role(engine, ADMIN, "nobody", "viewer", NOW_MS)
+
+
+def test_an_account_is_limited_to_districts_but_no_administrator(engine: Engine) -> None:
+    set_districts(engine, ADMIN, "王调度", {"东", "北"}, NOW_MS)
+    with engine.connect() as connection:
+        assert connection.execute(select(accounts.c.districts).where(accounts.c.name == "王调度")).scalar_one() == sorted({"东", "北"})
+    with pytest.raises(RefusedError, match="whole site"):
+        set_districts(engine, ADMIN, ADMIN.name, {"东"}, NOW_MS)
+    set_districts(engine, ADMIN, "王调度", (), NOW_MS)
 
 
 def test_the_last_administrator_stays(engine: Engine) -> None:
