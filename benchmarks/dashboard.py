@@ -270,8 +270,9 @@ def run(folder: Path, size: Size, say: Callable[[str], None] = print, *, runs: i
 def _wall_html(server: Server) -> str:
     """What the wall shows now, as a viewer gets it."""
     cookie = f"{COOKIE}={server.cookie()}"
-    address = asyncio.run(watch(server.port, [cookie], 0.0)).fresh[0]
-    return httpx.get(f"http://127.0.0.1:{server.port}{address}", headers={"cookie": cookie}, timeout=60.0).text
+    addresses = asyncio.run(watch(server.port, [cookie], 0.0)).fresh
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers={"cookie": cookie}, timeout=60.0) as client:
+        return "".join(client.get(address).text for address in addresses)
 
 
 def paints(server: Server, bare_port: int, runs: int, say: Callable[[str], None]) -> dict[str, float]:

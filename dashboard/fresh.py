@@ -30,17 +30,20 @@ FOLDER: Final = "/fresh/"
 
 @dataclass(frozen=True)
 class Offer:
-    """What a panel shows: as ``Screen.shared_html`` has it. ``page`` is the path of the page it stands on."""
+    """What a panel shows: as ``Screen.shared_html`` has it. ``page`` is the path of the page it stands on.
+
+    ``values`` know no town but the one they are asked with, which ends where the districts of the reader who asks do.
+    """
 
     page: str
     template: str
     key: object
-    values: Callable[[], dict[str, object]]
+    values: Callable[[Screen], dict[str, object]]
 
     def html(self, now: Screen) -> str:
         """The HTML of this moment, or what can't be read."""
         try:
-            return now.shared_html(self.template, self.key, self.values)
+            return now.shared_html(self.template, self.key, lambda: self.values(now))
         except StoreError:
             return troubles_html(now)
 
@@ -73,7 +76,7 @@ class Fresh:
         if account is None or not account.may(PAGES[offer.page].right):
             return Response(status_code=403)
         asked = request.query_params.get("language", "")
-        now = screen_of(self._of.town, account, asked if asked in LANGUAGES else DEFAULT_LANGUAGE)
+        now = screen_of(self._of.town_of(account), account, asked if asked in LANGUAGES else DEFAULT_LANGUAGE)
         packs = "gzip" in request.headers.get("accept-encoding", "")
         content = await asyncio.to_thread(self._content, offer, now, packs=packs)
         headers = {"vary": "accept-encoding", **({"content-encoding": "gzip"} if packs else {})}

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.facts.limited_town import NOWHERE, within
 from dashboard.facts.town import Town
+from dashboard.roles import Account
 from dashboard.session import Sessions
 
 
@@ -21,8 +22,11 @@ class Running:
     @property
     def town(self) -> Town:
         """The site of this process, as far as the reader of this run of a page may see it; nothing of it for a stranger."""
+        return self.town_of(self.sessions.account(st.context.cookies))
+
+    def town_of(self, account: Account | None) -> Town:
+        """The site of this process, as far as this account may see it; nothing of it for a stranger."""
         assert self._town is not None
-        account = self.sessions.account(st.context.cookies)
         return within(self._town, NOWHERE if account is None else account.districts)
 
     @property

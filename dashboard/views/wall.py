@@ -6,6 +6,7 @@ from dashboard.facts.alarm_system import flood_now
 from dashboard.facts.keeping import keeping
 from dashboard.facts.sparks import sparks
 from dashboard.facts.stations import station_states, worst_first
+from dashboard.facts.town import Town
 from dashboard.facts.town_map import TownMap, town_map
 from dashboard.facts.wall import changes, headline
 from dashboard.fresh import Offer, show_fresh
@@ -22,12 +23,6 @@ ROOMY_STATIONS = 16  # so few have room for larger figures and their last hours
 
 def wall() -> None:
     now = screen()
-    town = now.town
-
-    def counts() -> dict[str, object]:
-        top = headline(town, now.moments)
-        return {"top": top, "stations_all": len(station_states(town)), "keeping": keeping(town), "flood": flood_now(town)}
-
     opened = show_fresh(now, Offer("", "wall_counts.html", "", counts), key="wall").open
     with st.container(key="wall_split"):
         left, right = st.columns([7, 3], gap="small")
@@ -38,17 +33,24 @@ def wall() -> None:
     go(opened)
 
 
+def counts(now: Screen) -> dict[str, object]:
+    """The counts that matter."""
+    town = now.town
+    top = headline(town, now.moments)
+    return {"top": top, "stations_all": len(station_states(town)), "keeping": keeping(town), "flood": flood_now(town)}
+
+
 def stations(now: Screen) -> str:
     """The worst of the stations; gives the address that was opened."""
-    town, most = now.town, WALL_STATIONS if on_the_wall() else SHOWN_STATIONS
+    most = WALL_STATIONS if on_the_wall() else SHOWN_STATIONS
 
-    def values() -> dict[str, object]:
-        states = station_states(town)
+    def values(now: Screen) -> dict[str, object]:
+        states = station_states(now.town)
         roomy = len(states) <= ROOMY_STATIONS
         return {
             "stations": worst_first(states, most),
             "stations_all": len(states),
-            "sparks": sparks(town) if roomy else {},
+            "sparks": sparks(now.town) if roomy else {},
             "roomy": roomy,
         }
 
@@ -57,16 +59,17 @@ def stations(now: Screen) -> str:
 
 def beside(now: Screen) -> str:
     """The map, where the site has coordinates, and what changed; gives the address that was opened."""
-    town, opened = now.town, ""
-
-    def found() -> TownMap | None:
-        return town.shared.of("town_map", lambda: town_map(town, station_states(town)))
-
-    if found() is not None:
-        drawn = Offer("", "wall_map.html", "", lambda: {"map": found(), "map_name": MAP_MARK})
+    opened = ""
+    if map_of(now.town) is not None:
+        drawn = Offer("", "wall_map.html", "", lambda now: {"map": map_of(now.town), "map_name": MAP_MARK})
         opened = show_fresh(now, drawn, key="wall_map").open
-    lately = Offer("", "wall_changes.html", "", lambda: {"changes": changes(town)})
+    lately = Offer("", "wall_changes.html", "", lambda now: {"changes": changes(now.town)})
     return show_fresh(now, lately, key="wall_changes").open or opened
+
+
+def map_of(town: Town) -> TownMap | None:
+    """The map of this moment; None where the site has no coordinates."""
+    return town.shared.of("town_map", lambda: town_map(town, station_states(town)))
 
 
 def alert() -> None:

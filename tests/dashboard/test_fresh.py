@@ -22,9 +22,10 @@ from dashboard.roles import Account
 from dashboard.running import Running
 from dashboard.session import COOKIE, Sessions
 from domain.errors import StoreError
-from tests.dashboard.conftest import Server, until
+from tests.dashboard.conftest import Server, form_token, until
 
-Values = Callable[[], dict[str, object]]
+STOPPED_NAME, OVERDUE_NAME = "东湖换热站", "新华换热站"  # S03 in one district, S12 in the other
+Values = Callable[[], dict[str, object]]  # of any town
 
 
 class Reading:
@@ -50,7 +51,7 @@ def reading(town: Town) -> Reading:
 
 
 def troubles(values: Values) -> Offer:
-    return Offer("", "troubles.html", "test", values)
+    return Offer("", "troubles.html", "test", lambda _: values())
 
 
 def nothing() -> dict[str, object]:
@@ -127,7 +128,7 @@ def test_an_address_is_that_of_the_thing_and_old_offers_are_forgotten(reading: R
     first = reading.fresh.offer(troubles(nothing))
     assert reading.fresh.offer(troubles(dict)) == first
     assert Fresh(reading.running).offer(troubles(nothing)) == first  # as after a restart
-    others = {reading.fresh.offer(Offer("", "troubles.html", number, nothing)) for number in range(OFFERS_MOST)}
+    others = {reading.fresh.offer(Offer("", "troubles.html", number, lambda _: nothing())) for number in range(OFFERS_MOST)}
     assert len(others) == OFFERS_MOST
     assert first not in others
     assert len(reading.fresh._offers) == OFFERS_MOST
@@ -136,18 +137,7 @@ def test_an_address_is_that_of_the_thing_and_old_offers_are_forgotten(reading: R
 def test_the_wall_is_fresh_in_both_languages_without_a_run_of_its_script(server: Server) -> None:
     with server.client("viewer") as client:
         cookie = f"{COOKIE}={client.cookies[COOKIE]}"
-        headers = {"Cookie": cookie, "Origin": server.address}
-        url = f"ws://127.0.0.1:{server.port}/_stcore/stream"
-        addresses: set[str] = set()
-        with connect(url, additional_headers=headers, subprotocols=[Subprotocol("streamlit")], proxy=None, max_size=None) as page:
-            asked = BackMsg()
-            asked.rerun_script.query_string = ""
-            page.send(asked.SerializeToString())
-            message = ForwardMsg()
-            while message.WhichOneof("type") != "script_finished":
-                message = ForwardMsg.FromString(page.recv(60))
-                data = message.delta.new_element.bidi_component.json
-                addresses |= {address for address in [json.loads(data or "{}").get("fresh")] if address}
+        addresses = fresh_addresses(server, cookie)
         assert addresses
         chinese = "".join(client.get(address.replace("=en", "=zh")).text for address in addresses)
         english = "".join(client.get(address.replace("=zh", "=en")).text for address in addresses)
@@ -159,3 +149,48 @@ def test_the_wall_is_fresh_in_both_languages_without_a_run_of_its_script(server:
         client.post("/logout", data={"form": form})
         with httpx.Client(base_url=server.address, headers={"cookie": cookie}) as late:
             until(lambda: {late.get(address).status_code for address in addresses} == {401})
+
+
+def fresh_addresses(server: Server, cookie: str) -> set[str]:
+    """The addresses of the panels that a reader's wall tells him."""
+    headers = {"Cookie": cookie, "Origin": server.address}
+    url = f"ws://127.0.0.1:{server.port}/_stcore/stream"
+    addresses: set[str] = set()
+    with connect(url, additional_headers=headers, subprotocols=[Subprotocol("streamlit")], proxy=None, max_size=None) as page:
+        asked = BackMsg()
+        asked.rerun_script.query_string = ""
+        page.send(asked.SerializeToString())
+        message = ForwardMsg()
+        while message.WhichOneof("type") != "script_finished":
+            message = ForwardMsg.FromString(page.recv(60))
+            data = message.delta.new_element.bidi_component.json
+            addresses |= {address for address in [json.loads(data or "{}").get("fresh")] if address}
+    return addresses
+
+
+def test_every_reader_gets_the_town_as_far_as_his_own_districts_reach(server: Server) -> None:
+    """Whoever looked last: a panel's address may be the same for all, what it answers is the reader's own."""
+    limits = {"whole": (), "east": ("一区",), "west": ("二区",)}
+    cookies = {name: cookie_within(server, f"reach-{name}", districts) for name, districts in limits.items()}
+    addresses = {name: fresh_addresses(server, cookie) for name, cookie in cookies.items()}
+    every = set().union(*addresses.values())
+    for _ in range(2):
+        for last in (*cookies, *reversed(cookies)):
+            fresh_addresses(server, cookies[last])
+            seen = {}
+            for name, cookie in cookies.items():
+                with httpx.Client(base_url=server.address, headers={"cookie": cookie}, timeout=30.0) as client:
+                    seen[name] = "".join(client.get(address).text for address in sorted(every))
+            assert STOPPED_NAME in seen["east"]
+            assert OVERDUE_NAME not in seen["east"]
+            assert OVERDUE_NAME in seen["west"]
+            assert STOPPED_NAME not in seen["west"]
+            assert STOPPED_NAME in seen["whole"]
+            assert OVERDUE_NAME in seen["whole"]
+
+
+def cookie_within(server: Server, name: str, districts: tuple[str, ...]) -> str:
+    token = make_invitation(server.records, name, "viewer", wall_ms(), districts)
+    with server.stranger() as client:
+        assert client.post("/enter", data={"token": token, "form": form_token(client, "/enter")}).status_code == 303
+        return f"{COOKIE}={client.cookies[COOKIE]}"
