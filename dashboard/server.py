@@ -120,7 +120,22 @@ def make_app(town: Town) -> FastAPI:
     )
     app.add_exception_handler(HTTPException, http_problem)  # an address with a line break in it fits no route at all
     app.add_middleware(Guard, sessions=sessions)
+    if town.site.reached_by == "https":
+        app.add_middleware(BehindTls)
     return app
+
+
+class BehindTls:
+    """What came through a proxy with TLS counts as come by TLS: cookies are for it only, and browsers are told to stay with it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on under its true scheme."""
+        if scope["type"] in {"http", "websocket"}:
+            scope = {**scope, "scheme": "https" if scope["type"] == "http" else "wss"}
+        await self.app(scope, receive, send)
 
 
 class OnlyStreamlit:

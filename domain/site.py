@@ -260,6 +260,7 @@ class Site:
     records_url: str = ""
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8600
+    reached_by: Literal["http", "https"] = "http"  # how browsers come: https where a proxy with TLS stands before the pages
     session_idle_min: float = 120.0
     session_most_h: float = 24.0
     hotline: str = ""

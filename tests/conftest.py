@@ -30,6 +30,12 @@ def mosquitto() -> Path:
 
 
 @pytest.fixture(scope="session")
+def systemd_analyze() -> Path:
+    """The program that looks a unit through."""
+    return _program("systemd-analyze", "systemd")
+
+
+@pytest.fixture(scope="session")
 def influxd() -> Path:
     """The program influxd (InfluxDB 1.6)."""
     return _program("influxd", "influxdb")

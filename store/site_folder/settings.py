@@ -33,7 +33,7 @@ _JOURNAL = ("days", "bytes", "keep", "warn_h")
 _HISTORY = ("kind", "days", "url", "read_url", "ca_file", "timeout_s", "token", "org", "bucket", "database")
 _HISTORIES = ("parquet", "influxdb", "victoriametrics")
 _RECORDS = re.compile(r"(sqlite|postgresql)(\+\w+)?://.*")
-_DASHBOARD = ("host", "port", "session_idle_min", "session_most_h")
+_DASHBOARD = ("host", "port", "reached_by", "session_idle_min", "session_most_h")
 _FILES = ("ca_file", "certificate", "private_key")
 
 
@@ -53,6 +53,7 @@ class Settings:
     stores: StoreSettings
     dashboard_host: str
     dashboard_port: int
+    reached_by: Literal["http", "https"]
     session_idle_min: float
     session_most_h: float
     publish: Literal["auto", "review"]
@@ -97,6 +98,7 @@ def read_settings(tables: TomlTables, folder: Path) -> Settings:
         stores=_stores(tables, document, folder),
         dashboard_host=tables.text(dashboard, "host", Site.dashboard_host, "dashboard."),
         dashboard_port=_port(tables, dashboard),
+        reached_by=cast("Literal['http', 'https']", tables.choice(dashboard, "reached_by", ("http", "https"), "http", "dashboard.")),
         session_idle_min=number(dashboard, "session_idle_min", 0, 10_080, Site.session_idle_min, "dashboard."),
         session_most_h=number(dashboard, "session_most_h", 0, 720, Site.session_most_h, "dashboard."),
         publish=cast("Literal['auto', 'review']", tables.choice(notices, "publish", ("auto", "review"), "auto", "notices.")),

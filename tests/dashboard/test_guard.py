@@ -1,21 +1,26 @@
 """Nothing without a session: HTTP, websocket, files; headers on everything."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import update
+from starlette.types import Message, Receive, Scope, Send
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from dashboard.facts.town import Town
 from dashboard.healthz import EXPECTED
 from dashboard.pages import PAGES
+from dashboard.server import BehindTls, make_app
 from dashboard.session import COOKIE
 from store.health import write_health
 from store.records.tables import sessions
 from tests.dashboard.conftest import Server, form_token, until
-from tests.dashboard.sample_town import NOW_MS
+from tests.dashboard.sample_town import NOW_MS, write_town
 
 SHUT = (
     *(f"/{path}" for path in PAGES),
@@ -183,3 +188,34 @@ def test_long_bodies_are_refused(server: Server) -> None:
 
 def _account_of(client: httpx.Client) -> str:
     return client.get("/account").text.split("<h1>", 1)[1].split("</h1>", 1)[0]
+
+
+async def test_behind_a_proxy_with_tls_everything_counts_as_come_by_tls() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(f"{scope['type']} {scope['scheme']} {scope['path']}")
+
+    async def never() -> Message:
+        raise AssertionError
+
+    async def nothing(_message: Message) -> None:
+        raise AssertionError
+
+    for kind, scheme in (("http", "http"), ("websocket", "ws")):
+        await BehindTls(app)({"type": kind, "scheme": scheme, "path": "/"}, never, nothing)
+    assert seen == ["http https /", "websocket wss /"]
+
+
+@pytest.mark.parametrize("reached_by", ["http", "https"])
+async def test_cookies_are_for_tls_only_where_a_proxy_with_tls_stands_before_the_pages(reached_by: str, tmp_path: Path) -> None:
+    town = write_town(tmp_path, rooms=False)
+    opened = Town(replace(town.site, reached_by=reached_by), town.clock)  # type: ignore[arg-type]
+    try:
+        transport = httpx.ASGITransport(make_app(opened))
+        async with httpx.AsyncClient(transport=transport, base_url="http://heat.example") as client:
+            answer = await client.get("/login")
+            assert ("secure" in answer.headers["set-cookie"].lower()) == (reached_by == "https")
+            assert ("strict-transport-security" in answer.headers) == (reached_by == "https")
+    finally:
+        opened.close()
