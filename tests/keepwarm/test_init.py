@@ -18,7 +18,7 @@ KEYS = {
     "": (*known._TOP, *known._TABLES),
     "journal": known._JOURNAL,
     "history": known._HISTORY,
-    "dashboard": ("host", "port"),
+    "dashboard": ("host", "port", "reached_by", "session_idle_min", "session_most_h"),
     "notices": ("publish", "review_min"),
 }
 LISTS = {"gateway": Gateway, "channel": Channel, "mqtt": Broker}
