@@ -1,5 +1,6 @@
 """``/report/2026-01.xlsx?area=``: the report as a file, the same bytes that ``keepwarm report`` writes."""
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -20,25 +21,25 @@ KINDS = {
 
 
 class ReportDownload:
-    """The report of a period and area as workbook, PDF or JSON."""
+    """The report of a period and area as workbook, PDF or JSON; ``town_for`` is the town as far as who asks may see it."""
 
-    def __init__(self, town: Town) -> None:
-        self._town = town
+    def __init__(self, town_for: Callable[[Request], Town]) -> None:
+        self._town_for = town_for
 
     def show(self, request: Request) -> Response:
         """The file; whoever is signed in may have it, as they may see the page: it names no resident."""
-        say = speech(language_of(request))
+        say, town = speech(language_of(request)), self._town_for(request)
         period, _, form = str(request.path_params["name"]).rpartition(".")
         area = request.query_params.get("area", "")[:200]
         if form not in WRITERS:
             return page(request, "message.html", 404, title=say("There is no such page"), text="")
         try:
-            document = report_of(self._town, period, area)
+            document = report_of(town, period, area)
         except ConfigError:
             return page(request, "message.html", 404, title=say("There is no such report"), text="")
         except StoreError:
             return page(request, "message.html", 503, title=say("Reports"), text=say("The records can't be read at present."))
-        name = quote("-".join(part for part in (self._town.site.name, period, area.replace("/", "-")) if part) + f".{form}")
+        name = quote("-".join(part for part in (town.site.name, period, area.replace("/", "-")) if part) + f".{form}")
         return Response(
             WRITERS[form](document), media_type=KINDS[form], headers={"content-disposition": f"attachment; filename*=UTF-8''{name}"}
         )

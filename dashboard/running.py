@@ -1,6 +1,7 @@
 """What the pages of this process belong to: Streamlit runs them as scripts, which can't be handed anything."""
 
 import streamlit as st
+from starlette.requests import Request
 
 from dashboard.facts.limited_town import NOWHERE, within
 from dashboard.facts.town import Town
@@ -28,6 +29,10 @@ class Running:
         """The site of this process, as far as this account may see it; nothing of it for a stranger."""
         assert self._town is not None
         return within(self._town, NOWHERE if account is None else account.districts)
+
+    def town_for(self, request: Request) -> Town:
+        """The site of this process, as far as who asks for a sheet or a file may see it."""
+        return self.town_of(self.sessions.account(request.cookies))
 
     @property
     def sessions(self) -> Sessions:

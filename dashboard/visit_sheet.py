@@ -1,6 +1,7 @@
 """``/visit/N``: one measuring visit as a sheet to print and sign off, for those who may file visits: it shows a signature."""
 
 import base64
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +18,10 @@ from domain.errors import StoreError
 
 
 class VisitSheet:
-    """The sheet of a record."""
+    """The sheet of a record; ``town_for`` is the town as far as who asks may see it."""
 
-    def __init__(self, town: Town, sessions: Sessions) -> None:
-        self._town = town
+    def __init__(self, town_for: Callable[[Request], Town], sessions: Sessions) -> None:
+        self._town_for = town_for
         self._sessions = sessions
 
     def show(self, request: Request) -> Response:
@@ -29,17 +30,16 @@ class VisitSheet:
         account = self._sessions.account(request.cookies)
         if account is None or not account.may("file_visit"):
             return page(request, "message.html", 403, title=say("Measuring visits"), text=say("Your role does not show this page."))
-        now_ms, number = self._town.now_ms(), int(request.path_params["number"])
-        moments = Moments(self._town.site.timezone, say)
+        town = self._town_for(request)
+        now_ms, number = town.now_ms(), int(request.path_params["number"])
+        moments = Moments(town.site.timezone, say)
         try:
-            found = visit_row(self._town, number) if number < 2**53 else None
-            signature = signature_of(self._town, number) if found else None
+            found = visit_row(town, number) if number < 2**53 else None
+            signature = signature_of(town, number) if found else None
         except StoreError:
             return page(request, "message.html", 503, title=say("Measuring visits"), text=say("The records can't be read at present."))
         if found is None:
             return page(request, "message.html", 404, title=say("There is no such record"), text="")
-        home = home_of(Screen(self._town, account, say, moments, now_ms), found.visit.room_id)
+        home = home_of(Screen(town, account, say, moments, now_ms), found.visit.room_id)
         picture = base64.b64encode(signature).decode() if signature else ""
-        return page(
-            request, "visit_sheet.html", row=found, home=home, picture=picture, moments=moments, site=self._town.site, now_ms=now_ms
-        )
+        return page(request, "visit_sheet.html", row=found, home=home, picture=picture, moments=moments, site=town.site, now_ms=now_ms)

@@ -14,7 +14,7 @@ from domain.errors import StoreError
 
 _log = structlog.get_logger()
 
-ABOUT = """Every request carries a key: `Authorization: Bearer KEY`, made by `keepwarm accounts key` or on the page *Accounts*.
+ABOUT = """Every request carries a key: `Authorization: Bearer KEY`, made by `keepwarm accounts key`.
 Lists are pages: `limit`, `after` (the `next` of the page before). Answers carry an ETag. Errors are problem documents (RFC 9457).
 Instants are ISO 8601 with the site's offset; columns of readings are in UTC milliseconds."""
 

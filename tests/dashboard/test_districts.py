@@ -4,7 +4,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
-from dashboard.accounts import wall_ms
+from dashboard.accounts import make_invitation, wall_ms
 from dashboard.actions.acting import RefusedError
 from dashboard.actions.alarms import acknowledge_alarms
 from dashboard.actions.complaints import move_complaint
@@ -26,7 +26,7 @@ from domain.errors import StoreError
 from domain.reach import Reach, districts_of
 from store.records.narrowed import SITE_WIDE, Conditions, reach_of
 from store.records.tables import alarms, audit, complaints, metadata
-from tests.dashboard.conftest import Server
+from tests.dashboard.conftest import Server, form_token
 from tests.dashboard.sample_town import COLD_BUILDING, NOW_MS, OVERDUE, STOPPED, TOO_WARM
 
 EAST, WEST = "一区", "二区"  # S01 to S06; S07 to S12
@@ -138,3 +138,16 @@ def test_a_key_limited_to_a_district_sees_nothing_of_another(server: Server) -> 
         new = {"subject": "station/S10", "category": "other", "source": "app"}
         assert api.post("complaints", json=new).status_code == 409
         assert api.post("complaints", json=new | {"subject": "station/S05"}).status_code == 201
+
+
+def test_sheets_and_files_end_at_the_border(server: Server, town: Town) -> None:
+    theirs = next(row.id for row in notice_rows(town) if row.subject in {f"station/{one}" for one in within(town, IN_WEST).site.stations})
+    with server.stranger() as client, server.client() as whole:
+        token = make_invitation(server.records, "王东", "dispatcher", wall_ms(), sorted(IN_EAST))
+        assert client.post("/enter", data={"token": token, "form": form_token(client, "/enter")}).status_code == 303
+        assert whole.get(f"/notices/{theirs}").status_code == 200
+        assert client.get(f"/notices/{theirs}").status_code == 404
+        limited, every = (one.get("/report/2026-01.json").text for one in (client, whole))
+        assert f"station/{OVERDUE}" in every or OVERDUE in every
+        assert f'"{OVERDUE}"' not in limited
+        assert client.get("/shift/print").status_code in {200, 404}

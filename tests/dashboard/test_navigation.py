@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from dashboard.accounts import add_account, wall_ms
 from dashboard.pages import GROUPS, PAGES, PageEntry, allowed, grouped
-from dashboard.roles import ROLES, Account
+from dashboard.roles import RIGHTS, ROLES, Account
 from dashboard.session import COOKIE, Sessions
 from dashboard.shell import PageShell
 
@@ -54,3 +54,11 @@ def test_the_address_of_a_page_is_refused_without_the_right(records: Engine, rol
 
 def test_a_stranger_gets_no_page(records: Engine) -> None:
     assert answer(records, OPEN)[0] == 403
+
+
+def test_the_docs_say_who_each_page_answers() -> None:
+    told = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    for page in PAGES.values():
+        roles = ", ".join(role for role in ROLES if role in RIGHTS[page.right])
+        assert f"| `/{page.path}` | {roles} |" in told, page.path
+    assert told.count("\n| `/") == len(PAGES)
