@@ -39,6 +39,7 @@ RUNS: Final = 5
 WAVES: Final = 6
 STARTS_S: Final = 120.0
 DAY_MS: Final = 86_400_000
+ASKS: Final = ("/now",)  # bar.js
 CHROMIUM: Final = "/usr/bin/chromium"
 ARGUMENTS: Final = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # When a station's card (or the bare page's) has been painted: the second frame after it stands in the document.
@@ -167,7 +168,7 @@ def bare_page(html: str, folder: Path) -> Iterator[tuple[int, psutil.Process]]:
         process.wait(20)
 
 
-def load(port: int, process: psutil.Process, cookies: Sequence[str], seconds: float) -> Load:
+def load(port: int, process: psutil.Process, cookies: Sequence[str], seconds: float, asks: Sequence[str] = ASKS) -> Load:
     """The cost of viewers whose pages are open; that of opening them is not in it."""
     used = 0.0
 
@@ -175,7 +176,7 @@ def load(port: int, process: psutil.Process, cookies: Sequence[str], seconds: fl
         nonlocal used
         used = _cpu_s(process)
 
-    seen = asyncio.run(watch(port, cookies, seconds, opened=begin))
+    seen = asyncio.run(watch(port, cookies, seconds, asks=asks, opened=begin))
     return Load(seen, len(cookies), _cpu_s(process) - used, seconds, process.memory_info().rss / 1e6)
 
 
@@ -230,7 +231,7 @@ def growth(server: Server, waves: int, viewers: int) -> tuple[float, float]:
     """Readers who come, look and go: megabytes that stay for each page opened, and those of the process at the end."""
     sizes = []
     for _ in range(waves):
-        asyncio.run(watch(server.port, server.cookies(viewers), FRESH_S))
+        asyncio.run(watch(server.port, server.cookies(viewers), FRESH_S, asks=ASKS))
         sizes.append(server.process.memory_info().rss / 1e6)
     half = len(sizes) // 2  # the first waves fill caches
     return max(0.0, sizes[-1] - sizes[half]) / max(1, (len(sizes) - 1 - half) * viewers), sizes[-1]
@@ -272,7 +273,7 @@ def _wall_html(server: Server) -> str:
     cookie = f"{COOKIE}={server.cookie()}"
     addresses = asyncio.run(watch(server.port, [cookie], 0.0)).fresh
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers={"cookie": cookie}, timeout=60.0) as client:
-        return "".join(client.get(address).text for address in addresses)
+        return "".join("".join(client.get(address).json()) for address in addresses)
 
 
 def paints(server: Server, bare_port: int, runs: int, say: Callable[[str], None]) -> dict[str, float]:
@@ -291,7 +292,7 @@ def refreshes(server: Server, bare: tuple[int, psutil.Process], size: Size, wave
     one = load(server.port, server.process, server.cookies(1), size.seconds / 2)
     many = load(server.port, server.process, server.cookies(size.viewers), size.seconds)
     few = max(1, size.viewers // 5)
-    floor = load(*bare, [""] * few, size.seconds / 2)
+    floor = load(*bare, [""] * few, size.seconds / 2, asks=())
     busy = many.cpu_s / many.wall_s * 100
     late, lost = many.seen.late(1.0), sum(many.seen.troubles.values())
     _line(say, "a refresh of one viewer alone", one.cpu_ms, 50, "ms CPU", f"{one.refresh_kb:.1f} kB over the line")

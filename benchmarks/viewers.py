@@ -1,4 +1,4 @@
-"""Viewers of the pages as their browsers are for the server: a page's stream with its fragments' ticks, its panels by HTTP."""
+"""Viewers of the pages as their browsers are for the server: a page's stream with its fragments' ticks, its panels and clock by HTTP."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 BEGINS_S: Final = 60.0
-FRESH_S: Final = 2.0  # panel.js
+FRESH_S: Final = 2.0  # panel.js, bar.js
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Seen:
     late_s: list[float] = field(default_factory=list)
     refresh_bytes: int = 0  # as they went over the line
     ticks: int = 0
-    fresh: list[str] = field(default_factory=list)  # addresses of panels
+    fresh: list[str] = field(default_factory=list)  # the address of a page's panels
     missed: int = 0  # ticks that were answered together with a later one, or not at all
     troubles: Counter[str] = field(default_factory=Counter)
 
@@ -55,13 +55,14 @@ class Seen:
 class Viewer:
     """One open page, which refreshes from its first whole page on. Use as ``async with``."""
 
-    def __init__(self, port: int, cookie: str = "", page: str = "") -> None:
+    def __init__(self, port: int, cookie: str = "", page: str = "", *, asks: Sequence[str] = ()) -> None:
         self.origin = f"http://127.0.0.1:{port}"
         self.cookie = cookie
         self.page = page
+        self.asks = asks
         self.seen = Seen()
         self.fragments: dict[str, float] = {}
-        self.fresh: set[str] = set()
+        self.fresh: list[str] = []
         self._asked: dict[str, deque[float]] = {}
         self._size = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,8 +82,8 @@ class Viewer:
                 pass
         self.seen = Seen([time.monotonic() - began], [self._size])
         self._size = 0
-        self.seen.fresh = sorted(self.fresh)
-        works = [self._listen(), *map(self._tick, self.fragments), *map(self._poll, self.fresh)]
+        self.seen.fresh = [f"/fresh?{httpx.QueryParams([('panel', name) for name in self.fresh])}"] if self.fresh else []
+        works = [self._listen(), *map(self._tick, self.fragments), *map(self._poll, [*self.seen.fresh, *self.asks])]
         self._tasks = [asyncio.create_task(work) for work in works]
         return self
 
@@ -154,9 +155,9 @@ class Viewer:
         if kind == "exception":
             self.seen.troubles[element.exception.message] += 1
         elif kind == "bidi_component":
-            address = json.loads(element.bidi_component.json or "{}").get("fresh")
-            if address:
-                self.fresh.add(address)
+            name = json.loads(element.bidi_component.json or "{}").get("fresh")
+            if name and name not in self.fresh:
+                self.fresh.append(name)
 
 
 async def _ask(socket: ClientConnection, page: str, fragment: str = "") -> None:
@@ -167,12 +168,17 @@ async def _ask(socket: ClientConnection, page: str, fragment: str = "") -> None:
     await socket.send(message.SerializeToString())
 
 
-async def watch(port: int, cookies: Sequence[str], seconds: float, *, opened: Callable[[], None] = lambda: None) -> Seen:
-    """So many viewers who open their pages one after the other and look on together for so long; ``opened`` is called in between."""
+async def watch(
+    port: int, cookies: Sequence[str], seconds: float, *, asks: Sequence[str] = (), opened: Callable[[], None] = lambda: None
+) -> Seen:
+    """So many viewers who open their pages one after the other and look on together for so long; ``opened`` is called in between.
+
+    ``asks`` are addresses that every page asks for beside its panels.
+    """
     viewers: list[Viewer] = []
     async with AsyncExitStack() as stack:
         for cookie in cookies:
-            viewers.append(await stack.enter_async_context(Viewer(port, cookie)))
+            viewers.append(await stack.enter_async_context(Viewer(port, cookie, asks=asks)))
             await asyncio.sleep(min(0.04, FRESH_S / len(cookies)))  # so that their ticks are spread, as people's are
         for viewer in viewers:
             viewer.seen = Seen(viewer.seen.opened_s, viewer.seen.opened_bytes, fresh=viewer.seen.fresh)

@@ -1,31 +1,34 @@
 """Panels that keep themselves fresh: all who look at the same thing get the same bytes, made and packed once, without a run of a script.
 
-a page's script ──▶ show_fresh: HTML + its address ──▶ panel.js ── every 2 s ──▶ that address ──▶ may see the page? ──▶ the HTML of
-this moment (facts/shared.py) ──▶ gzip, once
+a page's script ──▶ show_fresh: HTML + its name ──▶ panel.js ── every 2 s, for all panels of the page ──▶ /fresh?panel=… ──▶ may see
+their page? ──▶ the HTML of this moment (facts/shared.py) ──▶ JSON, gzip, once
 """
 
 import asyncio
 import gzip
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dashboard.facts.town import Town
 from dashboard.pages import PAGES
 from dashboard.panel import Done, panel
+from dashboard.roles import Account
 from dashboard.running import Running, running
 from dashboard.screen import Screen, screen_of, troubles_html
-from dashboard.text import DEFAULT_LANGUAGE, LANGUAGES
 from domain.errors import StoreError
 
 OFFERS_MOST: Final = 256
+PANELS_MOST: Final = 16  # of one page
 PACKED_KEPT: Final = 16
 PACKING_LEVEL: Final = 4  # 0.8 of level 9's gain for a quarter of its time
-FOLDER: Final = "/fresh/"
+PATH: Final = "/fresh"
 
 
 @dataclass(frozen=True)
@@ -48,50 +51,64 @@ class Offer:
             return troubles_html(now)
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """An offer in the language it was shown in."""
+
+    offer: Offer
+    language: str
+
+    def html(self, town: Town, account: Account) -> str:
+        return self.offer.html(screen_of(town, account, self.language))
+
+
 class Fresh:
-    """What was shown lately, to be asked for again by its address, which only those are told who were shown it."""
+    """What was shown lately, to be asked for again by its name, which only those are told who were shown it."""
 
     def __init__(self, of: Running) -> None:
         self._of = of
-        self._offers: OrderedDict[str, Offer] = OrderedDict()
-        self._packed: deque[tuple[str, bytes]] = deque(maxlen=PACKED_KEPT)
+        self._shown: OrderedDict[str, _Shown] = OrderedDict()
+        self._packed: deque[tuple[Sequence[str | None], bytes]] = deque(maxlen=PACKED_KEPT)
         self._lock = threading.Lock()
 
-    def offer(self, offer: Offer) -> str:
-        """Keeps an offer; gives its address, the same for the same thing, also after a restart."""
-        name = self._of.sessions.signature("fresh", repr((offer.page, offer.template, offer.key)))[:32]
+    def offer(self, offer: Offer, language: str) -> str:
+        """Keeps an offer; gives its name, the same for the same thing, also after a restart."""
+        name = self._of.sessions.signature("fresh", repr((offer.page, offer.template, offer.key, language)))[:32]
         with self._lock:
-            self._offers[name] = offer
-            self._offers.move_to_end(name)
-            while len(self._offers) > OFFERS_MOST:
-                self._offers.popitem(last=False)
-        return f"{FOLDER}{name}"
+            self._shown[name] = _Shown(offer, language)
+            self._shown.move_to_end(name)
+            while len(self._shown) > OFFERS_MOST:
+                self._shown.popitem(last=False)
+        return name
 
     async def answer(self, request: Request) -> Response:
-        """The HTML; 403 to a role that may not see its page, 404 for what nobody was shown lately. Strangers never come this far."""
-        account = self._of.sessions.account(request.cookies)
-        offer = self._offers.get(request.path_params["name"])
-        if offer is None:
-            return Response(status_code=404)
-        if account is None or not account.may(PAGES[offer.page].right):
-            return Response(status_code=403)
-        asked = request.query_params.get("language", "")
-        now = screen_of(self._of.town_of(account), account, asked if asked in LANGUAGES else DEFAULT_LANGUAGE)
-        packs = "gzip" in request.headers.get("accept-encoding", "")
-        content = await asyncio.to_thread(self._content, offer, now, packs=packs)
-        headers = {"vary": "accept-encoding", **({"content-encoding": "gzip"} if packs else {})}
-        return Response(content, headers=headers, media_type="text/html")
+        """A list with the HTML of each ``panel``, null for what nobody was shown lately; 403 to a role that may not see a panel's page.
 
-    def _content(self, offer: Offer, now: Screen, *, packs: bool) -> bytes:
-        text = offer.html(now)
+        Strangers never come this far.
+        """
+        account = self._of.sessions.account(request.cookies)
+        names = request.query_params.getlist("panel")
+        if len(names) > PANELS_MOST:
+            return Response(status_code=400)
+        shown = [self._shown.get(name) for name in names]
+        if account is None or not all(one is None or account.may(PAGES[one.offer.page].right) for one in shown):
+            return Response(status_code=403)
+        packs = "gzip" in request.headers.get("accept-encoding", "")
+        content = await asyncio.to_thread(self._content, shown, account, packs=packs)
+        headers = {"vary": "accept-encoding", **({"content-encoding": "gzip"} if packs else {})}
+        return Response(content, headers=headers, media_type="application/json")
+
+    def _content(self, shown: Sequence[_Shown | None], account: Account, *, packs: bool) -> bytes:
+        town = self._of.town_of(account)
+        texts = [None if one is None else one.html(town, account) for one in shown]
         if not packs:
-            return text.encode()
+            return orjson.dumps(texts)
         with self._lock:
             for known, packed in self._packed:
-                if known is text:  # the very text that all share at this moment
-                    return packed
-            packed = gzip.compress(text.encode(), PACKING_LEVEL)
-            self._packed.append((text, packed))
+                if len(known) == len(texts) and all(one is other for one, other in zip(known, texts, strict=True)):
+                    return packed  # the very texts that all share at this moment
+            packed = gzip.compress(orjson.dumps(texts), PACKING_LEVEL)
+            self._packed.append((texts, packed))
             return packed
 
 
@@ -100,4 +117,4 @@ fresh = Fresh(running)
 
 def show_fresh(now: Screen, offer: Offer, *, key: str) -> Done:
     """Shows a panel that keeps itself fresh; where a store can't be read it says so, and goes on trying."""
-    return panel(offer.html(now), key=key, fresh=f"{fresh.offer(offer)}?language={now.say.language}")
+    return panel(offer.html(now), key=key, fresh=fresh.offer(offer, now.say.language))

@@ -33,7 +33,7 @@ def component(name: str) -> Any:
 def panel(html: str, *, key: str, picked: Sequence[str] | None = None, forget: int = 0, fresh: str = "") -> Done:
     """Shows HTML under a key. ``picked`` sets which rows are ticked to begin with; another ``forget`` than before unticks all.
 
-    ``fresh`` is the address that has the HTML of now, which the panel asks for by itself.
+    ``fresh`` is the name under which the panel asks for the HTML of now by itself (``fresh.py``).
     """
     result = component("panel")(
         key=key,
@@ -46,13 +46,13 @@ def panel(html: str, *, key: str, picked: Sequence[str] | None = None, forget: i
 
 
 def bar(data: dict[str, Any], *, key: str) -> Done:
-    """Shows the clock and the state of the line at the top of a page; it goes on by itself between refreshes."""
+    """Shows the clock and the state of the line at the top of a page; it asks for itself."""
     component("bar")(key=key, data=data)
     return Done()
 
 
 def sound(data: dict[str, Any], *, key: str) -> None:
-    """The switch of the sound, which goes on by itself while ``waiting`` is above 0, and the way to wall mode and back."""
+    """The switch of the sound, which goes on while a panel says that alarms wait, and the way to wall mode and back."""
     component("sound")(key=key, data=data)
 
 

@@ -90,8 +90,11 @@ def choose(key: str, label: str, options: Sequence[str], written: Callable[[str]
     return st.selectbox(label, options, format_func=written, key=key, on_change=keep, label_visibility="collapsed", width=420)
 
 
-def live(show: Callable[[], None], *, every_s: float = REFRESH_S) -> None:
-    """Runs a part of a page now and again every so often; says so when a store can't be read, and goes on trying."""
+def live(show: Callable[[], None], *, every_s: float | None = REFRESH_S) -> None:
+    """Runs a part of a page now and again every so often; says so when a store can't be read, and goes on trying.
+
+    With None it runs again only when the reader does something there.
+    """
 
     @st.fragment(run_every=every_s)
     @wraps(show)  # Streamlit tells fragments apart by name and place

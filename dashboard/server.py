@@ -26,13 +26,14 @@ from dashboard.api.asked import Asked
 from dashboard.board import Board
 from dashboard.facts.town import Town
 from dashboard.forms import page
-from dashboard.fresh import FOLDER, fresh
+from dashboard.fresh import PATH, fresh
 from dashboard.guard import Guard, is_streamlit
 from dashboard.healthz import Healthz
 from dashboard.login import Login
 from dashboard.markup import ASSETS
 from dashboard.metrics import Metrics
 from dashboard.notice_page import NoticeSheet
+from dashboard.now import Now
 from dashboard.pages import PAGES
 from dashboard.report_download import ReportDownload
 from dashboard.running import running
@@ -110,7 +111,8 @@ def make_app(town: Town) -> FastAPI:
             Route("/notices/{notice_id:int}", NoticeSheet(running.town_for).show, methods=["GET"]),
             Route("/report/{name}", ReportDownload(running.town_for).show, methods=["GET"]),
             Route("/visit/{number:int}", VisitSheet(running.town_for, sessions).show, methods=["GET"]),
-            Route(f"{FOLDER}{{name}}", fresh.answer, methods=["GET"]),
+            Route(PATH, fresh.answer, methods=["GET"]),
+            Route("/now", Now(town).answer, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
             Mount("/api/v1", make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),

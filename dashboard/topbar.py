@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from dashboard.markup import html
+from dashboard.now import local_ms
 from dashboard.pages import GROUPS, PAGES, PageEntry, grouped
 from dashboard.panel import bar
-from dashboard.screen import LANGUAGE_KEY, Screen, language, live, on_the_wall, screen
+from dashboard.screen import LANGUAGE_KEY, Screen, language, on_the_wall
 from dashboard.text import LANGUAGES
 from dashboard.words import ROLE, name_of
 
@@ -29,7 +29,7 @@ def topbar(now: Screen, seen: Sequence[PageEntry], links: Mapping[str, Any], pat
                     with st.container(key="group_here" if group == here else f"group_{group}", width="content"):
                         st.page_link(links[pages[0].path], label=now.say(GROUPS[group]))
             with st.container(key="side", horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
-                live(_bar)
+                _bar(now)
                 _language(now)
         with st.container(key="pages", horizontal=True, gap=None):
             for page in groups[here]:
@@ -41,7 +41,7 @@ def _wall_bar(now: Screen) -> None:
     """The bar of the screen on the wall: whose town, what time, and whether what is shown is of now."""
     with st.container(key="wallmode", horizontal=True, vertical_alignment="center", gap="small"):
         st.html(html("brand.html", now.say.language, site=now.town.site), width="content")
-        live(_bar)
+        _bar(now)
 
 
 def _language(now: Screen) -> None:
@@ -56,13 +56,13 @@ def _language(now: Screen) -> None:
     )
 
 
-def _bar() -> None:
-    now = screen()
+def _bar(now: Screen) -> None:
+    """The clock and who reads; it asks for itself from now on (``now.py``)."""
     _ = now.say
     speed = now.town.clock.speed
     bar(
         {
-            "local_ms": int(now.moments.wall_ms(np.array([now.now_ms]))[0]),
+            "local_ms": local_ms(now.moments, now.now_ms),
             "times": speed,
             "demo": _("Demo time"),
             "late": _("No connection since {time}, {n} s: nothing here is newer", time="{time}", n="{n}"),

@@ -1,6 +1,7 @@
-// The clock of the site goes on between refreshes, and says when refreshes stay away.
+// The clock of the site goes on between two answers of the server, and says when these stay away.
 const LATE_MS = 8000;
-const ASK_MS = 8000;
+const FRESH_MS = 2000;
+const GIVE_UP_MS = 10000;
 const RELOAD_MS = 24000;
 
 export default function ({ data, parentElement }) {
@@ -14,8 +15,13 @@ export default function ({ data, parentElement }) {
     box.querySelector(".kw-theme").addEventListener("click", () => turn());
     parentElement.appendChild(box);
   }
+  if (box.told === data.local_ms) {
+    data = { ...data, local_ms: box.data.local_ms }; // shown again, not sent again: what was heard since is newer
+  } else {
+    box.told = data.local_ms;
+    box.since = performance.now();
+  }
   box.data = data;
-  box.since = performance.now();
   const [demo, times] = box.querySelectorAll(".kw-speed span");
   demo.textContent = data.demo;
   times.textContent = data.times === 1 ? "" : `×${data.times}`;
@@ -39,9 +45,8 @@ function tick(box) {
   const passed = performance.now() - box.since;
   const late = box.querySelector(".kw-late");
   late.hidden = passed < LATE_MS;
-  if (passed >= LATE_MS && !(box.asked > performance.now() - ASK_MS)) {
-    box.asked = performance.now();
-    askServer(box.data.wall && passed >= RELOAD_MS);
+  if (!(performance.now() - box.asked < FRESH_MS)) {
+    askServer(box);
   }
   const heard = new Date(box.data.local_ms).toISOString().slice(11, 19);
   late.textContent = box.data.late.replace("{time}", heard).replace("{n}", Math.round(passed / 1000));
@@ -53,19 +58,34 @@ function tick(box) {
   shownTime.textContent = time;
 }
 
-// Refreshes stay away because the session is over? Then the login page is what helps. The screen on the wall, which nobody
-// touches, loads itself anew once the server answers and Streamlit has not found its way back by itself.
-async function askServer(reload) {
+// What is on the page is of now while the server answers and Streamlit's stream stands. Is the session over, then the login page is
+// what helps. The screen on the wall, which nobody touches, loads itself anew once the server answers and Streamlit has not found
+// its way back by itself.
+async function askServer(box) {
+  if (box.asking) {
+    return;
+  }
+  box.asking = true;
+  box.asked = performance.now();
   try {
-    const answer = await fetch("/_stcore/health", { cache: "no-store" });
+    const answer = await fetch("/now", { cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_MS) });
     if (answer.status === 401) {
       location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    } else if (answer.ok && reload) {
+    } else if (answer.ok && streams()) {
+      box.data = { ...box.data, ...(await answer.json()) };
+      box.since = performance.now();
+    } else if (answer.ok && box.data.wall && performance.now() - box.since >= RELOAD_MS) {
       location.reload();
     }
   } catch {
     // the server is away: the bar says so, Streamlit connects again by itself
+  } finally {
+    box.asking = false;
   }
+}
+
+function streams() {
+  return (document.querySelector(".stApp")?.dataset.testConnectionState ?? "CONNECTED") === "CONNECTED";
 }
 
 function isDark() {

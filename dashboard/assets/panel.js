@@ -2,6 +2,9 @@
 // A refresh replaces the HTML only when it changed, and keeps focus and ticks.
 const FRESH_MS = 2000;
 const LATE_MS = 8000;
+const GIVE_UP_MS = 10000;
+const RENEW_MS = 10000;
+const asking = (window.keepwarmFresh ??= { boxes: new Set() });
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   let box = parentElement.querySelector(":scope > .kw-panel");
@@ -41,42 +44,55 @@ function show(box, html) {
   }
 }
 
-// A panel with an address asks for itself: no script runs for that on the server. It fades when nothing comes.
-function keepFresh(box, address) {
-  if (box.fresh === address) {
+// A panel with a name asks for itself, together with the others of its page: no script runs for that on the server. It fades when
+// nothing comes.
+function keepFresh(box, name) {
+  if (box.fresh === name) {
     return;
   }
-  box.fresh = address;
+  box.fresh = name;
   box.heard = performance.now();
-  clearInterval(box.timer);
-  if (address) {
-    box.timer = setInterval(() => refresh(box), FRESH_MS);
+  if (name) {
+    asking.boxes.add(box);
+    asking.timer ??= setInterval(refresh, FRESH_MS);
+  } else {
+    asking.boxes.delete(box);
   }
 }
 
-async function refresh(box) {
-  if (!box.isConnected) {
-    clearInterval(box.timer);
-    box.fresh = "";
+async function refresh() {
+  const boxes = [...asking.boxes].filter((box) => box.isConnected);
+  asking.boxes = new Set(boxes);
+  if (!boxes.length) {
+    clearInterval(asking.timer);
+    asking.timer = undefined;
     return;
   }
-  box.classList.toggle("kw-panel-late", performance.now() - box.heard >= LATE_MS);
-  if (box.asking) {
+  boxes.forEach((box) => box.classList.toggle("kw-panel-late", performance.now() - box.heard >= LATE_MS));
+  if (asking.now) {
     return;
   }
-  box.asking = true;
-  const address = box.fresh;
+  asking.now = true;
+  const names = boxes.map((box) => box.fresh);
   try {
-    const answer = await fetch(address, { cache: "no-store" });
-    const html = answer.ok ? await answer.text() : "";
-    if (html && box.fresh === address) {
-      box.heard = performance.now();
-      show(box, html);
-    }
+    const wanted = new URLSearchParams(names.map((name) => ["panel", name]));
+    const answer = await fetch(`/fresh?${wanted}`, { cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_MS) });
+    const found = answer.ok ? await answer.json() : [];
+    found.forEach((html, place) => take(boxes[place], names[place], html));
   } catch {
     // the server is away: the bar says so
   } finally {
-    box.asking = false;
+    asking.now = false;
+  }
+}
+
+function take(box, name, html) {
+  if (html !== null && box.fresh === name) {
+    box.heard = performance.now();
+    show(box, html);
+  } else if (html === null && !(performance.now() - box.renewed < RENEW_MS)) {
+    box.renewed = performance.now();
+    box.trigger("open", ""); // the server does not know the name any more: the page's script tells it anew
   }
 }
 

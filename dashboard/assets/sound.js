@@ -1,4 +1,4 @@
-// A tone while alarms wait for somebody, made here: nothing is loaded. Off until the reader switches it on; the browser remembers it.
+// A tone while alarms wait for somebody (a panel of the page says how many), made here: nothing is loaded. Off until the reader switches it on; the browser remembers it.
 const KEY = "keepwarm_sound";
 const EVERY_MS = 4000;
 const TONES_HZ = [880, 660];
@@ -36,12 +36,16 @@ function tick(box) {
   button.querySelector("span").textContent = blocked ? box.data.blocked : on ? box.data.on : box.data.off;
   button.setAttribute("aria-pressed", String(on));
   button.classList.toggle("kw-blocked", Boolean(blocked));
-  const sounds = on && !blocked && box.data.waiting > 0;
+  const sounds = on && !blocked && waiting() > 0;
   box.dataset.sounds = String(sounds);
   if (sounds && !(performance.now() - box.sounded < EVERY_MS)) {
     box.sounded = performance.now();
     play();
   }
+}
+
+function waiting() {
+  return Number(document.querySelector("[data-waiting]")?.dataset.waiting ?? 0);
 }
 
 function turn(box) {

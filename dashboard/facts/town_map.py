@@ -67,7 +67,7 @@ class TownMap:
 def town_map(town: Town, states: StationStates) -> TownMap | None:
     """The map as the stations stand now; None where the site has no coordinates."""
     site = town.site
-    found = town.shared.of("map_ground", lambda: ground(site), life_s=math.inf)
+    found = ground_of(town)
     if found is None:
         return None
     frame, background, rows, places = found
@@ -103,6 +103,11 @@ def marks_of(states: StationStates) -> NDArray[np.str_]:
 
 
 Ground = tuple[Frame, str, NDArray[np.intp], NDArray[np.int64]]
+
+
+def ground_of(town: Town) -> Ground | None:
+    """The ground of this town's map; None where the site has no coordinates."""
+    return town.shared.of("map_ground", lambda: ground(town.site), life_s=math.inf)
 
 
 def ground(site: Site) -> Ground | None:

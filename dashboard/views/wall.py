@@ -7,7 +7,7 @@ from dashboard.facts.keeping import keeping
 from dashboard.facts.sparks import sparks
 from dashboard.facts.stations import station_states, worst_first
 from dashboard.facts.town import Town
-from dashboard.facts.town_map import TownMap, town_map
+from dashboard.facts.town_map import TownMap, ground_of, town_map
 from dashboard.facts.wall import changes, headline
 from dashboard.fresh import Offer, show_fresh
 from dashboard.markup import assets_version
@@ -17,7 +17,6 @@ from dashboard.words import MAP_MARK
 
 SHOWN_STATIONS = 60
 WALL_STATIONS = 12  # as many as can be read from three metres
-STANDS_S = 10.0  # what stands where; each part keeps itself fresh meanwhile
 ROOMY_STATIONS = 16  # so few have room for larger figures and their last hours
 
 
@@ -60,7 +59,7 @@ def stations(now: Screen) -> str:
 def beside(now: Screen) -> str:
     """The map, where the site has coordinates, and what changed; gives the address that was opened."""
     opened = ""
-    if map_of(now.town) is not None:
+    if ground_of(now.town) is not None:
         drawn = Offer("", "wall_map.html", "", lambda now: {"map": map_of(now.town), "map_name": MAP_MARK})
         opened = show_fresh(now, drawn, key="wall_map").open
     lately = Offer("", "wall_changes.html", "", lambda now: {"changes": changes(now.town)})
@@ -78,7 +77,6 @@ def alert() -> None:
     _ = now.say
     sound(
         {
-            "waiting": headline(now.town, now.moments).alarms.unacknowledged,
             "wall": on_the_wall(),
             "version": assets_version(),
             "on": _("Sound on"),
@@ -91,5 +89,5 @@ def alert() -> None:
     )
 
 
-live(alert)
-live(wall, every_s=STANDS_S)
+alert()
+live(wall, every_s=None)  # what stands where never changes; each panel keeps itself fresh

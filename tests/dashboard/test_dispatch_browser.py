@@ -6,6 +6,7 @@ import signal
 import pytest
 from playwright.sync_api import expect
 from sqlalchemy import insert, select
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from store.records.tables import alarm_transitions, alarms, out_of_service
 from tests.dashboard.conftest import Server, SignIn
@@ -127,6 +128,24 @@ def test_the_wall_sounds_until_acknowledged_and_tells_since_when_it_is_stale(sig
         expect(late).to_be_hidden()
         expect(page.locator("html")).not_to_have_class(re.compile("kw-is-late"))
         expect(clock).to_be_visible()
+
+
+def test_a_panel_that_the_server_forgot_asks_the_script_for_its_name_and_nothing_else_runs_again(sign_in: SignIn) -> None:
+    with sign_in("viewer") as page:
+        with page.expect_websocket() as opened:
+            page.reload()
+        expect(page.locator(".kw-station").first).to_be_visible()
+        with page.expect_response("**/fresh?*") as fresh:
+            pass
+        panels = fresh.value.json()
+        assert all("<" in html for html in panels)
+        page.route("**/fresh?*", lambda route: route.fulfill(json=[None] * len(panels)))
+        with opened.value.expect_event("framesent", lambda frame: bool(BackMsg.FromString(frame).rerun_script.fragment_id)):
+            pass
+        page.unroute("**/fresh?*")
+        with page.expect_response("**/fresh?*") as again:
+            pass
+        assert all("<" in html for html in again.value.json())
 
 
 def test_a_flood_is_told_on_the_wall_and_a_mark_on_the_map_leads_to_its_station(sign_in: SignIn, server: Server) -> None:

@@ -25,6 +25,8 @@ from tests.dashboard.sample_town import NOW_MS, write_town
 SHUT = (
     *(f"/{path}" for path in PAGES),
     "/account",
+    "/fresh",
+    "/now",
     "/notices/1",
     "/static/js/index.js",
     "/_stcore/health",
