@@ -50,7 +50,7 @@ class Question:
 class Audit:
     """The answer, as it is written: figures in order, times in seconds, None for a rate of nothing.
 
-    ``groups`` is None where none were asked for; ``from_ms`` and ``to_ms`` are None where nothing spans a period.
+    ``groups`` is None where none were asked for; ``from_ms`` and ``to_ms`` are None where neither question nor readings give one.
     """
 
     policy: Policy
@@ -85,7 +85,7 @@ def audit(names: Sequence[str], readings: Readings, question: Question) -> Audit
     rooms, series = _series(names, readings, question)
     hold_ms = np.array([_hold_ms(room, question) for room in rooms], np.int64)
     from_ms, to_ms = _period(series, hold_ms, question)
-    edges = np.array([from_ms or 0, to_ms or 0], np.int64)  # without a period it is empty: every room is there, nothing judged
+    edges = np.array((0, 0) if from_ms is None or to_ms is None else (from_ms, to_ms), np.int64)  # no period: every room, nothing judged
     totals = _judged(rooms, series, hold_ms, edges, question)
     return Audit(
         question.policy,
@@ -122,7 +122,7 @@ def _hold_ms(room: Room, question: Question) -> int:
 
 
 def _period(series: Series, hold_ms: I64, question: Question) -> tuple[int | None, int | None]:
-    """The period asked for, its ends taken from the readings where they are not given; (None, None) when nothing spans one."""
+    """The period asked for, an end that is not given taken from the readings, None where there are none."""
     from_ms, to_ms = question.from_ms, question.to_ms
     heard = np.flatnonzero(series.starts[1:] > series.starts[:-1])
     if heard.size:
@@ -132,7 +132,7 @@ def _period(series: Series, hold_ms: I64, question: Question) -> tuple[int | Non
             from_ms = first_ms if to_ms is None else min(first_ms, to_ms)
         if to_ms is None:
             to_ms = max(last_ms, from_ms)
-    return (None, None) if from_ms is None or to_ms is None else (from_ms, to_ms)
+    return from_ms, to_ms
 
 
 def _judged(rooms: Sequence[Room], series: Series, hold_ms: I64, edges_ms: I64, question: Question) -> Totals:

@@ -122,6 +122,17 @@ def test_no_rooms_is_an_answer(run: Run, tmp_path: Path) -> None:
     assert [document["totals"][key] for key in ("judged_s", "rooms", "compliance_rate", "households_rate")] == [0, 0, None, None]
 
 
+def test_without_readings_the_period_is_what_was_asked(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "header.csv", ["point,measured_at,value"])
+    asked = ("--readings", "header.csv", "--rooms", "rooms.csv")
+    document = json.loads(run(*asked, "--to", "2026-12-02").out)
+    assert (document["from"], document["to"]) == (None, "2026-12-02T00:00:00+08:00")
+    assert [room["judged_s"] for room in document["rooms"]] == [0, 0]
+    document = json.loads(run(*asked, "--from", "2026-12-01", "--to", "2026-12-02").out)
+    assert [(room["unknown_s"], room["coverage"]) for room in document["rooms"]] == [(86_400, 0.0)] * 2
+    assert (document["totals"]["rooms_known"], document["totals"]["households_rate"]) == (0, None)
+
+
 def test_exclusions_screening_and_another_policy(run: Run, tmp_path: Path) -> None:
     write(tmp_path / "out.csv", ["room_id,from,to,reason,who", "A,2026-12-01T12:10:00+08:00,,vacant,Li", "Z,2026-12-01,,,"])
     law = ['name = "warm"', "[[version]]", "valid_from = 2020-01-01", 'season = "always"', "[version.schedule.residential]"]
