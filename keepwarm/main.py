@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from domain.errors import ConfigError, KeepwarmError
+from keepwarm.lean import lean_memory
 
 WRONG_USE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
@@ -17,16 +18,17 @@ PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 
 class Entry(NamedTuple):
-    """Where a command lives (``module:attribute``), and what it does in half a line."""
+    """Where a command lives (``module:attribute``), and what it does in half a line; ``lean``: it gives memory back (``keepwarm.lean``)."""
 
     where: str
     does: str
+    lean: bool = False
 
 
 COMMANDS = {
     "demo": Entry("keepwarm.demo:demo", "a simulated town on real protocols, watched; opens the page"),
     "run": Entry("keepwarm.run:run", "collect, watch and dashboard of SITE, supervised"),
-    "collect": Entry("keepwarm.processes:collect", "devices → readings → journal → history"),
+    "collect": Entry("keepwarm.processes:collect", "devices → readings → journal → history", lean=True),
     "watch": Entry("keepwarm.processes:watch", "readings → verdicts, alarms, outages, notices, complaints"),
     "dashboard": Entry("keepwarm.processes:dashboard", "the pages, the public board, the API"),
     "simulate": Entry("keepwarm.simulate:simulate", "the outside world alone: a scenario's stations, rooms and broker"),
@@ -45,9 +47,9 @@ COMMANDS = {
     "replay": Entry("keepwarm.replay:replay", "every rule over files of readings: what would have fired"),
     "explain": Entry("keepwarm.explain:explain", "how a room's figures of a day came about, down to each reading"),
     "events": Entry("keepwarm.events:events", "what one replay decided and another did not"),
-    "import": Entry("keepwarm.exchange:import_", "files of readings into a SITE's history"),
-    "export": Entry("keepwarm.exchange:export", "readings of a SITE as CSV or Parquet"),
-    "history": Entry("keepwarm.history:history", "carries a SITE's readings over from one history into another"),
+    "import": Entry("keepwarm.exchange:import_", "files of readings into a SITE's history", lean=True),
+    "export": Entry("keepwarm.exchange:export", "readings of a SITE as CSV or Parquet", lean=True),
+    "history": Entry("keepwarm.history:history", "carries a SITE's readings over from one history into another", lean=True),
     "backup": Entry("keepwarm.backup:backup", "all that a SITE has stored, in one FILE, while it runs"),
     "restore": Entry("keepwarm.backup:restore", "puts a backup back where nothing is"),
     "audit": Entry("keepwarm.audit:audit", "the exact rate of compliance of a file of readings"),
@@ -66,6 +68,8 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        if entry.lean:
+            lean_memory()
         module, _, attribute = entry.where.partition(":")
         found = getattr(import_module(module), attribute)
         assert isinstance(found, click.Command)

@@ -1,7 +1,6 @@
 """The processes of a site, each of which can run alone: ``collect``, ``watch``, ``dashboard``."""
 
 import asyncio
-import ctypes
 import fcntl
 import os
 import signal
@@ -27,8 +26,6 @@ from keepwarm.logs import log_to
 from keepwarm.supervise import stop_on_signals
 from store.health import forget_other_shares
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
-_LARGE_BYTES = 131_072
 MOST_NODES = 999
 FORWARD_ENDS_S = 1.5  # what was under way is sent again at the next start
 LOCK_WAIT_S = 6.0  # a predecessor whose supervisor was killed takes some seconds to end
@@ -157,17 +154,6 @@ class NoPandas(MetaPathFinder):
             raise ModuleNotFoundError(name, name=name)
 
 
-def lean_memory() -> None:
-    """Has what is not used given back: threads that take turns else hold a town's memory several times over. Before pyarrow is imported.
-
-    Two heaps of glibc instead of eight a core, large columns in pages of their own, and Arrow's in the same place.
-    """
-    with suppress(AttributeError, OSError):  # other C libraries have no such settings
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-
-
 def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Runs a coroutine on uvloop; SIGINT and SIGTERM set the event it is given."""
     import uvloop
@@ -187,7 +173,6 @@ def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]])
 @supervised_option
 def collect(folder: Path, *, share: Share, supervised: bool) -> None:
     """Reads SITE's devices and sensors into the journal, and forwards the journal to the history."""
-    lean_memory()
     with site_process("collect", folder, supervised=supervised, share=share) as (site, clock):
         sys.meta_path.insert(0, NoPandas())
         run_until_signal(lambda stop: _collect_and_forward(site, clock, stop))
