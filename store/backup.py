@@ -60,7 +60,7 @@ def back_up(data: Path, site_folder: Path, sink: IO[bytes], tell: Tell) -> list[
     Raises StoreError when a file can't be read, OSError when the sink does not take it.
     """
     members: list[Member] = []
-    total = max(1, sum(path.stat().st_size for path in _found(data)))
+    total = max(1, sum(_size(path) for path in _found(data)))
     done = 0
     with _scratch(data) as scratch:
         packer = zstandard.ZstdCompressor(level=3, write_checksum=True)
@@ -107,9 +107,24 @@ def _sources(data: Path, site_folder: Path, scratch: Path) -> Iterator[tuple[str
 
 def _found(data: Path) -> list[Path]:
     """The files in ``data`` that are worth keeping."""
-    paths = [path for path in sorted(data.rglob("*")) if path.is_file() and not path.name.endswith(_SUFFIXES)]
-    names = ((path, path.relative_to(data)) for path in paths)
+    walk = os.walk(data, onerror=_unless_gone)
+    paths = [Path(folder, name) for folder, _, names in walk for name in names if not name.endswith(_SUFFIXES)]
+    names = ((path, path.relative_to(data)) for path in sorted(paths) if path.is_file())
     return [path for path, name in names if name.parts[0] not in _LEFT_OUT and not _hidden(name)]
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that the history has emptied and removed meanwhile is no fault."""
+    if not isinstance(error, FileNotFoundError):
+        raise StoreError(f"{error.filename}: {error.strerror}") from error
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; none where it is gone: the history merges its files while they are counted."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _hidden(name: Path) -> bool:
