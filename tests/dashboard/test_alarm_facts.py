@@ -1,10 +1,14 @@
 """What the alarms page knows: what asks for somebody, one alarm's evidence and journal, floods and the figures of ISA-18.2."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, insert, select
 
 from dashboard.actions.alarms import acknowledge_alarms, comment_alarm, return_to_service, shelve_alarm, take_out_of_service, unshelve_alarm
 from dashboard.facts.alarm import AFTER_MS, BEFORE_MS, STANDING_MOST_MS, alarm_detail, alarm_readings, alarm_steps, makeup_rate, span_of
@@ -14,23 +18,23 @@ from dashboard.facts.town import Town
 from dashboard.facts.trend import Trend
 from dashboard.moments import DAY_MS, HOUR_MS, MINUTE_MS
 from dashboard.roles import Account
-from store.records.tables import alarm_transitions, alarms, out_of_service
-from tests.dashboard.sample_town import COLD_BUILDING, NOW_MS, SILENT
+from domain.clock import Clock
+from store.records.tables import alarms
+from tests.dashboard.sample_town import COLD_BUILDING, NOW_MS, SILENT, SampleTown
 
 LI = Account("李", "dispatcher")
 
 
 @pytest.fixture
-def fresh(town: Town) -> Town:
-    """The town, read anew at every question; its records' alarms as they were written."""
+def fresh(sample: SampleTown, tmp_path: Path) -> Iterator[Town]:
+    """The sample town with records of the test's own, read anew at every question."""
+    own = tmp_path / "records.db"
+    with closing(sqlite3.connect(sample.site.data / "records.db")) as written, closing(sqlite3.connect(own)) as copy:
+        written.backup(copy)
+    town = Town(replace(sample.site, records_url=f"sqlite:///{own}"), Clock.starting_at(NOW_MS, 1.0))
     town.shared.life_s = 0.0
-    with town.records.begin() as connection:
-        connection.execute(delete(out_of_service))
-        connection.execute(text("DROP TRIGGER IF EXISTS alarm_transitions_no_delete"))  # each test begins with no journal
-        connection.execute(delete(alarm_transitions))
-        connection.execute(delete(alarms).where(alarms.c.kind == "test"))
-        connection.execute(alarms.update().values(shelved_until=None, shelved_by=None, shelved_reason=None, suppressed_by=None))
-    return town
+    with closing(town):
+        yield town
 
 
 def first(town: Town, kind: str) -> int:
