@@ -59,7 +59,7 @@ class OpcUaTestServer:
 
     def do(self, step: Coroutine[Any, Any, T]) -> T:
         """Runs a step in the server's thread."""
-        return asyncio.run_coroutine_threadsafe(step, self._loop).result(200)
+        return asyncio.run_coroutine_threadsafe(step, self._loop).result(60)
 
     async def _prepare(self) -> None:
         await self._server.init()
