@@ -126,6 +126,24 @@ async def test_two_clients_with_one_id_are_named_and_nothing_is_lost_when_the_ot
         assert collected.values(A) == [15, 16, 17, 18, 19]
 
 
+async def test_what_waits_with_qos_2_from_somebody_of_our_name_before_us_is_taken_and_acknowledged(
+    site: Site, broker: Mosquitto, publish: Publisher, collecting: Collecting
+) -> None:
+    before = paho.Client(CallbackAPIVersion.VERSION2, client_id=site.brokers[0].client_id, protocol=paho.MQTTv311, clean_session=False)
+    before.username_pw_set(USER, PASSWORD)
+    before.on_connect = lambda *_: before.subscribe("zigbee2mqtt/#", 2)  # type: ignore[assignment]
+    before.on_subscribe = lambda *_: before.disconnect()  # type: ignore[assignment]
+    before.connect("127.0.0.1", broker.port)
+    before.loop_forever()
+    for value in (15, 16, 17):
+        publish.send("zigbee2mqtt/a", temperature(value), qos=2)
+    async with collecting(site) as collected:
+        await collected.until(lambda: len(collected.rows(A)) == 3)
+    async with collecting(site) as collected:
+        await heard(collected, publish)
+        assert collected.values(A) == [15, 16, 17], "they were acknowledged, and do not come again"
+
+
 async def test_a_flood_of_one_sensor_does_not_starve_the_others(site: Site, publish: Publisher, collecting: Collecting) -> None:
     async with collecting(site) as collected:
         await heard(collected, publish)
