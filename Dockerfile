@@ -13,14 +13,16 @@ COPY compliance compliance
 COPY dashboard dashboard
 COPY simulators simulators
 COPY keepwarm keepwarm
-# The rules are compiled to machine code here: at run time the root is read-only.
+# The rules are compiled to machine code here, half a minute of work, and go into a volume: at run time the root is read-only, where
+# numba would use no code of its own (it wants to write beside it), and compile at every start.
 RUN /opt/keepwarm/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index . \
- && cd / && /opt/keepwarm/bin/python -m compliance.warm
+ && cd / && NUMBA_CACHE_DIR=/var/cache/keepwarm /opt/keepwarm/bin/python -m compliance.warm
 
 FROM python:3.11.14-slim-bookworm
 COPY --from=build /opt/keepwarm /opt/keepwarm
+COPY --from=build --chown=10001:10001 /var/cache/keepwarm /var/cache/keepwarm
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin keepwarm && install -d -o keepwarm -g keepwarm /data
-ENV PATH=/opt/keepwarm/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+ENV PATH=/opt/keepwarm/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/var/cache/keepwarm HOME=/tmp
 USER keepwarm
 ENTRYPOINT ["keepwarm"]
 CMD ["--help"]

@@ -30,6 +30,12 @@ def mosquitto() -> Path:
 
 
 @pytest.fixture(scope="session")
+def mosquitto_sub() -> Path:
+    """The program mosquitto_sub (a client, by which a broker is asked for its health)."""
+    return _program("mosquitto_sub", "mosquitto-clients")
+
+
+@pytest.fixture(scope="session")
 def systemd_analyze() -> Path:
     """The program that looks a unit through."""
     return _program("systemd-analyze", "systemd")
@@ -67,10 +73,15 @@ def chromium() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The address of an empty database on a PostgreSQL server of its own, reached over a socket in a folder."""
+def postgresql_programs() -> Path:
+    """The folder of PostgreSQL's own programs (initdb, postgres, psql …)."""
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    programs = [_program(name, "postgresql", str(homes[-1]) if homes else "") for name in ("initdb", "pg_ctl")]
+    return _program("initdb", "postgresql", str(homes[-1]) if homes else "").parent
+
+
+@pytest.fixture(scope="session")
+def postgresql(postgresql_programs: Path) -> Iterator[str]:
+    """The address of an empty database on a PostgreSQL server of its own, reached over a socket in a folder."""
     folder = Path(tempfile.mkdtemp(prefix="kwpg"))  # a socket's path is short
     as_owner: list[str] = []
     if os.geteuid() == 0:  # the server refuses to run as root
@@ -80,7 +91,7 @@ def postgresql() -> Iterator[str]:
     def do(program: Path, *arguments: str) -> None:
         subprocess.run([*as_owner, str(program), *arguments], check=True, cwd=folder, stdout=subprocess.DEVNULL)
 
-    initdb, pg_ctl = programs
+    initdb, pg_ctl = postgresql_programs / "initdb", postgresql_programs / "pg_ctl"
     data, log = str(folder / "data"), str(folder / "log")
     do(initdb, "-D", data, "-U", "keepwarm", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
     do(pg_ctl, "-D", data, "-l", log, "-w", "-o", f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off", "start")

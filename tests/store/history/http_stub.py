@@ -37,6 +37,7 @@ class Stub:
     """``answers`` are given to the next writes, in order; ``judge`` says of a line why it is refused, None for taken."""
 
     def __init__(self) -> None:
+        self.token = TOKEN
         self.answers: deque[Answer] = deque()
         self.judge: Callable[[str], str | None] = lambda _: None
         self.refusal = 400
@@ -60,7 +61,7 @@ class Stub:
     def answer(self, asked: Asked) -> tuple[int, dict[str, str], Any]:
         if asked.path == "/ping":
             return 204, {"X-Influxdb-Version": self.version}, None
-        if asked.headers.get("authorization") != f"Token {TOKEN}":
+        if asked.headers.get("authorization") != f"Token {self.token}":
             return 401, {}, {"code": "unauthorized", "message": "unauthorized access"}
         if asked.path == "/api/v2/write":
             return self._write(asked)
@@ -126,7 +127,7 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             asked = Asked(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
             stub.asked.append(asked)
             status, more, document = stub.answer(asked)
-            content = b"" if document is None else json.dumps(document).encode()
+            content = document if isinstance(document, bytes) else b"" if document is None else json.dumps(document).encode()
             self.send_response(status)
             for name, value in more.items():
                 self.send_header(name, value)
@@ -143,8 +144,8 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving(stub: Stub) -> Iterator[Stub]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stub))
+def serving(stub: Stub, port: int = 0) -> Iterator[Stub]:
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(stub))
     server.daemon_threads = True
     stub.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
