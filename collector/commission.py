@@ -19,11 +19,12 @@ from collector.collect import keep_running
 from collector.document import UnreadableError
 from collector.health import SourceHealth
 from collector.intake import Intake
-from collector.sources.mqtt import Listener, Message, matches
+from collector.sources.mqtt import Listener, Message
 from collector.sources.opcua.session import Login, open_session
 from collector.sources.opcua.tree import Variable
-from collector.sources.sensors import best, call_in, payloads_of
+from collector.sources.sensors import call_in
 from collector.sources.table import SOURCES
+from collector.sources.topics import Topics, best
 from collector.sparkplug import Births
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
@@ -196,14 +197,13 @@ class _Reader:
     """Reads messages for the sensors in them that are not in the site."""
 
     def __init__(self, site: Site, broker: Broker) -> None:
-        self._payloads = payloads_of(broker, site)
+        self._topics = Topics(broker, site)
         self._known = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id}
         self._births = Births(None)
 
     def read(self, message: Message, found: dict[str, Heard]) -> None:
         try:
-            payloads = [payload for topic, payload in self._payloads if matches(topic, message.topic)]
-            profile, content = best(payloads, message, self._births, None)
+            profile, content = best(self._topics.payloads(message.topic), message, self._births, None)
         except UnreadableError:
             return
         for value in content.values:

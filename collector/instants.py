@@ -39,6 +39,8 @@ def parse_instant(value: object, form: TimeFormat, zone: tzinfo) -> int | None:
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
+    if type(value) is str and value[4:5] == "-" and (found := _parse_iso(value, form, zone)) is not None:  # what it is nearly always
+        return found
     try:
         number = float(value)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ class PointRegistry:
 
     def found(self, names: Sequence[str]) -> NDArray[np.int32]:
         """The id of each name as known here, −1 where there is none; registers nothing and reads no file."""
-        return np.fromiter((self._ids.get(name, -1) for name in names), np.int32, len(names))
+        return np.fromiter(map(self._ids.get, names, repeat(-1)), np.int32, len(names))
 
     def refresh(self) -> int:
         """Learns what other processes have registered; returns how many points were new here."""

@@ -5,7 +5,6 @@ neither function nor length of a reply (see libraries.md), and because its conve
 """
 
 import asyncio
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, cast
 
@@ -16,6 +15,7 @@ from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInput
 from pymodbus.transport.serialtransport import create_serial_connection
 
 from collector.blocks import Request
+from collector.sources.replies import BrokenLineError, ExceptionReplyError, Question, SilentError, WrongReplyError, values_in
 from domain.errors import SourceError
 
 READS: Final[dict[int, type[ModbusPDU]]] = {
@@ -24,55 +24,11 @@ READS: Final[dict[int, type[ModbusPDU]]] = {
     3: ReadHoldingRegistersRequest,
     4: ReadInputRegistersRequest,
 }
-EXCEPTIONS = {
-    1: "illegal function",
-    2: "illegal address",
-    3: "illegal value",
-    4: "device failure",
-    5: "acknowledge",
-    6: "device busy",
-    8: "memory parity",
-    10: "gateway path unavailable",
-    11: "gateway target silent",
-}
-BUSY = 6
-ILLEGAL_ADDRESS = 2
-GATEWAY_CODES = (10, 11)
 GRACE_S = 0.005
 QUIET_CHARACTERS, BITS_OF_CHARACTER, LEAST_QUIET_S = 3.5, 11, 0.00175  # Modbus over serial line V1.02, 2.5.1.1
 
 _SOCKET = FramerSocket(DecodePDU(False))
 _RTU = FramerRTU(DecodePDU(False))
-
-
-class ExceptionReplyError(SourceError):
-    """The device answered that it can't give what was asked: the line is up."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"exception {code}, {EXCEPTIONS.get(code, 'unknown')}")
-        self.code = code
-
-
-class SilentError(SourceError):
-    """No reply within the time-out."""
-
-
-class WrongReplyError(SourceError):
-    """A whole reply came, but not the one to this question: refused."""
-
-
-class BrokenLineError(SourceError):
-    """The connection is gone, or what came over it is no Modbus."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What was asked, for checking the reply: ``size`` is the bytes of values that a sound one carries."""
-
-    transaction: int
-    unit: int
-    function: int
-    size: int
 
 
 @lru_cache(maxsize=65_536)
@@ -90,7 +46,7 @@ class Line(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._question: _Question | None = None
+        self._question: Question | None = None
         self._answer: asyncio.Future[bytes] | None = None
         self._transaction = 0
         self.made = asyncio.Event()
@@ -120,7 +76,7 @@ class Line(asyncio.Protocol):
         assert self._question is None, "one request in flight"
         self._transaction = self._transaction % 65_000 + 1
         frame = self._frame(_pdu(request.function, base + request.offset, request.count), unit)
-        self._question = _Question(self._transaction, unit, request.function, request.size)
+        self._question = Question(self._transaction, unit, request.function, request.size)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes] = loop.create_future()
         self._answer = answer
@@ -199,7 +155,7 @@ class TcpLine(Line):
                 continue
             if unit != question.unit:
                 raise WrongReplyError(f"unit {unit} answered for unit {question.unit}")
-            return _values(pdu, question)
+            return values_in(pdu, question)
         return None
 
 
@@ -235,7 +191,7 @@ class RtuLine(Line):
             raise WrongReplyError("bytes after the end of the reply")
         if not _RTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):
             raise WrongReplyError("checksum of the reply is wrong")
-        return _values(frame[1:-2], question)
+        return values_in(frame[1:-2], question)
 
     def _distrust(self) -> None:
         self.close()
@@ -268,16 +224,6 @@ def _expire(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[bytes], wait
             answer.set_exception(SilentError(f"no reply within {wait_s:.2f} s"))
 
     loop.call_later(GRACE_S, end)
-
-
-def _values(pdu: bytes, question: _Question) -> bytes:
-    if pdu[0] == question.function | 0x80 and len(pdu) == 2:
-        raise ExceptionReplyError(pdu[1])
-    if pdu[0] != question.function:
-        raise WrongReplyError(f"reply of function {pdu[0]} to function {question.function}")
-    if len(pdu) != 2 + question.size or pdu[1] != question.size:
-        raise WrongReplyError(f"reply of {len(pdu) - 2} bytes where {question.size} were asked for")
-    return pdu[2:]
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -6,7 +6,7 @@ take ──▶ presence? retained? repeated? ──▶ parse ──▶ profile �
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -17,25 +17,24 @@ from numpy.typing import NDArray
 
 from collector.backoff import Backoff
 from collector.catching_up import CatchingUp
-from collector.document import UnreadableError, parse
+from collector.document import UnreadableError
 from collector.health import SourceHealth
 from collector.instants import plausible
 from collector.intake import Intake
-from collector.payload import Content, Payload, Value
-from collector.sources.mqtt import NEW, Listener, Message, matches
-from collector.sparkplug import Births, NotSparkplugError
+from collector.measuring_points import MeasuringPoints
+from collector.payload import Value
+from collector.sources.mqtt import NEW, Listener, Message
+from collector.sources.topics import Topics, best
+from collector.sparkplug import Births
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
-from domain.errors import ConfigError, Mistake, StoreError
-from domain.profile import MqttProfile
-from domain.quantity import parse_point
+from domain.errors import StoreError
 from domain.reading import Readings
 from domain.site import Broker, Site
 from store.health import read_health
 
 AT_ONCE = 2000
 REMEMBERED = 20_000  # messages: as many as the inbox holds
-ROUTES = 4_096
 NOTE_EVERY_S = 60.0
 TICK_S = 1.0
 GATHER_S = 0.06  # after the first message, for those that follow: taken together they cost half as much each
@@ -53,14 +52,10 @@ class Sensors:
         """To be made on the event loop. Raises ConfigError for a profile, secret or certificate that can't be used."""
         self.name = f"mqtt {broker.name}"
         self._broker = broker
-        self._rooms = {room.sensor_id.casefold(): room.room_id for room in site.rooms.values() if room.sensor_id}
-        self._elsewhere = site.elsewhere
-        self._subjects: Mapping[str, Collection[str]] = {"room": site.rooms, "station": site.stations}
-        self._payloads = payloads_of(broker, site)
+        self._measuring_points = MeasuringPoints(site)
+        self._topics = Topics(broker, site)
         self._births = Births(site.data / f"sparkplug_{broker.name}{site.share.mark}.json")
         self._offline: set[str] = set()
-        self._routes: dict[str, tuple[Payload, ...]] = {}
-        self._presences = {presence: payload for topic, payload in self._payloads if (presence := _presence_topic(topic, payload))}
         self._clock, self._intake, self._unknown = clock, intake, unknown
         self._health = SourceHealth(broker.name, "mqtt", broker.url)
         self._recent: OrderedDict[int, None] = OrderedDict()
@@ -113,11 +108,7 @@ class Sensors:
 
     def _listen(self) -> Listener:
         loop = asyncio.get_running_loop()
-        wanted: dict[str, bool] = {}
-        for topic, payload in self._payloads:
-            wanted[topic] = wanted.get(topic, False) or not payload.profile.ignore_retained
-        wanted.update(dict.fromkeys(self._presences, True))
-        return Listener(self._broker, wanted, self._clock, partial(call_in, loop, self._heard))
+        return Listener(self._broker, self._topics.wanted(), self._clock, partial(call_in, loop, self._heard))
 
     async def _speak_older(self) -> None:
         """Begins anew with MQTT 3.1.1, which is all that this broker seems to speak."""
@@ -166,13 +157,16 @@ class Sensors:
         await self._intake.room()
         rows: list[Row] = []
         for message in messages:
-            rows += self._rows(message)
+            self._rows(message, rows)
         readings = Readings.empty()
         if rows:
             names, measured, received, values, qualities = zip(*rows, strict=True)
             readings = Readings.of(await self._ids(names), measured, values, received_at=received, quality=qualities)
-        self._unacknowledged += sum(message.qos > 0 for message in messages)
-        self._intake.put(readings, partial(self._committed, listener, messages), hurry=self._unacknowledged >= listener.window * 2 // 5)
+        owed = sum([message.qos > 0 for message in messages])
+        self._unacknowledged += owed
+        self._intake.put(
+            readings, partial(self._committed, listener, messages, owed), hurry=self._unacknowledged >= listener.window * 2 // 5
+        )
 
     async def _ids(self, names: Sequence[str]) -> NDArray[np.int32]:
         """The points' ids. Messages once taken must not be lost to a registry that can't be written now: it is asked until it can."""
@@ -184,47 +178,53 @@ class Sensors:
                 self._health.counts[f"registry refused: {error}"] += 1
                 await asyncio.sleep(backoff.failed())
 
-    def _committed(self, listener: Listener, messages: Sequence[Message]) -> None:
-        self._unacknowledged -= sum(message.qos > 0 for message in messages)
+    def _committed(self, listener: Listener, messages: Sequence[Message], owed: int) -> None:
+        self._unacknowledged -= owed
         listener.acknowledge(messages)
 
-    def _rows(self, message: Message) -> list[Row]:
-        """The readings in one message; what it holds besides is counted by reason."""
+    def _rows(self, message: Message, rows: list[Row]) -> None:
+        """Adds the readings in one message; what it holds besides is counted by reason."""
         health = self._health
         health.polls += 1
         health.bytes += len(message.payload)
-        payloads = self._payloads_of(message.topic)
-        presence = self._presence_in(message)
+        presence = self._topics.presence_in(message)
         if presence is not None:
             self._note_presence(*presence)
-            return []
+            return
+        payloads = self._topics.payloads(message.topic)
         if message.retained:
             payloads = tuple(payload for payload in payloads if not payload.profile.ignore_retained)
             if not payloads:
                 health.counts["retained"] += 1
-                return []
-        if self._heard_before(message):
+                return
+        if message.qos and self._heard_before(message):
             health.counts["repeated"] += 1
-            return []
+            return
         try:
             self._note_life(message.life)
             profile, content = best(payloads, message, self._births, self._catching_up.away_since_ms)
         except UnreadableError as error:
             health.counts[str(error)] += 1
-            return []
+            return
         if content.presence is not None:
             self._note_presence(*content.presence)
         for fault in content.faults:
             health.counts[fault] += 1
         if self._catching_up.away_since_ms is not None:
             self._catching_up.saw(of_now=all(plausible(value.measured_at, message.received_ms) for value in content.values))
-        return [row for value in content.values if (row := self._row(value, profile, message)) is not None]
+        for value in content.values:
+            name = self._measuring_points.name_of(value)
+            if name:
+                rows.append((name, value.measured_at, message.received_ms, value.value, value.quality))
+            else:
+                self._not_ours(value, profile, message)
 
-    def _presence_in(self, message: Message) -> tuple[str, bool] | None:
-        for topic, payload in self._presences.items():
-            if message.topic.endswith(payload.profile.presence) and matches(topic, message.topic):
-                return payload.presence(message.topic, message.payload)
-        return None
+    def _not_ours(self, value: Value, profile: str, message: Message) -> None:
+        if self._measuring_points.elsewhere(value):
+            self._health.counts["of another node"] += 1
+            return
+        self._health.counts["unknown sensor"] += 1
+        self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.quantity, value.value)
 
     def _note_presence(self, sensor: str, there: bool) -> None:
         """A sensor says, or the broker in its name, whether it is there: told once, and counted. Its readings stand as long as they do."""
@@ -234,19 +234,8 @@ class Sensors:
         (self._offline.discard if there else self._offline.add)(sensor)
         self._health.counts["sensors offline"] = len(self._offline)
 
-    def _payloads_of(self, topic: str) -> tuple[Payload, ...]:
-        found = self._routes.get(topic)
-        if found is None:
-            if len(self._routes) >= ROUTES:
-                self._routes.clear()
-            found = tuple(payload for topic_filter, payload in self._payloads if matches(topic_filter, topic))
-            self._routes[topic] = found
-        return found
-
     def _heard_before(self, message: Message) -> bool:
         """Whether the broker sends this again because it has not seen our acknowledgement: it is in the intake already."""
-        if not message.qos:
-            return False
         mark = hash((message.topic, message.payload))
         if message.repeated and mark in self._recent:
             return True
@@ -254,29 +243,6 @@ class Sensors:
         if len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
         return False
-
-    def _row(self, value: Value, profile: str, message: Message) -> Row | None:
-        name = self._name_of(value)
-        if not name and self._is_elsewhere(value):
-            self._health.counts["of another node"] += 1
-            return None
-        if not name:
-            self._health.counts["unknown sensor"] += 1
-            self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.quantity, value.value)
-            return None
-        return name, value.measured_at, message.received_ms, value.value, value.quality
-
-    def _name_of(self, value: Value) -> str:
-        """The name of a value's point, empty for a sensor that stands in no room. Not remembered: a town's names fill the memory."""
-        if value.quantity:
-            room_id = self._rooms.get(value.sensor) or self._rooms.get(value.sensor.casefold())
-            return f"room/{room_id}/{value.quantity}" if room_id is not None else ""
-        kind, subject_id, _ = parse_point(value.sensor)
-        return value.sensor if subject_id in self._subjects.get(kind, ()) else ""
-
-    def _is_elsewhere(self, value: Value) -> bool:
-        """Whether another node of the site takes what this sensor (or, without a quantity, this point) says."""
-        return bool(self._elsewhere) and (value.sensor.casefold() if value.quantity else value.sensor.rpartition("/")[0]) in self._elsewhere
 
 
 def _last_connected_ms(site: Site, broker: Broker) -> int | None:
@@ -288,51 +254,6 @@ def _last_connected_ms(site: Site, broker: Broker) -> int | None:
                     last_good_ms: int | None = record.get("last_good_ms")
                     return last_good_ms
     return None
-
-
-def best(payloads: Sequence[Payload], message: Message, births: Births, away_since_ms: int | None) -> tuple[str, Content]:
-    """What the profile that finds most in the message makes of it, of those that share its topic.
-
-    Raises UnreadableError.
-    """
-    if not payloads:
-        raise UnreadableError("no subscription for the topic")
-    if payloads[0].profile.format == "sparkplug_b":
-        try:
-            told = births.read(message.topic, message.payload)
-        except NotSparkplugError as error:
-            raise UnreadableError(str(error)) from error
-        return payloads[0].profile.name, payloads[0].read_told(told, message.received_ms, away_since_ms)
-    document = parse(message.payload)
-    if len(payloads) == 1:
-        return payloads[0].profile.name, payloads[0].read(message.topic, document, message.received_ms, away_since_ms)
-    readings = [(payload.profile.name, payload.read(message.topic, document, message.received_ms, away_since_ms)) for payload in payloads]
-    return max(readings, key=lambda found: len(found[1].values))
-
-
-def payloads_of(broker: Broker, site: Site) -> list[tuple[str, Payload]]:
-    """The readers of a broker's messages, each with its topic filter.
-
-    Raises ConfigError for a profile that is none of MQTT.
-    """
-    found = []
-    for subscription in broker.subscriptions:
-        profile = site.profiles.get(subscription.profile)
-        if not isinstance(profile, MqttProfile):
-            raise _wrong(broker, "profile", subscription.profile, "the name of a profile for MQTT")
-        found.append((subscription.topic, Payload(profile, site.timezone)))
-    return found
-
-
-def _presence_topic(topic: str, payload: Payload) -> str:
-    """The filter of the messages that say whether a sensor is there; empty where a profile has none."""
-    if not payload.profile.presence or topic.endswith("#"):
-        return topic if payload.profile.presence else ""
-    return f"{topic.rpartition('/')[0]}/{payload.profile.presence}"
-
-
-def _wrong(broker: Broker, key: str, value: str, remedy: str) -> ConfigError:
-    return ConfigError(Mistake("site.toml", remedy, key=f"mqtt.{broker.name}.{key}", value=value))
 
 
 def call_in(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

@@ -6,8 +6,9 @@ from typing import Protocol, TypeVar
 from collector.health import SourceHealth
 from collector.intake import Intake
 from collector.schedule import phases
-from collector.sources.gateway import Gateway, Unit
+from collector.sources.gateway import Gateway
 from collector.sources.sensors import Sensors
+from collector.sources.unit import Unit
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
 from domain.errors import ConfigError, Mistake

@@ -12,12 +12,13 @@ point is judged by its value alone.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.reading import FIRST_BAD, Quality, Readings
+from domain.screening.hour import Hour, Points, Rows, keys_of
+from domain.screening.known_points import NEVER, KnownPoints
 from domain.screening.memory import Memory, memory_of, recall
 from domain.screening.moving import Moving, hour_of
 from domain.screening.relations import RELATIONS, WATER_FLOWS, Mask, Relation, Values
@@ -31,48 +32,6 @@ OUTDOOR_STANDS_MS = 30 * MINUTE_MS
 OUTDOOR_OFF_K = 5.0
 OUTDOOR_LEAST = 3  # stations, for a median that means something
 BATTERY_STANDS_MS = 24 * HOUR_MS
-NEVER = -(2**62)
-
-Number = TypeVar("Number", np.float64, np.int64)
-Ints = NDArray[np.int64]
-Rows = NDArray[np.intp]
-Points = NDArray[np.int32]
-
-
-class _Points:
-    """What is known of each point, by id: where it stands, and what came last. Arrays grow with the ids."""
-
-    def __init__(self) -> None:
-        self.known = np.zeros(0, np.bool_)
-        self.kind = np.zeros(0, np.uint16)
-        self.role = np.zeros(0, np.int8)
-        self.circuit = np.zeros(0, np.int32)
-        self.slot = np.zeros(0, np.int32)
-        self.battery = np.zeros(0, np.int32)
-        self.outdoor = np.zeros(0, np.bool_)
-        self.value = np.zeros(0, np.float64)
-        self.at = np.zeros(0, np.int64)
-        self.same_since = np.zeros(0, np.int64)
-        self.broken_since = np.zeros(0, np.int64)
-
-    def grow(self, length: int) -> None:
-        """Room for ids below ``length``."""
-        more = length - len(self.kind)
-        if more <= 0:
-            return
-        more = max(more, len(self.kind) // 8)
-        empty = {
-            "role": -1,
-            "circuit": -1,
-            "slot": -1,
-            "battery": -1,
-            "value": np.nan,
-            "at": NEVER,
-            "same_since": NEVER,
-            "broken_since": NEVER,
-        }
-        for name, column in vars(self).items():
-            setattr(self, name, np.concatenate([column, np.full(more, empty.get(name, 0), column.dtype)]))
 
 
 class Screen:
@@ -80,7 +39,7 @@ class Screen:
 
     def __init__(self, surroundings: Surroundings | None = None) -> None:
         self._surroundings = surroundings or Surroundings()
-        self._points = _Points()
+        self._points = KnownPoints()
         self._kinds: dict[Kind, int] = {Kind(): 0}
         self._table = np.array([Kind()], np.float64)
         self._circuits: dict[str, int] = {}
@@ -181,10 +140,10 @@ class Screen:
 
     def _by_history(self, readings: Readings, rows: Rows, quality: NDArray[np.uint8]) -> None:
         """Marks rows of one hour."""
-        keys = _keys(readings.point[rows], readings.measured_at[rows])
+        keys = keys_of(readings.point[rows], readings.measured_at[rows])
         order = np.argsort(keys, kind="stable")
         rows = rows[order]
-        hour = _Hour(self._points, keys[order], readings.point[rows], readings.measured_at[rows], readings.value[rows])
+        hour = Hour(self._points, keys[order], readings.point[rows], readings.measured_at[rows], readings.value[rows])
         zeros = self._zeros(hour)
         if zeros.any():
             quality[rows[zeros]] = Quality.SENTINEL
@@ -205,7 +164,7 @@ class Screen:
         quality[rows[good]] = marks[good]
         quality[rows[stuck]] = Quality.STUCK
 
-    def _zeros(self, hour: "_Hour") -> Mask:
+    def _zeros(self, hour: Hour) -> Mask:
         """A probe's exact 0.00 while its battery is there: no probe, not frost (domain.md)."""
         battery = self._points.battery[hour.point]
         found: Mask = (hour.value == 0) & (battery >= 0)
@@ -213,7 +172,7 @@ class Screen:
             found[found] = hour.of(battery[found], hour.at[found], BATTERY_STANDS_MS) > 0
         return found
 
-    def _stuck(self, hour: "_Hour", before: Values, stuck_ms: Values) -> Mask:
+    def _stuck(self, hour: Hour, before: Values, stuck_ms: Values) -> Mask:
         """The same value for too long while its neighbours move and, at a station, water flows."""
         slots = self._points.slot[hour.point]
         moving = slots >= 0
@@ -233,7 +192,7 @@ class Screen:
             found[of_station] = WATER_FLOWS.holds(hour.of(instruments, hour.at[of_station, None], STANDS_MS))
         return found
 
-    def _note_moves(self, hour: "_Hour", slots: Points) -> None:
+    def _note_moves(self, hour: Hour, slots: Points) -> None:
         starts = np.flatnonzero(hour.first)
         low, high = np.minimum.reduceat(hour.value, starts), np.maximum.reduceat(hour.value, starts)
         of = slots[starts]
@@ -242,7 +201,7 @@ class Screen:
 
     # ── each circuit, the town ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _relate(self, hour: "_Hour", marks: NDArray[np.uint8]) -> None:
+    def _relate(self, hour: Hour, marks: NDArray[np.uint8]) -> None:
         roles = self._points.role[hour.point]
         present = np.bincount(roles + 1, minlength=ROLES + 1)
         for relation in RELATIONS:
@@ -250,7 +209,7 @@ class Screen:
                 rows = np.flatnonzero(roles == relation.role)
                 marks[rows[self._broken(hour, rows, relation)]] = relation.mark
 
-    def _broken(self, hour: "_Hour", rows: Rows, relation: Relation) -> Mask:
+    def _broken(self, hour: Hour, rows: Rows, relation: Relation) -> Mask:
         own = hour.take(rows)
         circuit = self._points.circuit[own.point]
         broken = relation.breaks(own.value, hour.of(self._members[circuit, relation.other], own.at, STANDS_MS))
@@ -268,7 +227,7 @@ class Screen:
         since[own.point[own.last]] = begun[own.last]
         return broken & (own.at - begun >= relation.for_ms)
 
-    def _outdoors(self, hour: "_Hour", marks: NDArray[np.uint8]) -> None:
+    def _outdoors(self, hour: Hour, marks: NDArray[np.uint8]) -> None:
         """Far from the town's median, as it is with these readings."""
         rows = np.flatnonzero(self._points.outdoor[hour.point])
         if not len(rows):
@@ -278,44 +237,6 @@ class Screen:
         if len(standing) >= OUTDOOR_LEAST:
             off = np.abs(hour.value[rows] - np.median(self._points.value[standing])) > OUTDOOR_OFF_K
             marks[rows[off]] = Quality.OUTDOOR
-
-
-def _keys(points: Points, at: Ints) -> Ints:
-    """One number by which rows of one hour are ordered: by point, then by time."""
-    return points * np.int64(HOUR_MS) + at % HOUR_MS
-
-
-class _Hour:
-    """Rows of one hour, ordered by point and time. ``first`` and ``last`` are of each point's rows."""
-
-    def __init__(self, known: _Points, keys: Ints, point: Points, at: Ints, value: Values) -> None:
-        self.known, self.keys, self.point, self.at, self.value = known, keys, point, at, value
-        turns = point[1:] != point[:-1]
-        self.first: Mask = np.concatenate([[True], turns])[: len(point)]
-        self.last: Mask = np.concatenate([turns, [True]])[: len(point)]
-
-    def take(self, rows: Rows) -> "_Hour":
-        return _Hour(self.known, self.keys[rows], self.point[rows], self.at[rows], self.value[rows])
-
-    def before(self, column: NDArray[Number], known: NDArray[Number]) -> NDArray[Number]:
-        """What the row before of the same point has in this column; of the first what was known of the point."""
-        shifted = np.empty_like(column)
-        shifted[1:] = column[:-1]
-        shifted[self.first] = known[self.point[self.first]]
-        return shifted
-
-    def runs(self, begins: Mask, begun: Ints) -> Ints:
-        """For each row the entry of ``begun`` where its run begins; every first row must begin one."""
-        found: Ints = begun[np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))]
-        return found
-
-    def of(self, points: Points, at: Ints, stands_ms: int) -> Values:
-        """The last value of each of these points at these instants of the hour; NaN where none is, or none that stands."""
-        place = np.searchsorted(self.keys, _keys(points, at), side="right") - 1
-        here = (place >= 0) & (self.point[place] == points)
-        value = np.where(here, self.value[place], self.known.value[points])
-        since = np.where(here, self.at[place], self.known.at[points])
-        return np.where((points >= 0) & (at - since <= stands_ms), value, np.nan)
 
 
 def screened(names: Sequence[str], readings: Readings, surroundings: Surroundings | None = None) -> Readings:

@@ -9,15 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from collector.blocks import requests_of
-from collector.sources.modbus import (
-    BrokenLineError,
-    ExceptionReplyError,
-    Line,
-    SilentError,
-    WrongReplyError,
-    connect,
-    split_address,
-)
+from collector.sources.modbus import Line, connect, split_address
+from collector.sources.replies import BrokenLineError, ExceptionReplyError, SilentError, WrongReplyError
 from domain.errors import SourceError
 from domain.profile import ModbusProfile, Register
 from tests.collector.raw_modbus import Answer, Asked, RawModbus, Wire, exception, registers
