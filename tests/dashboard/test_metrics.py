@@ -1,15 +1,21 @@
 """``/metrics`` as Prometheus reads it, and what the wall says of how readings are kept."""
 
 import json
+import re
 
 import pytest
+from prometheus_client.core import CollectorRegistry
+from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import func, insert, select, text
 
 from dashboard.facts.keeping import Keeping, keeping
 from dashboard.facts.town import Town
 from dashboard.healthz import components
+from dashboard.metrics import MEANINGS, STANDING, Standing
 from store.health import write_health
-from tests.dashboard.conftest import Server, until
+from store.records import tables
+from tests.dashboard.conftest import ROOT, Server, until
 from tests.dashboard.sample_town import NOW_MS
 
 DETAIL = {
@@ -56,6 +62,79 @@ def test_a_health_file_that_is_broken_costs_its_own_metrics_only(server: Server)
     assert answer.status_code == 200
     assert "keepwarm_forward_odd_name_1 5.0" in answer.text
     (data / "health" / "broken.json").unlink()
+
+
+def standing(town: Town) -> dict[str, float]:
+    """What Prometheus reads of what stands open, by the names behind ``keepwarm_``."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Standing(town))
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return {family.name.removeprefix("keepwarm_"): family.samples[0].value for family in families}
+
+
+def test_what_stands_open_is_counted_as_the_records_have_it(town: Town) -> None:
+    found = standing(town)
+    assert found.keys() == {*STANDING, "records_up"}
+    alarms, outages, complaints, notices = (table.c for table in (tables.alarms, tables.outages, tables.complaints, tables.notices))
+    with town.records.connect() as connection:
+        expected = {
+            "alarms_open": connection.scalar(select(func.count()).where(alarms.cleared_at.is_(None))),
+            "outages_open": connection.scalar(select(func.count()).where(outages.state == "open", outages.parent_id.is_(None))),
+            "complaints_open": connection.scalar(
+                select(func.count()).where(complaints.state.not_in(["closed", "rejected", "merged"])),
+            ),
+            "notices_due": connection.scalar(select(func.count()).where(notices.state == "due")),
+            "deliveries_waiting": connection.scalar(select(func.count()).where(tables.deliveries.c.state == "waiting")),
+        }
+    assert {name: found[name] for name in expected} == expected
+    assert min(found["alarms_open"], found["outages_open"], found["complaints_open"], found["complaints_overdue"]) > 0
+    assert found["complaints_overdue"] <= found["complaints_open"]
+    assert found["alarms_unacknowledged"] > 0
+    assert 0 <= found["judged_age_seconds"] < 120
+    assert found["records_up"] == 1
+
+
+def test_a_notice_nobody_confirms_and_a_message_nobody_takes_are_told(town: Town) -> None:
+    before = standing(town)
+    due_at = NOW_MS - round((town.site.review_min + 1) * 60_000)
+    notice = {"planned_stop": "S02@1", "subject": "station/S02", "state": "due", "due_at": due_at}
+    message = {"key": "k1", "channel": "desk", "title": "t", "text": "x", "made_at": NOW_MS, "state": "waiting", "next_at": NOW_MS}
+    with town.records.begin() as connection:
+        connection.execute(insert(tables.notices).values(notice))
+        connection.execute(insert(tables.notices).values({**notice, "planned_stop": "S02@2", "due_at": NOW_MS}))
+        connection.execute(insert(tables.deliveries), [message, {**message, "key": "k2", "state": "sent"}])
+    town.shared.forget()
+    after = standing(town)
+    grown = {name: after[name] - before[name] for name in STANDING if name != "judged_age_seconds" and after[name] != before[name]}
+    assert grown == {"notices_due": 2, "notices_overdue": 1, "deliveries_waiting": 1}
+
+
+def test_what_can_not_be_known_is_left_out_and_said(town: Town) -> None:
+    with town.records.begin() as connection:
+        connection.execute(text("ALTER TABLE deliveries RENAME TO gone"))
+    try:
+        town.shared.forget()
+        found = standing(town)
+    finally:
+        with town.records.begin() as connection:
+            connection.execute(text("ALTER TABLE gone RENAME TO deliveries"))
+    assert found["records_up"] == 0
+    assert found.keys() == {*STANDING, "records_up"} - {"deliveries_waiting"}
+
+
+def test_each_metric_to_alarm_on_is_one_that_there_is(server: Server) -> None:
+    """The table of docs/operations.md names none that nobody gives."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`keepwarm_([a-z_]+)`", page))
+    known = {*STANDING, *MEANINGS, "component_age_seconds", "records_up"}
+    assert named <= known
+    assert set(STANDING) <= named
+    with server.stranger() as client:
+        client.headers["Authorization"] = f"Bearer {server.key('metrics')}"
+        answer = client.get("/metrics").text
+    told = {family.name: family for family in text_string_to_metric_families(answer)}
+    for name, (meaning, _) in STANDING.items():
+        assert (told[f"keepwarm_{name}"].type, told[f"keepwarm_{name}"].documentation) == ("gauge", meaning)
 
 
 @pytest.mark.parametrize(
