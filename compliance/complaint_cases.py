@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from compliance.complaint_life import Deed, Step
-from compliance.service_duties import Calendar, Case, DutyState, duty_states
+from compliance.service_duties import Calendar, Case, DutyState, duty_states, stand_until
 from domain.deadlines import DeadlineTable
 from domain.policy import Policy
 from domain.site import Site
@@ -82,8 +82,24 @@ def table_of(policy: Policy, calendar: Calendar, reported_at: int) -> DeadlineTa
 
 def states_of(site: Site, cases: Mapping[int, Case], now_ms: int) -> dict[int, list[DutyState]]:
     """The duties of each case at ``now_ms``."""
-    calendar = calendar_of(site)
-    return {
-        complaint_id: duty_states(case, table_of(site.policy, calendar, case.reported_at), calendar, now_ms)
-        for complaint_id, case in cases.items()
-    }
+    return StandingDuties().of(site, cases, now_ms)
+
+
+class StandingDuties:
+    """The duties of many cases, again and again: computed anew only where something was stored, or an instant passed that changes them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Case, int, int, list[DutyState]]] = {}
+
+    def of(self, site: Site, cases: Mapping[int, Case], now_ms: int) -> dict[int, list[DutyState]]:
+        """The duties of each case at ``now_ms``."""
+        calendar = calendar_of(site)
+        known = {}
+        for complaint_id, case in cases.items():
+            before = self._known.get(complaint_id)
+            if before is None or not before[1] <= now_ms <= before[2] or before[0] != case:
+                states = duty_states(case, table_of(site.policy, calendar, case.reported_at), calendar, now_ms)
+                before = case, now_ms, stand_until(case, states, now_ms), states
+            known[complaint_id] = before
+        self._known = known
+        return {complaint_id: states for complaint_id, (_, _, _, states) in known.items()}

@@ -4,7 +4,7 @@ reported, reopened ─┬─▶ on site, resolved, answered, verified, filed …
 resolved, closed  ──┴─▶ called back                                      kept, late, overdue, or no longer owed
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -110,6 +110,21 @@ def duty_states(case: Case, table: DeadlineTable | None, calendar: Calendar, now
                 if state is not None:
                     found.append(state)
     return found
+
+
+def stand_until(case: Case, states: Sequence[DutyState], now_ms: int) -> int:
+    """The last instant (UTC ms) up to which the states of a case at ``now_ms`` stay as they are while nothing new is stored of it."""
+    if any(state.standing == "held" for state in states):
+        return now_ms  # a deadline that waits moves on
+    turns = [state.due_at for state in states if state.standing == "open"]
+    return min([*turns, *(at - 1 for at in _instants(case) if at > now_ms)], default=_FAR)
+
+
+def _instants(case: Case) -> Iterator[int]:
+    yield from (step.at for step in case.steps)
+    yield from (deed.at for deed in case.deeds)
+    for merged in case.merged:
+        yield from _instants(merged)
 
 
 def next_due(states: Sequence[DutyState]) -> DutyState | None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.actions.complaints import record_call_back
 from dashboard.desk.attempt import attempt
-from dashboard.facts.desk import QueueCounts, Wanted, areas, call_back_rows, queue_counts, queue_rows
+from dashboard.facts.desk import PAGE, QueueCounts, Wanted, areas, call_back_rows, queue_counts, queue_rows
 from dashboard.facts.subjects import subject
 from dashboard.panel import panel
 from dashboard.screen import Screen, go, live, screen
@@ -73,12 +73,19 @@ def table() -> None:
     state = st.session_state
     wanted = Wanted(state["show"], state["duty"], state["area"], state["origin"])
     me = now.account.name
+    page = page_of(len(queue_rows(now.town, wanted, me)))
 
     def values() -> dict[str, object]:
-        rows = queue_rows(now.town, wanted, me)
+        rows = queue_rows(now.town, wanted, me)[(page - 1) * PAGE : page * PAGE]
         return {"rows": [{"row": row, "subject": subject(now.town, row.complaint.subject)} for row in rows], "show": wanted.show}
 
-    go(panel(now.shared_html("queue.html", (wanted, me if wanted.show == "mine" else ""), values), key="queue").open)
+    go(panel(now.shared_html("queue.html", (wanted, page, me if wanted.show == "mine" else ""), values), key="queue").open)
+
+
+def page_of(rows: int) -> int:
+    """The page of so many rows that is chosen, below the table; the last one where there are fewer now."""
+    pages = -(-rows // PAGE)
+    return 1 if pages <= 1 else min(pages, int(st.pagination(pages, key="queue_page")))
 
 
 def call_backs() -> None:

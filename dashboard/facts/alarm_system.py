@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import or_, select
 
-from compliance.alarm_figures import AlarmSpan, Figure, Flood, bad_actors, chattering, figures, floods, stale
+from compliance.alarm_figures import (
+    FLOOD_BELOW,
+    FLOOD_WITHIN_MS,
+    AlarmSpan,
+    Figure,
+    Flood,
+    bad_actors,
+    chattering,
+    figures,
+    floods,
+    stale,
+)
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS, HOUR_MS
 from store.records.tables import alarms
@@ -46,9 +57,18 @@ def flood_now(town: Town) -> Flood | None:
 
 def _flood_now(town: Town) -> Flood | None:
     now_ms = town.now_ms()
-    query = select(alarms.c.raised_at).where(alarms.c.raised_at > now_ms - DAY_MS, alarms.c.suppressed_by.is_(None))
-    found = floods((at for (at,) in town.rows(query)), now_ms)
+    lately = _raised(town, now_ms - FLOOD_WITHIN_MS)
+    if len(lately) < FLOOD_BELOW:
+        return None  # whatever was before, it is over
+    mark = (len(lately), max(lately))  # begin and number of a flood change with these only
+    found = town.shared.of("floods", lambda: floods(_raised(town, now_ms - DAY_MS), now_ms), life_s=LIFE_S, mark=mark)
     return found[-1] if found and found[-1].to_ms is None else None
+
+
+def _raised(town: Town, after_ms: int) -> list[int]:
+    """When the alarms that people were shown were raised, later than this."""
+    query = select(alarms.c.raised_at).where(alarms.c.raised_at > after_ms, alarms.c.suppressed_by.is_(None))
+    return [at for (at,) in town.rows(query)]
 
 
 def alarm_system(town: Town, days: int) -> AlarmSystem:

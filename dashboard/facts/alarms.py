@@ -137,10 +137,20 @@ def alarm_row(columns: Sequence[Any]) -> AlarmRow:
 
 
 def _alarm_rows(town: Town, wanted: Wanted) -> list[AlarmRow]:
-    now_ms = town.now_ms()
-    query = _where(town, wanted, select(*alarm_columns(now_ms)))
-    query = query.order_by(waiting(now_ms).desc(), alarms.c.raised_at.desc(), alarms.c.id.desc())
-    return [alarm_row(row) for row in town.rows(query.limit(PAGE).offset((max(1, wanted.page) - 1) * PAGE))]
+    """Two lists, one behind the other, so that neither needs more of the table than what it shows."""
+    asks, skipped = waiting(town.now_ms()), (max(1, wanted.page) - 1) * PAGE
+    found = _newest(town, wanted, asks, skipped, PAGE)
+    if len(found) == PAGE:
+        return found
+    if skipped and not found:
+        skipped -= int(town.rows(_where(town, wanted, select(func.count()).select_from(alarms)).where(asks))[0][0])
+    return [*found, *_newest(town, wanted, not_(asks), 0 if found else skipped, PAGE - len(found))]
+
+
+def _newest(town: Town, wanted: Wanted, which: ColumnElement[bool], skipped: int, most: int) -> list[AlarmRow]:
+    query = _where(town, wanted, select(*alarm_columns(town.now_ms()))).where(which)
+    query = query.order_by(alarms.c.raised_at.desc(), alarms.c.id.desc())
+    return [alarm_row(row) for row in town.rows(query.limit(most).offset(skipped))]
 
 
 def _where(town: Town, wanted: Wanted, query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:

@@ -1,16 +1,16 @@
 """Complaints: the queue by the time left, and one with its evidence, its history and its duties (R6, R7)."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
 from compliance.complaint import Estate
-from compliance.complaint_cases import read_cases, states_of
-from compliance.complaint_life import OVER
+from compliance.complaint_cases import IDS_AT_ONCE, StandingDuties, read_cases, states_of
+from compliance.complaint_life import NEXT_STATES, OVER
 from compliance.evidence import gather
-from compliance.service_duties import DutyState, next_due
+from compliance.service_duties import Case, DutyState, next_due
 from dashboard.facts.outages import Transition
 from dashboard.facts.stations import station_states
 from dashboard.facts.town import Town
@@ -20,7 +20,9 @@ from store.records import reading
 from store.records.tables import complaint_deeds, complaint_rooms, complaint_transitions, complaints, escalations
 
 SHOWN_OVER_MS = 7 * DAY_MS
+NOT_OVER = tuple(state for state in NEXT_STATES if state not in OVER)
 OPEN_MOST, OVER_MOST = 5_000, 300
+KEPT_S = 10.0  # for how long rows are kept of which nothing new was stored; on PostgreSQL a change may show later than its number says
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,23 @@ class AttachedRoom:
 
 def complaint_rows(town: Town) -> Sequence[ComplaintRow]:
     """Open complaints, oldest first; then those over within seven days, newest first."""
-    return town.shared.of("complaints", lambda: _complaint_rows(town))
+    return town.shared.of("complaints", lambda: _complaint_rows(town), life_s=KEPT_S, mark=complaints_mark(town))
+
+
+def complaints_mark(town: Town) -> Hashable:
+    """Changes with whatever is stored about complaints: each change of one is a row of its own, beside it."""
+    return town.whole.shared.of("complaints_mark", lambda: _complaints_mark(town.whole))
+
+
+def _complaints_mark(town: Town) -> Hashable:
+    newest = [select(func.max(table.c.id)).scalar_subquery() for table in (complaints, complaint_transitions, complaint_deeds)]
+    return town.rows(select(*newest, select(func.count()).select_from(complaint_rooms).scalar_subquery()))[0]
 
 
 def _complaint_rows(town: Town) -> list[ComplaintRow]:
     columns = complaints.c
-    over = columns.state.in_(OVER)
-    oldest_first = rows_where(town, ~over, columns.opened_at, columns.id, most=OPEN_MOST)
-    lately = over & (columns.opened_at > town.now_ms() - SHOWN_OVER_MS)
+    oldest_first = rows_where(town, columns.state.in_(NOT_OVER), columns.opened_at, columns.id, most=OPEN_MOST)
+    lately = columns.state.in_(OVER) & (columns.opened_at > town.now_ms() - SHOWN_OVER_MS)
     return [*oldest_first, *rows_where(town, lately, columns.opened_at.desc(), columns.id.desc(), most=OVER_MOST)]
 
 
@@ -176,7 +187,8 @@ def complaint_queue(town: Town) -> list[QueueRow]:
 def _queue(town: Town) -> list[QueueRow]:
     now_ms = town.now_ms()
     rows = complaint_rows(town)
-    states = duties_of(town, [row.id for row in rows], now_ms)
+    cases = town.shared.of("cases", lambda: _cases(town, [row.id for row in rows]), life_s=KEPT_S, mark=complaints_mark(town))
+    states = town.shared.of("standing_duties", StandingDuties, life_s=float("inf")).of(town.site, cases, now_ms)
     queue = []
     for row in rows:
         duty = next_due(states.get(row.id, []))
@@ -194,11 +206,16 @@ def used_up(duty: DutyState | None, now_ms: int) -> float:
 
 def duties_of(town: Town, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyState]]:
     """The duties of these complaints as they stand (R7)."""
-    if not ids:
-        return {}
-    with town.asking("records"), reading(town.records).connect() as connection:
-        cases = read_cases(connection, complaints.c.id.in_(ids))
-    return states_of(town.site, cases, now_ms)
+    return states_of(town.site, _cases(town, ids), now_ms)
+
+
+def _cases(town: Town, ids: Sequence[int]) -> dict[int, Case]:
+    found: dict[int, Case] = {}
+    if ids:
+        with town.asking("records"), reading(town.records).connect() as connection:
+            for first in range(0, len(ids), IDS_AT_ONCE):
+                found |= read_cases(connection, complaints.c.id.in_(ids[first : first + IDS_AT_ONCE]))
+    return found
 
 
 def dossier(town: Town, complaint_id: int) -> Dossier | None:

@@ -15,6 +15,7 @@ from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS
 from store.records.tables import complaint_deeds, complaints
 
+PAGE: Final = 60
 SIMILAR_MS: Final = 30 * DAY_MS
 SIMILAR_MOST: Final = 12
 CALLED_MS: Final = 7 * DAY_MS
@@ -33,6 +34,11 @@ class Wanted:
 
 def queue_rows(town: Town, wanted: Wanted, me: str) -> list[QueueRow]:
     """The queue's rows that are asked for, the least time left first; those that are over, newest first."""
+    whose = me if wanted.show == "mine" else ""
+    return town.shared.of(("queue_rows", wanted, whose), lambda: _queue_rows(town, wanted, me))
+
+
+def _queue_rows(town: Town, wanted: Wanted, me: str) -> list[QueueRow]:
     if wanted.show == "over":
         rows: Sequence[QueueRow] = [QueueRow(row, None, None) for row in complaint_rows(town) if row.over]
     else:

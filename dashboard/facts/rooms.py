@@ -10,11 +10,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
+from dashboard.facts.table_rows import TableRows
 from dashboard.facts.town import Town
 from store.records.tables import room_days
 
 VERDICTS: Final = ("compliant", "breach", "unknown", "unjudged")
 UNKNOWN: Final = VERDICTS.index("unknown")
+DAY_LIFE_S: Final = 10.0  # watch computes the day as often
 
 
 @dataclass(frozen=True)
@@ -83,24 +85,22 @@ class Verdicts:
 
     def __init__(self, town: Town) -> None:
         self._town = town
-        self._row_of = {room_id: row for row, room_id in enumerate(town.site.rooms)}
+        self._rows = TableRows(town.site.rooms)
         self._station = _groups(town.site.rooms, town.station_of_room, town.site.stations)
         in_building = {room.room_id: room.building_id or "" for room in town.site.rooms.values()}
         self._building = _groups(town.site.rooms, in_building, town.site.buildings)
-        self._ids: pa.ChunkedArray | None = None
-        self._rows: NDArray[np.intp] = np.empty(0, np.intp)
 
     def codes(self) -> NDArray[np.int64]:
         """For each room the place of its verdict in ``VERDICTS``."""
+        return self._town.shared.of("verdict_codes", self._codes)
+
+    def _codes(self) -> NDArray[np.int64]:
         table = self._town.live().rooms
-        ids = table["room_id"]
-        if self._ids is None or not ids.equals(self._ids):  # the same rooms at nearly every pass
-            self._rows = np.fromiter((self._row_of.get(room_id, -1) for room_id in ids.to_pylist()), np.intp, len(ids))
-            self._ids = ids
+        rows = self._rows.rows(table["room_id"])
         seen = pc.index_in(table["verdict"], pa.array(VERDICTS)).to_numpy()
-        found = np.full(len(self._row_of), UNKNOWN, np.int64)
-        here = self._rows >= 0
-        found[self._rows[here]] = seen[here]
+        found = np.full(len(self._rows), UNKNOWN, np.int64)
+        here = rows >= 0
+        found[rows[here]] = seen[here]
         return found
 
     def by_station(self) -> NDArray[np.int64]:
@@ -158,7 +158,7 @@ def room_states(town: Town, room_ids: Collection[str]) -> dict[str, RoomState]:
 
 def day_figures(town: Town, day: str) -> Day:
     """The figures of one local day (``2026-01-15``) over all rooms."""
-    return town.shared.of(("day", day), lambda: _day_figures(town, day), life_s=5.0)
+    return town.shared.of(("day", day), lambda: _day_figures(town, day), life_s=DAY_LIFE_S)
 
 
 def _day_figures(town: Town, day: str) -> Day:

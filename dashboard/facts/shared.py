@@ -13,6 +13,7 @@ Value = TypeVar("Value")
 class _Kept:
     lock: threading.Lock = field(default_factory=threading.Lock)
     value: Any = None
+    mark: Hashable = None
     until_s: float = -1.0
 
 
@@ -29,16 +30,19 @@ class Shared:
         self._kept: dict[Hashable, _Kept] = {}
         self._lock = threading.Lock()
 
-    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None) -> Value:
-        """The value of ``compute`` for this key, not older than ``life_s``. What ``compute`` raises is raised, and not kept."""
+    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None, mark: Hashable = None) -> Value:
+        """The value of ``compute`` for this key, not older than ``life_s``. What ``compute`` raises is raised, and not kept.
+
+        ``mark`` tells what it was computed from: of another mark than now it is not kept, however young.
+        """
         with self._lock:
             kept = self._kept.pop(key, None) or _Kept()
             self._kept[key] = kept  # the last asked for stand last
             while len(self._kept) > self.most:
                 del self._kept[next(iter(self._kept))]
         with kept.lock:
-            if self.now_s() >= kept.until_s:
-                kept.value = compute()
+            if self.now_s() >= kept.until_s or kept.mark != mark:
+                kept.value, kept.mark = compute(), mark
                 kept.until_s = self.now_s() + (self.life_s if life_s is None else life_s)
             value: Value = kept.value
             return value
@@ -59,9 +63,9 @@ class Scoped(Shared):
         self._whole = shared
         self._scope = scope
 
-    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None) -> Value:
+    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None, mark: Hashable = None) -> Value:
         """As ``Shared.of``, in this scope."""
-        return self._whole.of((self._scope, key), compute, life_s=life_s)
+        return self._whole.of((self._scope, key), compute, life_s=life_s, mark=mark)
 
     def forget(self) -> None:
         """As ``Shared.forget``, for all scopes."""

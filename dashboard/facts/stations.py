@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dashboard.facts.rooms import VERDICTS, Counts, station_counts
+from dashboard.facts.table_rows import TableRows
 from dashboard.facts.town import Town
 from dashboard.facts.values import Shown, ShownColumns, shown_columns, station_interval_ms
 from domain.site import Station
@@ -66,13 +67,17 @@ class StationStates(Mapping[str, StationState]):
     """
 
     def __init__(
-        self, stations: Mapping[str, Station], seen: pa.Table, values: Mapping[str, ShownColumns], rooms: NDArray[np.int64]
+        self,
+        stations: Mapping[str, Station],
+        seen: pa.Table,
+        values: Mapping[str, ShownColumns],
+        rooms: NDArray[np.int64],
+        rows: TableRows | None = None,
     ) -> None:
-        place = {station_id: row for row, station_id in enumerate(seen["station_id"].to_pylist())}
         self._stations = stations
-        self._row_of = {station_id: row for row, station_id in enumerate(stations)}
+        self._rows = rows or TableRows(stations)
         self._seen = seen
-        self._seen_at = np.fromiter((place.get(station_id, -1) for station_id in stations), np.intp, len(stations))
+        self._seen_at = self._rows.places(seen["station_id"])
         self._values = values
         self.ids = list(stations)
         self.rooms = rooms
@@ -85,7 +90,7 @@ class StationStates(Mapping[str, StationState]):
         self.off_target_k = np.where(supply.known & ~supply.stale, supply.value - target_c, np.nan)
 
     def __getitem__(self, station_id: str) -> StationState:
-        return self.at([self._row_of[station_id]])[0]
+        return self.at([self._rows.row(station_id)])[0]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stations)
@@ -160,9 +165,9 @@ def station_states(town: Town) -> StationStates:
 
 def _station_states(town: Town) -> StationStates:
     columns = shown_columns(town, _card_ids(town), _card_intervals(town))
-    return StationStates(
-        town.site.stations, town.live().stations, dict(zip(CARD, columns.split(len(CARD)), strict=True)), station_counts(town)
-    )
+    values = dict(zip(CARD, columns.split(len(CARD)), strict=True))
+    rows = town.shared.of("station_rows", lambda: TableRows(town.site.stations), life_s=float("inf"))
+    return StationStates(town.site.stations, town.live().stations, values, station_counts(town), rows)
 
 
 def _card_ids(town: Town) -> NDArray[np.intp]:

@@ -47,6 +47,7 @@ class Town:
 
     def __init__(self, site: Site, clock: Clock) -> None:
         site.data.mkdir(parents=True, exist_ok=True)
+        self.whole = self  # of a part of a town, the town that it is a part of
         self.site = site
         self.clock = clock
         self.records: Engine = open_records(site.records_url or site.data / "records.db")

@@ -72,8 +72,10 @@ def town_map(town: Town, states: StationStates) -> TownMap | None:
         return None
     frame, background, rows, places = found
     marks = marks_of(states)[rows]
-    order = {int(row): rank for rank, row in enumerate(states.order())}
-    ranks = np.array([order[int(row)] for row in rows], np.intp)
+    order = states.order()
+    ranks = np.empty(len(order), np.intp)
+    ranks[order] = np.arange(len(order))
+    ranks = ranks[rows]
     lost = (states.comm == COMMS.index("lost"))[rows]
     quiet = (marks == "supplying") & ~lost
     few = len(rows) <= SINGLE_MOST
@@ -81,7 +83,7 @@ def town_map(town: Town, states: StationStates) -> TownMap | None:
     single = single if few else single[~quiet[single]]
     crowd = np.ones(len(rows), bool)
     crowd[single] = False
-    crowds = {name: dots(places[crowd & (marks == name)]) for name in MARKS if (crowd & (marks == name)).any()}
+    crowds = {name: path for name in MARKS if (path := _crowd(town, name, places, crowd & (marks == name)))}
     named = {int(row) for row in single[:NAMED_MOST] if few or not quiet[row]}
     found_marks = [
         MapMark(
@@ -91,6 +93,11 @@ def town_map(town: Town, states: StationStates) -> TownMap | None:
         for row in single[::-1]
     ]  # fmt: skip
     return TownMap(frame.height, background, crowds, found_marks, len(states) - len(rows))
+
+
+def _crowd(town: Town, name: str, places: NDArray[np.int64], here: NDArray[np.bool_]) -> str:
+    """The dots of one state, drawn anew only when it is that of other stations."""
+    return town.shared.of(("crowd", name), lambda: dots(places[here]) if here.any() else "", life_s=math.inf, mark=here.tobytes())
 
 
 MARKS: Final = ("supplying", "unjudged", "planned", "unknown", "stopped")

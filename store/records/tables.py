@@ -78,7 +78,7 @@ alarms = Table(
     Column("value", Float),
     Column("limit_value", Float),
     Column("policy", String(128), nullable=False, default=""),
-    Column("state", String(32), nullable=False, default="unacknowledged"),
+    Column("state", String(32), nullable=False, default="unacknowledged", index=True),
     Column("acknowledged_at", BigInteger),
     Column("acknowledged_by", String(128)),
     Column("comment", Text, nullable=False, default=""),
@@ -87,6 +87,12 @@ alarms = Table(
     Column("shelved_reason", Text),
     Column("suppressed_by", String(160)),  # why by design: planned_stop, outage/ID; else shelved, out_of_service, sensor:…
     UniqueConstraint("kind", "subject", "raised_at"),
+)
+Index(
+    "ix_alarms_shelved_until",
+    alarms.c.shelved_until,
+    sqlite_where=alarms.c.shelved_until.is_not(None),
+    postgresql_where=alarms.c.shelved_until.is_not(None),
 )
 alarm_transitions = _transitions("alarm")
 
@@ -116,7 +122,7 @@ outages = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("started_earliest", BigInteger, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
-    Column("ended_at", BigInteger),
+    Column("ended_at", BigInteger, index=True),
     Column("ended_seen_at", BigInteger),  # when its end was certain: the instant of the event outage.ended
     Column("cause", String(64), nullable=False, default="unknown"),
     Column("evidence", JSON, nullable=False, default=list),
@@ -205,8 +211,8 @@ complaints = Table(
     Column("station_id", String(128), index=True),
     Column("building_id", String(128), index=True),
     Column("opened_at", BigInteger, nullable=False, index=True),
-    Column("state", String(32), nullable=False),
-    Column("merged_into", ForeignKey("complaints.id")),
+    Column("state", String(32), nullable=False, index=True),
+    Column("merged_into", ForeignKey("complaints.id"), index=True),
     Column("outage_id", ForeignKey("outages.id"), index=True),  # the outage that a person found it to belong to
     Column("assignee", String(128), nullable=False, default=""),  # who has it in hand: who accepted it, then who was sent
     Column("reason", Text, nullable=False, default=""),
@@ -506,7 +512,7 @@ audit = Table(
     metadata,
     Column("id", _KEY, primary_key=True),
     Column("at", BigInteger, nullable=False, index=True),
-    Column("who", String(128), nullable=False),
+    Column("who", String(128), nullable=False, index=True),
     Column("action", String(64), nullable=False),
     Column("subject", String(160), nullable=False, default=""),
     Column("before", JSON),
@@ -514,5 +520,6 @@ audit = Table(
     Column("refused", Boolean, nullable=False, default=False),
 )
 
+Index("ix_complaint_deeds_kind_at", complaint_deeds.c.kind, complaint_deeds.c.at)
 Index("ix_outages_state_subject", outages.c.state, outages.c.subject)
 Index("ix_outages_subject_opened_at", outages.c.subject, outages.c.opened_at)  # not unique: late readings may move one past another

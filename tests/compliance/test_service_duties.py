@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compliance.complaint_cases import StandingDuties, table_of
 from compliance.complaint_life import NEXT_STATES, WORKED_ON, Deed, Step, following, holds, rounds
 from compliance.escalation import escalations
-from compliance.service_duties import Calendar, Case, DutyState, duty_states, handled_in_time, next_due
+from compliance.service_duties import Calendar, Case, DutyState, duty_states, handled_in_time, next_due, stand_until
 from compliance.working_days import is_working_day
 from domain.deadlines import Within
+from domain.site import Site
 from store.site_folder import load_policy
 
 ZONE = ZoneInfo("Asia/Shanghai")
 CALENDAR = Calendar(ZONE)
+POLICY = load_policy(Path("default"))
 TABLES = {
     name: load_policy(Path(policy)).deadline_tables[name] for name, policy in (("A", "default"), ("B", "profile-b"), ("C", "profile-c"))
 }
@@ -272,6 +275,58 @@ def test_whatever_happens_a_clock_is_never_before_its_start_and_what_is_kept_was
                 assert (state.done_at <= state.due_at) == (state.standing == "kept")
             if state.standing == "overdue":
                 assert state.due_at < now
+
+
+MARKS = st.lists(
+    st.tuples(st.sampled_from([*NEXT_STATES, "held", "resumed", "verified", "answered"]), st.integers(0, 20 * DAY)), max_size=8
+)
+
+
+def stored(marks: list[tuple[str, int]], merged: tuple[Case, ...] = ()) -> Case:
+    start = at("01 08:00")
+    ordered = sorted(((name, start + when) for name, when in marks), key=lambda mark: mark[1])
+    steps = tuple(Step(name, when) for name, when in ordered if name in NEXT_STATES and name != "new")
+    deeds = tuple(Deed(name, when) for name, when in ordered if name not in NEXT_STATES)
+    return Case("low_temperature", "ordinary", "resident", "household", start, steps, deeds, merged)
+
+
+@given(MARKS, MARKS, st.lists(st.integers(0, 30 * DAY), min_size=1, max_size=8), st.integers(1, 8))
+def test_duties_that_stand_are_those_computed_anew_at_every_instant(
+    marks: list[tuple[str, int]], others: list[tuple[str, int]], looks: list[int], changes_at: int
+) -> None:
+    site = Site("town", ZONE, POLICY, Path(), Path())
+    standing = StandingDuties()
+    cases = {1: stored(marks), 2: stored(others, (stored([*marks, ("merged", DAY)]),))}
+    for number, look in enumerate(looks):  # in any order: a clock may be set back
+        if number == changes_at:
+            cases[1] = stored(others)
+        now = at("01 08:00") + look
+        fresh = {key: duty_states(one, table_of(POLICY, CALENDAR, one.reported_at), CALENDAR, now) for key, one in cases.items()}
+        assert standing.of(site, cases, now) == fresh
+
+
+@given(MARKS, st.integers(0, 30 * DAY), st.data())
+def test_nothing_changes_before_the_instant_that_is_named(marks: list[tuple[str, int]], look: int, data: st.DataObject) -> None:
+    one, now = stored(marks), at("01 08:00") + look
+    for table in TABLES.values():
+        before = duty_states(one, table, CALENDAR, now)
+        until = stand_until(one, before, now)
+        assert until >= now
+        later = data.draw(st.integers(now, min(until, now + 60 * DAY)))
+        assert duty_states(one, table, CALENDAR, later) == before
+
+
+def test_thousands_of_duties_are_not_computed_again_while_nothing_happens() -> None:
+    site, standing = Site("town", ZONE, POLICY, Path(), Path()), StandingDuties()
+    cases = {number: stored([("accepted", MIN)]) for number in range(100)}
+    first = standing.of(site, cases, at("01 08:11"))  # the slip was to be handed over within ten minutes
+    again = standing.of(site, {number: stored([("accepted", MIN)]) for number in range(100)}, at("01 08:20"))
+    assert all(again[number] is first[number] for number in cases)  # read anew, but the same
+    cases[7] = stored([("accepted", MIN), ("on_site", 15 * MIN)])
+    changed = standing.of(site, cases, at("01 08:21"))
+    assert [number for number in cases if changed[number] is not first[number]] == [7]
+    late = standing.of(site, cases, at("01 08:31"))  # who was to be on site within half an hour is overdue
+    assert [number for number in cases if late[number] is changed[number]] == [7]
 
 
 def test_states_a_person_may_take() -> None:

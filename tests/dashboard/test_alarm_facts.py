@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select
 from dashboard.actions.alarms import acknowledge_alarms, comment_alarm, return_to_service, shelve_alarm, take_out_of_service, unshelve_alarm
 from dashboard.facts.alarm import AFTER_MS, BEFORE_MS, STANDING_MOST_MS, alarm_detail, alarm_readings, alarm_steps, makeup_rate, span_of
 from dashboard.facts.alarm_system import alarm_system, flood_now
-from dashboard.facts.alarms import PAGE, Wanted, alarm_counts, alarm_rows, alarms_found, out_of_service_rows
+from dashboard.facts.alarms import PAGE, UNACKNOWLEDGED, Wanted, alarm_counts, alarm_rows, alarms_found, out_of_service_rows
 from dashboard.facts.town import Town
 from dashboard.facts.trend import Trend
 from dashboard.moments import DAY_MS, HOUR_MS, MINUTE_MS
@@ -205,3 +205,25 @@ def test_the_figures_of_the_standard_over_a_week(fresh: Town) -> None:
     assert values["chattering alarms"] == values["stale alarms"] == 1
     assert values["alarms per hour"] == pytest.approx(after.raised / (7 * 24))
     assert alarm_system(fresh, 1).raised == before.raised  # all of the sample's own were raised today
+
+
+@pytest.mark.parametrize("only", ["open", "unacknowledged", "all"])
+def test_the_pages_together_are_all_alarms_those_that_wait_first_then_the_newest(fresh: Town, only: str) -> None:
+    states = ("unacknowledged", "acknowledged", "normal")
+    cleared = {"unacknowledged": None, "acknowledged": None, "normal": NOW_MS}
+    for number in range(5 * PAGE):
+        state = states[number % 3]
+        add(fresh, [NOW_MS - number * 7_919 % 100_000], state=state, cleared_at=cleared[state], station_id=f"T{number % 2}")
+        if number == 30:  # one that is unacknowledged and waits for nobody
+            add(fresh, [NOW_MS - 5], state="unacknowledged", suppressed_by="planned_stop", building_id="B")
+    for station_id in ("", "T1", "nowhere"):
+        wanted = Wanted(only, station_id=station_id)
+        pages = -(-alarms_found(fresh, wanted) // PAGE)
+        rows = [row for page in range(1, pages + 1) for row in alarm_rows(fresh, replace(wanted, page=page))]
+        assert len({row.id for row in rows}) == len(rows) == alarms_found(fresh, wanted)
+        waits = [row.state in UNACKNOWLEDGED and not (row.shelved or row.out or row.by_design) for row in rows]
+        assert waits == sorted(waits, reverse=True)
+        for part in (True, False):
+            newest = [(row.raised_at, row.id) for row, waiting in zip(rows, waits, strict=True) if waiting is part]
+            assert newest == sorted(newest, reverse=True)
+        assert alarm_rows(fresh, replace(wanted, page=pages + 1)) == []

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from itertools import count
 
 import pytest
 
@@ -83,3 +84,25 @@ def test_made_up_names_do_not_fill_the_memory() -> None:
     for number in range(1_000):
         lockout.failed(f"name {number}")
     assert len(lockout._failures) == 100
+
+
+def test_of_another_mark_it_is_computed_anew_however_young() -> None:
+    clock, computed = Clock(), count(1)
+    shared = Shared(1.0, now_s=clock)
+
+    def of(mark: str) -> int:
+        return shared.of("rows", lambda: next(computed), life_s=10.0, mark=(mark,))
+
+    assert [of("a"), of("a"), of("b"), of("b"), of("a")] == [1, 1, 2, 2, 3]
+    clock.now_s = 10.0
+    assert of("a") == 4  # the same, but old
+    shared.forget()
+    assert of("a") == 5
+
+
+def test_an_error_leaves_no_mark_behind() -> None:
+    shared = Shared(10.0)
+    assert shared.of("rows", lambda: 1, mark="a") == 1
+    with pytest.raises(ZeroDivisionError):
+        shared.of("rows", lambda: 1 // 0, mark="b")
+    assert shared.of("rows", lambda: 2, mark="b") == 2

@@ -55,6 +55,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_alarms_building_id"), "alarms", ["building_id"])
     op.create_index(op.f("ix_alarms_cleared_at"), "alarms", ["cleared_at"])
     op.create_index(op.f("ix_alarms_raised_at"), "alarms", ["raised_at"])
+    op.create_index(
+        "ix_alarms_shelved_until",
+        "alarms",
+        ["shelved_until"],
+        sqlite_where=sa.text("shelved_until IS NOT NULL"),
+        postgresql_where=sa.text("shelved_until IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_alarms_state"), "alarms", ["state"])
     op.create_index(op.f("ix_alarms_station_id"), "alarms", ["station_id"])
     op.create_table(
         "api_keys",
@@ -84,6 +92,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_index(op.f("ix_audit_at"), "audit", ["at"])
+    op.create_index(op.f("ix_audit_who"), "audit", ["who"])
     op.create_table(
         "escalations",
         sa.Column("id", _KEY, nullable=False),
@@ -181,6 +190,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["parent_id"], ["outages.id"], name=op.f("fk_outages_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outages")),
     )
+    op.create_index(op.f("ix_outages_ended_at"), "outages", ["ended_at"])
     op.create_index(op.f("ix_outages_source_id"), "outages", ["source_id"])
     op.create_index("ix_outages_state_subject", "outages", ["state", "subject"])
     op.create_index("ix_outages_subject_opened_at", "outages", ["subject", "opened_at"])
@@ -236,8 +246,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("origin = 'sensor'"),
     )
     op.create_index(op.f("ix_complaints_building_id"), "complaints", ["building_id"])
+    op.create_index(op.f("ix_complaints_merged_into"), "complaints", ["merged_into"])
     op.create_index(op.f("ix_complaints_opened_at"), "complaints", ["opened_at"])
     op.create_index(op.f("ix_complaints_outage_id"), "complaints", ["outage_id"])
+    op.create_index(op.f("ix_complaints_state"), "complaints", ["state"])
     op.create_index(op.f("ix_complaints_station_id"), "complaints", ["station_id"])
     op.create_index(op.f("ix_complaints_subject"), "complaints", ["subject"])
     op.create_table(
@@ -484,6 +496,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_complaint_deeds")),
     )
     op.create_index(op.f("ix_complaint_deeds_complaint_id"), "complaint_deeds", ["complaint_id"])
+    op.create_index("ix_complaint_deeds_kind_at", "complaint_deeds", ["kind", "at"])
     op.create_table(
         "visits",
         sa.Column("id", _KEY, nullable=False),
