@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compliance.complaint_cases import StandingDuties, table_of
@@ -290,6 +290,7 @@ def stored(marks: list[tuple[str, int]], merged: tuple[Case, ...] = ()) -> Case:
     return Case("low_temperature", "ordinary", "resident", "household", start, steps, deeds, merged)
 
 
+@settings(deadline=None)
 @given(MARKS, MARKS, st.lists(st.integers(0, 30 * DAY), min_size=1, max_size=8), st.integers(1, 8))
 def test_duties_that_stand_are_those_computed_anew_at_every_instant(
     marks: list[tuple[str, int]], others: list[tuple[str, int]], looks: list[int], changes_at: int
@@ -305,6 +306,7 @@ def test_duties_that_stand_are_those_computed_anew_at_every_instant(
         assert standing.of(site, cases, now) == fresh
 
 
+@settings(deadline=None)
 @given(MARKS, st.integers(0, 30 * DAY), st.data())
 def test_nothing_changes_before_the_instant_that_is_named(marks: list[tuple[str, int]], look: int, data: st.DataObject) -> None:
     one, now = stored(marks), at("01 08:00") + look
