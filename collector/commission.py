@@ -28,10 +28,10 @@ from collector.sources.topics import Topics, best
 from collector.sparkplug import Births
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
-from domain.errors import SourceError
+from domain.errors import ConfigError, Mistake, SourceError
 from domain.profile import OpcUaProfile
 from domain.quantity import parse_point, quantity
-from domain.reading import FIRST_BAD, Quality, Readings
+from domain.reading import Quality, Readings
 from domain.site import Broker, Device, Site
 from store.journal import open_journal
 from store.points import PointRegistry
@@ -39,6 +39,11 @@ from store.secrets import secret
 
 FIRST_POLL_S = 2.0  # devices are polled at once, spread over so long
 TRIES = 2
+NAMED = 4  # values of a device with one fault are named one by one; of more, it is the device's
+HINTS = {
+    Quality.DEVICE_ERROR: "; are unit, base and profile those of this device?",
+    Quality.CLOCK: "; the device's clock is off, the time of receipt stands in",
+}
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,24 @@ class Finding:
 
 
 async def read_once(site: Site, clock: Clock, wait_s: float) -> list[Finding]:
-    """Reads every device and visits every broker, for at most ``wait_s`` wall seconds; devices in the order of devices.csv."""
+    """Reads every device and visits every broker, for at most ``wait_s`` wall seconds; devices in the order of devices.csv.
+
+    Raises ConfigError with every profile, secret or certificate that can't be used.
+    """
     devices = {name: replace(device, interval_s=FIRST_POLL_S * clock.speed) for name, device in site.devices.items()}
     with tempfile.TemporaryDirectory() as folder:
         polled = replace(site, devices=devices, brokers=())
-        async with asyncio.TaskGroup() as group:
-            reading = group.create_task(_read(polled, clock, Path(folder), wait_s))
-            visits = [group.create_task(_visit(broker, clock, wait_s)) for broker in site.brokers]
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(_read(polled, clock, Path(folder), wait_s))
+                visits = [group.create_task(_visit(broker, clock, wait_s)) for broker in site.brokers]
+        except* ConfigError as errors:
+            raise ConfigError(*_mistakes(errors)) from None
     return [*reading.result(), *(visit.result() for visit in visits)]
+
+
+def _mistakes(errors: ExceptionGroup[ConfigError]) -> Iterable[Mistake]:
+    return dict.fromkeys(mistake for error in errors.exceptions if isinstance(error, ConfigError) for mistake in error.mistakes)
 
 
 async def _read(site: Site, clock: Clock, folder: Path, wait_s: float) -> list[Finding]:
@@ -109,24 +124,35 @@ def _findings(device: Device, record: SourceHealth, names: list[str], readings: 
         return
     prefix = f"station/{device.station_id}/"
     newest = {name: row for row, name in enumerate(names) if name.startswith(prefix)}
-    odd = {name: row for name, row in newest.items() if readings.quality[row]}
+    odd: dict[Quality, list[str]] = {}
+    for name, row in newest.items():
+        if mark := readings.quality[row]:
+            odd.setdefault(Quality(mark), []).append(name)
     latency = "" if record.latency_ms is None else f" in {record.latency_ms:.0f} ms"
-    yield Finding(subject, good=True, said=f"{len(newest)} values{latency}, {len(newest) - len(odd)} of them plausible")
-    for key, count in record.counts.items():
+    usable = len(newest) - sum(len(of) for mark, of in odd.items() if mark.bad)
+    plausible = len(newest) - sum(map(len, odd.values()))
+    yield Finding(subject, good=usable > 0, said=f"{len(newest)} values{latency}, {plausible} of them plausible")
+    for key, count in [*record.counts.items(), *((f"answers {words}", count) for words, count in record.exceptions.items())]:
         yield Finding(subject, good=False, said=key if "certificate" in key else f"{key}: {count}")
-    for name, row in odd.items():
-        yield Finding(
-            name, good=bool(readings.quality[row] < FIRST_BAD), said=_oddity(name, float(readings.value[row]), readings.quality[row])
-        )
+    for mark, of in odd.items():
+        if len(of) > NAMED and mark not in (Quality.RANGE, Quality.SUSPECT_RANGE):
+            yield Finding(subject, good=not mark.bad, said=f"{len(of)} values: {_words(mark)}{HINTS.get(mark, '')}")
+            continue
+        for name in of:
+            yield Finding(name, good=not mark.bad, said=_oddity(name, float(readings.value[newest[name]]), mark))
 
 
-def _oddity(name: str, value: float, mark: int) -> str:
+def _words(mark: Quality) -> str:
+    return mark.name.lower().replace("_", " ")
+
+
+def _oddity(name: str, value: float, mark: Quality) -> str:
     found = quantity(parse_point(name).quantity)
     shown = "no number" if np.isnan(value) else f"{value:g} {found.unit}".rstrip()
     limits = found.reject if mark == Quality.RANGE else found.suspect if mark == Quality.SUSPECT_RANGE else (None, None)
     low, high = ("" if limit is None else f"{limit:g}" for limit in limits)
     usual = f"; plausible is {low or '…'} to {high or '…'}" if low or high else ""
-    return f"{shown}, {Quality(mark).name.lower().replace('_', ' ')}{usual}"
+    return f"{shown}, {_words(mark)}{usual}"
 
 
 # ── brokers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -222,11 +248,14 @@ async def unread_nodes(site: Site, devices: list[Device], timeout_s: float = 5.0
     """
     first = devices[0]
     login = Login(first.address, first.security, first.user, secret(first.password))
-    session = await open_session(login, site.folder, site.data, timeout_s)
     try:
-        variables = await session.variables()
-    finally:
-        await session.close()
+        session = await open_session(login, site.folder, site.data, timeout_s)
+        try:
+            variables = await session.variables()
+        finally:
+            await session.close()
+    except SourceError as error:
+        raise SourceError(f"opcua {first.address}: {error}") from error
     read = {
         (profile.namespace_uri, node.node.replace("{station_id}", device.station_id))
         for device in devices

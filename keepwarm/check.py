@@ -7,6 +7,7 @@ import click
 
 from domain.clock import Clock
 from domain.site import Site
+from keepwarm.logs import unsaid
 from keepwarm.main import complain
 from store.site_folder import read_site
 
@@ -37,8 +38,13 @@ def check(site: Path, *, connect: bool, seconds: float) -> int:
 
 def _connect(site: Site, wait_s: float) -> int:
     from collector.commission import read_once
+    from store.site_folder.load import SITE_FILE
 
-    findings = asyncio.run(read_once(site, Clock.load(site.data / "clock.json"), wait_s))
+    if not site.devices and not site.brokers:
+        click.echo(f"nothing to read: devices.csv has no device, and {SITE_FILE} names no broker under [[mqtt]]")
+        return 0
+    with unsaid():
+        findings = asyncio.run(read_once(site, Clock.load(site.data / "clock.json"), wait_s))
     for finding in findings:
         click.echo(str(finding))
     return 0 if all(finding.good for finding in findings) else BAD_NEWS

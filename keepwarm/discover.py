@@ -10,6 +10,7 @@ import click
 from domain.clock import Clock
 from domain.errors import SourceError
 from domain.site import Device, Site
+from keepwarm.logs import unsaid
 from keepwarm.main import complain
 from keepwarm.processes import site_argument
 
@@ -26,22 +27,27 @@ BAD_NEWS = 1
 def discover(folder: Path, *, seconds: float) -> int:
     """Lists the variables of SITE's OPC UA servers that no device reads, and the sensors behind its brokers that stand in no room.
 
-    Sensors that the running collector has noted are among them. One line each, in tabs: kind, where, id, name or profile, values. A
-    server or broker that can't be reached is a line on stderr, and makes the exit code 1.
+    Sensors that the running collector has noted are among them. One line each, in tabs: kind, where, id, name or profile, values. What
+    is being looked at is told on stderr, and so is a server or broker that can't be reached: that makes the exit code 1.
     """
     from collector.commission import hear_sensors, unread_nodes
     from store.site_folder import load_site
+    from store.site_folder.load import SITE_FILE
 
     site = load_site(folder)
     clock = Clock.load(site.data / "clock.json")
     failed = False
-    for devices in _servers(site):
+    servers = _servers(site)
+    if not servers and not site.brokers:
+        complain(f"{folder}: nothing to look at: no device speaks OPC UA, and {SITE_FILE} names no broker under [[mqtt]]")
+    for devices in servers:
         found = _try(unread_nodes(site, devices))
         failed |= found is None
         for variable in found or ():
             click.echo(_node(devices[0].address, variable))
     seen: set[str] = set()
     for broker in site.brokers:
+        complain(f"{broker.name}: listening for {seconds:g} s")
         heard = _try(hear_sensors(site, broker, clock, seconds))
         failed |= heard is None
         for sensor in heard or ():
@@ -64,7 +70,8 @@ def _servers(site: Site) -> list[list[Device]]:
 
 def _try(looking: Coroutine[Any, Any, list[Any]]) -> list[Any] | None:
     try:
-        return asyncio.run(looking)
+        with unsaid():
+            return asyncio.run(looking)
     except SourceError as error:
         complain(str(error))
         return None

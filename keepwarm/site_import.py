@@ -5,10 +5,12 @@ files ──▶ which table each is ──▶ rows by id over those there ──
 
 import csv
 import io
+import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -16,7 +18,7 @@ from domain.errors import ConfigError, Mistake
 from keepwarm.output_file import write_whole
 from keepwarm.processes import site_argument
 from store.site_folder import read_site
-from store.site_folder.load import TABLES
+from store.site_folder.load import SITE_FILE, TABLES
 from store.site_folder.table import Columns, Row, read_table
 
 IMPORTED = ("stations", "buildings", "rooms", "devices")  # in the order in which they refer to one another
@@ -40,12 +42,16 @@ def import_(folder: Path, files: tuple[Path, ...], table: str | None, *, dry_run
     The whole site is checked as it would be then; with any mistake, in the files or together, nothing is written.
     """
     folder = folder.absolute()
+    if not (folder / SITE_FILE).is_file():
+        raise ConfigError(Mistake(str(folder), f"no site: a folder with {SITE_FILE} in it; keepwarm init makes one"))
     changes: dict[str, Change] = {}
     mistakes: list[Mistake] = []
     for path in files:
-        name = table or _table_of(path)
-        change = changes.setdefault(name, Change.of(folder, name, mistakes))
-        change.take(path, mistakes)
+        name = table or _table_of(path, mistakes)
+        if name is not None:
+            if name not in changes:
+                changes[name] = Change.of(folder, name, mistakes)
+            changes[name].take(path, mistakes)
     if mistakes:
         raise ConfigError(*mistakes)
     _check(folder, changes)
@@ -58,22 +64,27 @@ def import_(folder: Path, files: tuple[Path, ...], table: str | None, *, dry_run
     click.echo("nothing was written (dry run)" if dry_run else "written; a collector that runs takes it up when it is started again")
 
 
-def _table_of(path: Path) -> str:
-    """The table that a file's columns are those of: the one whose id it has, and of several the last one that fits.
-
-    Raises ConfigError when there is none.
-    """
-    shown = str(path)
-    mistakes: list[Mistake] = []
+def _table_of(path: Path, mistakes: list[Mistake]) -> str | None:
+    """The table that a file's columns are those of: the one whose id it has. None (noted) when there is none."""
+    before = len(mistakes)
     columns = Columns((), tuple(dict.fromkeys(column for name in IMPORTED for column in TABLES[name].all)))
-    found = read_table(path, shown, columns, mistakes)
+    found = read_table(path, str(path), columns, mistakes)
+    if len(mistakes) > before:
+        return None
     fitting = [name for name in IMPORTED if ID_OF[name] in found.columns and found.columns <= set(TABLES[name].all)]
-    if mistakes:
-        raise ConfigError(*mistakes)
     if not fitting:
         ids = ", ".join(ID_OF.values())
-        raise ConfigError(Mistake(shown, f"its columns fit no table; one of {ids} must be there, or say which with --table"))
-    return fitting[-1] if len(fitting) == 1 else max(fitting, key=lambda name: name == path.stem)
+        mistakes.append(Mistake(str(path), f"its columns fit no table; one of {ids} must be there, or say which with --table"))
+        return None
+    return fitting[-1]
+
+
+class Origin(NamedTuple):
+    """Where a row's cells were written by a person: which file, which line of it, which columns."""
+
+    file: str
+    line: int
+    columns: frozenset[str]
 
 
 @dataclass
@@ -84,6 +95,7 @@ class Change:
     columns: list[str]
     before: dict[str, dict[str, str]]
     after: dict[str, dict[str, str]] = field(default_factory=dict)
+    origins: dict[str, list[Origin]] = field(default_factory=dict)  # the newest first
 
     @classmethod
     def of(cls, folder: Path, name: str, mistakes: list[Mistake]) -> "Change":
@@ -97,7 +109,8 @@ class Change:
         table = read_table(path, path.name, TABLES[name], mistakes)
         rows = _by_id(name, table.rows)
         columns = [column for column in TABLES[name].all if column in table.columns]
-        return cls(name, columns, rows, {key: dict(cells) for key, cells in rows.items()})
+        origins = {row.cells[ID_OF[name]]: [Origin(path.name, row.line, table.columns)] for row in table.rows}
+        return cls(name, columns, rows, {key: dict(cells) for key, cells in rows.items()}, origins)
 
     def take(self, path: Path, mistakes: list[Mistake]) -> None:
         """Takes in the rows of a file; what is wrong with its form is added to ``mistakes``."""
@@ -111,6 +124,7 @@ class Change:
             elif seen.setdefault(key, row.line) != row.line:
                 table.wrong(row.line, ID_OF[self.name], key, f"line {seen[key]} has this id already")
             self.after.setdefault(key, {}).update(row.cells)
+            self.origins.setdefault(key, []).insert(0, Origin(str(path), row.line, table.columns))
         wanted = set(self.columns) | set(table.columns)
         self.columns = [column for column in TABLES[self.name].all if column in wanted]
 
@@ -138,6 +152,24 @@ class Change:
         writer.writerows([cells.get(column, "") for column in self.columns] for cells in self.after.values())
         return text.getvalue().encode()
 
+    def origin(self, key: str, column: str | None) -> Origin:
+        """Where this cell of a row comes from; the row, where no file has the cell."""
+        origins = self.origins[key]
+        return next((one for one in origins if column in one.columns), origins[0])
+
+    def where_written(self, path: Path, mistake: Mistake) -> Mistake:
+        """A mistake in the table at ``path``, as it would be, told as one in the file that a person wrote."""
+        if mistake.line is None:
+            return mistake
+        keys = {row.line: row.cells[ID_OF[self.name]] for row in read_table(path, path.name, TABLES[self.name], []).rows}
+        origin = self.origin(keys[mistake.line], mistake.key)
+
+        def told(line: re.Match[str]) -> str:
+            other = self.origin(keys[int(line[1])], mistake.key)
+            return f"line {other.line}" if other.file == origin.file else f"line {other.line} of {other.file}"
+
+        return replace(mistake, file=origin.file, line=origin.line, remedy=re.sub(r"\bline (\d+)\b", told, mistake.remedy))
+
 
 def _by_id(name: str, rows: Sequence[Row]) -> dict[str, dict[str, str]]:
     return {row.cells[ID_OF[name]]: dict(row.cells) for row in rows}
@@ -150,7 +182,7 @@ def _shown(cells: dict[str, str]) -> str:
 def _check(folder: Path, changes: dict[str, Change]) -> None:
     """The whole site as it would be.
 
-    Raises ConfigError with every mistake; lines are those of the tables as they would be written.
+    Raises ConfigError with every mistake; files and lines are those that a person wrote.
     """
     with tempfile.TemporaryDirectory() as scratch:
         there = Path(scratch) / folder.name
@@ -162,4 +194,10 @@ def _check(folder: Path, changes: dict[str, Change]) -> None:
             (there / f"{name}.csv").write_bytes(change.content())
         found, mistakes = read_site(there)
         if found is None:
-            raise ConfigError(*mistakes)
+            raise ConfigError(*(_where_written(there, changes, mistake) for mistake in mistakes))
+
+
+def _where_written(there: Path, changes: dict[str, Change], mistake: Mistake) -> Mistake:
+    path = there / mistake.file
+    change = changes.get(path.stem) if path.suffix == ".csv" else None
+    return mistake if change is None else change.where_written(path, mistake)

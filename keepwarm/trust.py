@@ -45,5 +45,10 @@ def _one(waiting: dict[Path, str], fingerprint: str) -> Path:
     found = [path for path, words in waiting.items() if start and words.replace(":", "").upper().startswith(start)]
     if len(found) == 1:
         return found[0]
-    remedy = "several certificates begin so; give more of it" if found else "the beginning of a fingerprint that keepwarm trust SITE lists"
+    if not waiting:
+        remedy = "no certificate waits to be accepted; keepwarm check SITE --connect fetches those of the servers"
+    elif found:
+        remedy = "several certificates begin so; give more of it"
+    else:
+        remedy = "the beginning of a fingerprint that keepwarm trust SITE lists"
     raise ConfigError(Mistake("FINGERPRINT", remedy, value=fingerprint))

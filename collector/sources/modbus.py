@@ -5,6 +5,7 @@ neither function nor length of a reply (see libraries.md), and because its conve
 """
 
 import asyncio
+import os
 from functools import lru_cache
 from typing import Final, cast
 
@@ -255,7 +256,12 @@ async def connect(protocol: str, address: str, wait_s: float) -> Line:
     except TimeoutError:
         raise SilentError(f"no connection within {wait_s:.2f} s") from None
     except OSError as error:
-        raise BrokenLineError(f"no connection: {error.strerror or error}") from error
+        raise BrokenLineError(f"no connection: {_words_of(error)}") from error
+
+
+def _words_of(error: OSError) -> str:
+    """What the system calls it: an event loop's own words repeat the address. A name that can't be looked up has a number below 0."""
+    return os.strerror(error.errno).lower() if error.errno is not None and error.errno > 0 else error.strerror or str(error)
 
 
 async def _open_serial(address: str) -> Line:

@@ -211,25 +211,72 @@ def test_rows_of_spreadsheets_go_into_the_sites_tables_after_a_dry_run(folder: P
     assert "rooms: 0 new, 0 changed, 2 as before" in again.out
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("room_id,building_id\nR1,B9\n", "rooms.csv:2: building_id: 'B9'"),
-        ("room_id,sensor_id\nR1,a\nR1,b\n", "new.csv:3: room_id: 'R1': line 2 has this id already"),
-        ("room_id,sensor_id\n,a\n", "new.csv:2: room_id: an id is missing"),
-        ("room,temperature\nR1,20\n", "unknown column"),
-        ("", "empty"),
-        ("room_id,offset_k\nR1,warm\n", "rooms.csv:2: offset_k: 'warm'"),
-        ("name\nx\n", "its columns fit no table"),
-    ],
-)
-def test_with_any_mistake_nothing_is_written(content: str, said: str, folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+WRONG_ROWS = [
+    ([["room_id", "building_id"], ["R1", "B9"]], "2: building_id: 'B9': "),
+    ([["room_id", "building_id"], ["R1", "B1"], ["", ""], ["R2", "B9"]], "4: building_id: 'B9': "),
+    ([["room_id", "sensor_id"], ["R1", "a"], ["R1", "b"]], "3: room_id: 'R1': line 2 has this id already"),
+    ([["room_id", "sensor_id"], ["", "a"]], "2: room_id: an id is missing"),
+    ([["room_id", "sensor_id"], ["R1", "a"], ["R2", "a"]], "3: sensor_id: 'a': this sensor is in the room of line 2 already"),
+    ([["room_id", "offset_k"], ["R1", "warm"]], "2: offset_k: 'warm': "),
+    ([["room_id", "premises"], ["R1", "palace"]], "2: premises: 'palace': "),
+    ([["room", "sensor_id"], ["R1", "a"]], "1: room: unknown column; "),
+    ([["name"], ["x"]], " its columns fit no table; one of station_id, building_id, room_id, device_id must be there"),
+    ([["building_id", "station_id", "lat", "lon"], ["B2", "S1", "95", "120"]], "2: lat: '95': "),
+    ([["station_id", "design_flow_m3h"], ["S1", "-3"]], "2: design_flow_m3h: '-3': "),
+    ([["device_id", "station_id", "protocol", "address"], ["d", "S1", "modbus", "127.0.0.1:502"]], "2: protocol: 'modbus': "),
+]
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize(("rows", "said"), WRONG_ROWS)
+def test_a_mistake_is_told_of_the_file_that_was_given_and_nothing_is_written(
+    rows: list[list[object]], said: str, form: str, folder: Path, tmp_path: Path, run: Callable[..., Ran]
+) -> None:
     (folder / "buildings.csv").write_text("building_id,station_id\nB1,S1\n", encoding="utf-8")
-    (tmp_path / "new.csv").write_text(content, encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    given = tmp_path / f"from the office.{form}"
+    if form == "xlsx":
+        workbook(given, rows)
+    else:
+        given.write_text("".join(",".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+    for options in ((), ("--dry-run",)):
+        ran = run("site", "import", folder, given, *options)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"{given}:{said}"), ran.err
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_every_mistake_of_every_file_is_told_at_once(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    (tmp_path / "a.csv").write_text("station_id,nmae\nS3,x\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("colour\nred\n", encoding="utf-8")
+    (tmp_path / "c.csv").write_text("", encoding="utf-8")
+    ran = run("site", "import", folder, *(tmp_path / name for name in ("a.csv", "b.csv", "c.csv", "d.csv")))
+    assert ran.code == 2
+    assert [line.partition(str(tmp_path))[2][:6] for line in ran.err.splitlines()] == ["/a.csv", "/b.csv", "/c.csv", "/d.csv"]
+
+
+def test_a_row_that_collides_with_one_there_names_both_files(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    (folder / "rooms.csv").write_text("room_id,sensor_id\n\nR1,24E1\n", encoding="utf-8")
+    (tmp_path / "new.csv").write_text("room_id,sensor_id\nR2,24E2\nR3,24E1\n", encoding="utf-8")
     ran = run("site", "import", folder, tmp_path / "new.csv")
-    assert (ran.code, ran.out) == (2, "")
-    assert said in ran.err
-    assert not (folder / "rooms.csv").exists()
+    assert ran.code == 2
+    assert f"{tmp_path / 'new.csv'}:3: sensor_id: '24E1': this sensor is in the room of line 3 of rooms.csv already" in ran.err
+
+
+def test_a_cell_that_was_there_before_is_told_of_its_own_file(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    (folder / "rooms.csv").write_text("room_id,offset_k\nR1,warm\n", encoding="utf-8")
+    (tmp_path / "new.csv").write_text("room_id,sensor_id\nR1,24E1\n", encoding="utf-8")
+    ran = run("site", "import", folder, tmp_path / "new.csv")
+    assert ran.code == 2
+    assert "rooms.csv:2: offset_k: 'warm'" in ran.err
+    assert "new.csv" not in ran.err
+
+
+def test_an_empty_file_says_what_its_first_line_should_be(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    (tmp_path / "new.csv").write_text("", encoding="utf-8")
+    ran = run("site", "import", folder, tmp_path / "new.csv", "--table", "rooms")
+    assert ran.code == 2
+    assert f"{tmp_path / 'new.csv'}: the file is empty; its first line names the columns: room_id," in ran.err
 
 
 def test_a_table_that_is_a_workbook_is_not_written_to(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
