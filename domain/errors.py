@@ -17,7 +17,7 @@ class Mistake:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         parts = [where]
         if self.key is not None:
-            parts.append(self.key)
+            parts.append(self.key if self.key.isprintable() else repr(self.key))  # no escape sequence reaches a terminal
         found = "" if self.value is None else f" {self.value!r}:"
         return f"{': '.join(parts)}:{found} {self.remedy}"
 

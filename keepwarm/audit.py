@@ -10,7 +10,7 @@ import click
 
 from domain.errors import ConfigError, Mistake
 from keepwarm.files_option import FilesCommand
-from keepwarm.output_file import check_writable, write_whole
+from keepwarm.output_file import OutFile, check_writable, write_whole
 from store.site_folder import load_exclusions, load_policy, load_rooms
 from store.site_folder.instants import parse_instant
 from store.site_folder.settings import DEFAULT_TIMEZONE, zone_fault, zone_named
@@ -59,7 +59,7 @@ class Zone(click.ParamType[ZoneInfo | str]):
 @click.option("--by", type=click.Choice(GROUPS), default="room", show_default=True, help="Sums by building, station or local day as well.")
 @click.option("--screen", is_flag=True, help="Take values that can't be true for bad.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="What to write; without it by the ending of --out, else json.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write; without it standard output.")
+@click.option("--out", type=OutFile(), help="File to write; without it standard output.")
 def audit(
     files: tuple[Path, ...], rooms_file: Path | None, exclusions_file: Path | None, policy_file: str, zone: ZoneInfo,
     assumed: ZoneInfo | str | None, hold_max_min: float, start: str | None, end: str | None, by: "By", screen: bool,

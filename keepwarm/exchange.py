@@ -16,7 +16,7 @@ from domain.reading import Readings
 from domain.site import Site
 from keepwarm.audit import SAME_ZONE, Zone, instant_of
 from keepwarm.logs import warn_only
-from keepwarm.output_file import check_writable, whole_file
+from keepwarm.output_file import OutFile, check_writable, whole_file
 from keepwarm.processes import site_argument
 from keepwarm.progress import progress_line
 from store.history import History, open_history
@@ -96,7 +96,7 @@ def _period(first_ms: int, last_ms: int, zone: ZoneInfo) -> str:
     help="Points by name, * for any characters: 'room/*/indoor_temp_c'. May be given several times; without it all.",
 )  # fmt: skip
 @click.option("--format", "form", type=click.Choice(tuple(ENDINGS.values())), help="What to write; by the ending of --out, else csv.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write; without it standard output.")
+@click.option("--out", type=OutFile(), help="File to write; without it standard output.")
 def export(folder: Path, start: str | None, end: str | None, patterns: tuple[str, ...], form: str | None, out: Path | None) -> None:
     """Writes readings of SITE, which may run meanwhile: all that was accepted, bad ones with their reason.
 

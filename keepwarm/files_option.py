@@ -22,7 +22,7 @@ def spread(arguments: list[str]) -> list[str]:
         if name in FILES:
             option = name
             words += [name, value] if value else []
-        elif argument.startswith("-"):
+        elif argument.startswith("-") and argument != "-":  # which is standard input
             option = None
             words.append(argument)
         else:

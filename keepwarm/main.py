@@ -1,5 +1,6 @@
 """The one command. Each of its commands is loaded only when it is asked for: ``keepwarm audit`` needs no web server."""
 
+import errno
 import gc
 import os
 import sys
@@ -75,6 +76,12 @@ class LazyGroup(click.Group):
         assert isinstance(found, click.Command)
         return found
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments begin with. Raises NoSuchCommand, which names those that look like it."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands under ``--help``."""
         with formatter.section("Commands"):
@@ -118,6 +125,11 @@ def exit_code(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains once more on its way out
         return PIPE_CLOSED
+    except OSError as error:
+        if error.filename is None:  # none that a person could look after
+            raise
+        complain(f"{error.filename}: {(error.strerror or str(error)).lower()}")
+        return WRONG_USE if isinstance(error, PermissionError) or error.errno == errno.EROFS else 1
     return answer if isinstance(answer, int) else 0
 
 

@@ -6,7 +6,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import click
+
 from domain.errors import ConfigError, Mistake
+
+STDOUT = "-"
+
+
+class OutFile(click.ParamType[Path | None]):
+    """A file to write; ``-`` is standard output, as where no file is named."""
+
+    name = "path"
+
+    def convert(self, value: str | Path, _param: click.Parameter | None, _ctx: click.Context | None) -> Path | None:
+        """The file's path, None for standard output."""
+        return None if str(value) == STDOUT else Path(value)
 
 
 def check_writable(path: Path) -> None:

@@ -13,7 +13,7 @@ import orjson
 from domain.clock import iso
 from keepwarm.audit import SAME_ZONE, Zone, instant_of
 from keepwarm.files_option import FilesCommand
-from keepwarm.output_file import check_writable, write_whole
+from keepwarm.output_file import OutFile, check_writable, write_whole
 from store.site_folder import load_policy, load_site
 
 if TYPE_CHECKING:  # loaded late: numba, and nobody who asks for --help shall wait for it
@@ -35,7 +35,7 @@ INSTANTS = ("started_at", "started_earliest", "ended_at")
 )  # fmt: skip
 @click.option("--to", "end", metavar="T", help="Events up to here; without it up to the latest end of a stand.")
 @click.option("--screen", is_flag=True, help="Take values that can't be true for bad.")
-@click.option("--out", type=click.Path(path_type=Path), help="File of events to write, a JSON object a line; without it standard output.")
+@click.option("--out", type=OutFile(), help="File of events to write, a JSON object a line; without it standard output.")
 def replay(
     site_folder: Path, files: tuple[Path, ...], policy_file: str | None, assumed: ZoneInfo | str | None, end: str | None, *,
     screen: bool, out: Path | None,

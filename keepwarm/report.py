@@ -7,7 +7,7 @@ import click
 from domain.clock import Clock
 from domain.errors import ConfigError, Mistake
 from keepwarm.exchange import stores_of
-from keepwarm.output_file import check_writable, write_whole
+from keepwarm.output_file import OutFile, check_writable, write_whole
 from keepwarm.processes import site_argument
 
 ENDINGS = {".json": "json", ".xlsx": "xlsx", ".pdf": "pdf"}
@@ -17,7 +17,7 @@ ENDINGS = {".json": "json", ".xlsx": "xlsx", ".pdf": "pdf"}
 @site_argument
 @click.option("--period", required=True, help="A month (2026-11), a quarter (2026-Q4) or a heating season (2026-2027).")
 @click.option("--format", "form", type=click.Choice(tuple(ENDINGS.values())), help="By default that of --out's ending, else json.")
-@click.option("--out", type=click.Path(path_type=Path), help="A file; without it JSON goes to standard output.")
+@click.option("--out", type=OutFile(), help="A file; without it JSON goes to standard output.")
 @click.option("--area", default="", help="Only a district (district/NAME) or a station (station/ID) of the site.")
 def report(folder: Path, period: str, form: str | None, out: Path | None, area: str) -> None:
     """The report of SITE on a period: indicators with numerator, denominator and coverage, worst buildings, outages and their duties,

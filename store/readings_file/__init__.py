@@ -15,6 +15,7 @@ import numpy as np
 from domain.errors import ConfigError, Mistake
 from domain.reading import Readings
 from store.readings_file.csv_file import Piece, Source, csv_pieces, read_csv
+from store.readings_file.on_disk import on_disk
 from store.readings_file.parquet_file import parquet_pieces, read_parquet
 
 __all__ = ["Piece", "read_pieces", "read_readings"]
@@ -41,7 +42,9 @@ def read_pieces(path: Path, *, assume_timezone: ZoneInfo | None = None) -> Itera
 
     Raises ConfigError when it comes to the mistake.
     """
-    source, shown = _source(path), str(path)
+    shown = str(path)
+    path = on_disk(path)
+    source = _source(path, shown)
     if source is None:
         yield from parquet_pieces(path, shown, assume_timezone)
         return
@@ -50,25 +53,27 @@ def read_pieces(path: Path, *, assume_timezone: ZoneInfo | None = None) -> Itera
 
 
 def _read_file(path: Path, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
-    source, shown = _source(path), str(path)
+    shown = str(path)
+    path = on_disk(path)
+    source = _source(path, shown)
     if source is None:
         return read_parquet(path, shown, zone)
     with _ends_named(shown):
         return read_csv(source, shown, zone)
 
 
-def _source(path: Path) -> Source | None:
+def _source(path: Path, shown: str) -> Source | None:
     """The file's text; None where it is Parquet. Raises ConfigError where it is neither, or can't be read."""
     try:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
         fault = {FileNotFoundError: "no such file", IsADirectoryError: "a folder; a file belongs here"}.get(type(error))
-        raise ConfigError(Mistake(str(path), fault or f"can't be read: {(error.strerror or str(error)).lower()}")) from error
+        raise ConfigError(Mistake(shown, fault or f"can't be read: {(error.strerror or str(error)).lower()}")) from error
     if start == b"PAR1":
         return None
     if start == b"PK\x03\x04":
-        raise ConfigError(Mistake(str(path), "a workbook or archive; readings are CSV, gzipped CSV or Parquet"))
+        raise ConfigError(Mistake(shown, "a workbook or archive; readings are CSV, gzipped CSV or Parquet"))
     return Source(path, gzipped=start.startswith(b"\x1f\x8b"))
 
 

@@ -21,6 +21,7 @@ from store.site_folder.encoding import MARKED, decode
 from store.site_folder.table import csv_lines, delimiter_of
 
 _OFFSET = re.compile(r"(Z|[+-]\d{2}(:?\d{2})?)$", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _SAMPLE_BYTES = 1 << 16
 _BLOCK_BYTES = 8 << 20
 _PIECE_BYTES = 1 << 20  # of the file at a time; Arrow reads up to 32 of them ahead
@@ -151,6 +152,8 @@ def _header(sample: str, shown: str) -> _Header:
     lines = [line for line in sample.splitlines() if line.strip()]
     if not lines:
         raise ConfigError(Mistake(shown, f"the file is empty; its first line names the columns: {','.join(COLUMNS.all)}"))
+    if _CONTROL.search(lines[0]):
+        raise ConfigError(Mistake(shown, "no text; readings are CSV, gzipped CSV or Parquet", line=1))
     delimiter = delimiter_of(lines[0])
     rows = csv_lines(lines[:200], delimiter, shown)
     _, columns = next(rows)

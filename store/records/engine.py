@@ -38,7 +38,8 @@ def open_records(url: str | Path) -> Engine:
         _migrate(engine)
     except (SQLAlchemyError, OSError, CommandError) as error:  # CommandError: a layout of a newer Keepwarm
         engine.dispose()
-        raise StoreError(f"{address.render_as_string()}: {_first_line(error)}") from error
+        shown = address.database if address.get_backend_name() == "sqlite" else address.render_as_string()
+        raise StoreError(f"{shown}: {_first_line(error)}") from error
     return engine
 
 
@@ -91,9 +92,13 @@ def _as_sqlite(engine: Engine) -> None:
 
 def _migrate(engine: Engine) -> None:
     config = migrations()
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    layouts = ScriptDirectory.from_config(config)
+    newest = layouts.get_current_head()
     with _alone(engine), engine.begin() as connection:
-        if MigrationContext.configure(connection).get_current_revision() != newest:
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is not None and found not in {layout.revision for layout in layouts.walk_revisions()}:
+            raise CommandError(f"its layout is {found}, this version of Keepwarm knows {newest}: it was written by a newer one")
+        if found != newest:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -119,4 +124,6 @@ def _alone(engine: Engine) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     return str(error).splitlines()[0] if str(error) else type(error).__name__
