@@ -230,6 +230,7 @@ def town(folder: Path, kind: str) -> Iterator[dict[str, Victim]]:
             if name != "sensors":
                 victim.start()
         subscribed(folder / "site" / "data", mqtt)
+        saved_twice(folder / "mqtt" / "mosquitto.db")  # from now on the broker knows the session by heart
         victims["sensors"].start()
         yield victims
     finally:
@@ -258,7 +259,21 @@ def subscribed(data: Path, mqtt: int) -> None:
             time.sleep(0.1)
     client.disconnect()
     client.loop_stop()
-    time.sleep(2 * SAVE_S)  # from now on the broker knows the session by heart
+
+
+def saved_twice(path: Path) -> None:
+    """Waits until the broker has saved what it knew at this moment: the save after the next, which may be under way."""
+    saves = {_saved_at_ns(path)}
+    deadline = time.monotonic() + 60
+    while len(saves) < 3:
+        if time.monotonic() > deadline:
+            raise SystemExit("the broker does not save its sessions")
+        time.sleep(0.05)
+        saves.add(_saved_at_ns(path))
+
+
+def _saved_at_ns(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def drained(site: Site, victims: dict[str, Victim], within_s: float) -> None:

@@ -20,12 +20,13 @@ SEED = 20261126
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(480)  # it goes on for two minutes, and then waits until nothing waits any more
 def test_whatever_dies_nothing_accepted_is_lost_doubled_or_altered(tmp_path: Path, mosquitto: Path, influxd: Path) -> None:
-    """A minute of what `python -m benchmarks.chaos` does for half an hour."""
-    result = chaos(tmp_path, "influxdb", 60.0, SEED, every_s=1.5)
+    """Two minutes of what `python -m benchmarks.chaos` does for half an hour."""
+    result = chaos(tmp_path, "influxdb", 120.0, SEED, every_s=1.5)
     assert result.sound, result
     assert result.held == result.accepted
-    assert result.strikes >= 5  # a busy machine does fewer
+    assert result.strikes >= 20  # a busy machine does fewer
     assert min(result.by_source.values()) > 0, result.by_source
 
 
