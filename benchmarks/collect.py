@@ -389,7 +389,7 @@ def live(town: Town, seconds: float) -> Measured:
 
 def doubled(readings: NDArray[np.int64]) -> int:
     """How many readings are there twice: the same point at the same instant of receipt."""
-    return readings.shape[1] - len(np.unique(readings[[0, 2]], axis=1).T)
+    return int(readings.shape[1]) - len(np.unique(readings[[0, 2]], axis=1).T)
 
 
 def town(minutes: float) -> None:
