@@ -8,6 +8,7 @@ normal ────────▶ pending ────────────�
 Timers run on known judged time only; every event carries the instant at which its condition was completed.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -80,6 +81,16 @@ class RoomEvents(NamedTuple):
     at: I64
     limit_c: F64
     value_c: F64
+
+    def take(self, rows: I64) -> "RoomEvents":
+        """These rows."""
+        return RoomEvents(self.room[rows], self.kind[rows], self.at[rows], self.limit_c[rows], self.value_c[rows])
+
+
+def joined(parts: Sequence[RoomEvents]) -> RoomEvents:
+    """The events of all parts, one after the other."""
+    room, kind, at, limit_c, value_c = zip(*parts, strict=True)
+    return RoomEvents(np.concatenate(room), np.concatenate(kind), np.concatenate(at), np.concatenate(limit_c), np.concatenate(value_c))
 
 
 def fresh_states(rooms: int) -> NDArray[np.void]:

@@ -17,29 +17,19 @@ import numpy as np
 import structlog
 from sqlalchemy import Connection, Engine, delete, select
 
+from compliance.alarm_pass import AlarmPass
 from compliance.complaint import Estate, RaisedRoom
 from compliance.desk_pass import DeskPass
-from compliance.events import Event, ExcludedAt, alarm_events
 from compliance.evidence import gather
 from compliance.incident_pass import IncidentPass
 from compliance.late_pass import LatePass
 from compliance.live_tables import room_table, station_state, station_table
 from compliance.points_map import PointsMap, measured_quantities
-from compliance.recording.alarm_rows import (
-    clear_alarm,
-    counted_since,
-    data_is_back,
-    mark_no_data,
-    raise_alarm,
-    re_annunciate,
-    silenced_subjects,
-    suppress,
-    undo_raised,
-)
+from compliance.recording.alarm_rows import counted_since, re_annunciate, silenced_subjects, suppress
 from compliance.recording.complaint_rows import open_book, record_change
-from compliance.recording.event_rows import record_event
-from compliance.room_alarm import RoomEvent, Verdict
-from compliance.room_book import RoomBook, RoomChanges
+from compliance.recording.episode_rows import recorded_upto
+from compliance.room_alarm import Verdict
+from compliance.room_book import RoomBook
 from compliance.room_days import days_of_changed_rooms, held_to, local_days, record_days
 from compliance.station_book import StationBook
 from domain.reading import Readings
@@ -70,7 +60,6 @@ class Watch:
         self.points = points
         self.records = records
         self.estate = Estate.of(site.rooms.values(), site.buildings.values())
-        self.excluded = ExcludedAt((one.room_id, one.from_ms, one.to_ms) for one in site.exclusions)
         self.map = PointsMap(site, points)
         self.map.refresh()
         self.cursor = 0
@@ -88,7 +77,7 @@ class Watch:
             first = journal.read(0, 1)[1]
             self.start_ms = min(now_ms, int(first.measured_at.min())) if len(first) else now_ms
             self.judged_at = self.start_ms
-            kept = {}
+            kept = {name: value for name, value in kept.items() if name == self._name("recorded")}
         self.rooms = self._room_book()
         self.stations = StationBook(site, self.start_ms)
         for device in site.devices.values():
@@ -97,6 +86,8 @@ class Watch:
         if self._name("rooms") in kept:
             self.rooms.restore(kept[self._name("rooms")], self.judged_at)
             self.stations.restore(kept[self._name("stations")])
+        recorded = min(recorded_upto(kept, self._name("recorded")), journal.last())  # another journal has its own places
+        self.alarms = AlarmPass(site, self.estate, self.rooms, self._name("recorded"), recorded)
         self.incidents = IncidentPass(site, self.stations)
         self.late = LatePass(self.stations, self.incidents, records, (history, journal, points))
         self.desk = DeskPass(site, records, (history, journal, points))
@@ -154,53 +145,21 @@ class Watch:
         of_rooms = room_row >= 0
         changes = self.rooms.advance(room_row[of_rooms], readings.take(of_rooms), upto_ms)
         self.stations.advance(readings.take(~of_rooms), self.map.subjects, upto_ms)
-        again = self.late.at_once(upto_ms)
-        with self.records.begin() as connection:
-            raised = self._alarms(connection, changes, upto_ms)
-            self.incidents.run(connection, upto_ms, again)
-            self._complaints(connection, raised, upto_ms)
-            re_annunciate(connection, upto_ms)
+        if not self.alarms.found_again(changes, cursor):
+            again = self.late.at_once(upto_ms)
+            with self.records.begin() as connection:
+                raised = self.alarms.run(connection, changes, cursor, upto_ms)
+                self.incidents.run(connection, upto_ms, again)
+                self._complaints(connection, raised, upto_ms)
+                re_annunciate(connection, upto_ms)
+            self.counts["raised"] += len(raised)
         self._note_days(readings.take(of_rooms), upto_ms)
         self.cursor, self.judged_at = cursor, upto_ms
         self.counts["readings"] += len(readings)
-        self.counts["raised"] += len(raised)
         self.counts["too_late"] += changes.too_late
         self.counts["late_stations"] = self.late.rejudged
         self.counts["passes"] += 1
         return len(readings) > 0
-
-    def _alarms(self, connection: Connection, changes: RoomChanges, now_ms: int) -> list[tuple[int, int, int]]:
-        """Stores what happened to room alarms; returns (instant, room row, alarm id) of each one newly raised."""
-        room_ids = [room.room_id for room in self.rooms.rooms]
-        undone = changes.undone
-        for row, kind, at in zip(undone.room.tolist(), undone.kind.tolist(), undone.at.tolist(), strict=True):
-            still_raised = self.rooms.states["phase"][row] == 2 and kind == RoomEvent.RAISED
-            if kind == RoomEvent.RAISED and not still_raised:
-                undo_raised(connection, f"room/{room_ids[row]}", at, now_ms)
-        raised: list[tuple[int, int, int]] = []
-        pending_at: dict[int, int] = {}
-        events = alarm_events(changes.happened, room_ids, self.excluded)
-        for row, event in zip(changes.happened.room.tolist(), events, strict=True):
-            if event.event == "alarm.pending":
-                pending_at[row] = event.at
-            if record_event(connection, event):
-                alarm_id = self._apply(connection, row, event, pending_at.get(row, int(self.rooms.states["pending_at"][row])))
-                if alarm_id is not None:
-                    raised.append((event.at, row, alarm_id))
-        known = self.rooms.states["verdict"] >= Verdict.COMPLIANT
-        if self.counts["passes"] % 5 == 0:
-            data_is_back(connection, {f"room/{room_ids[row]}": True for row in np.flatnonzero(known).tolist()})
-        return raised
-
-    def _apply(self, connection: Connection, row: int, event: Event, pending_at: int) -> int | None:
-        room = self.rooms.rooms[row]
-        if event.event == "alarm.raised":
-            return raise_alarm(connection, event, pending_at, room, self.estate.station_of.get(room.room_id), self.site.policy.name)
-        if event.event == "alarm.no_data":
-            mark_no_data(connection, event)
-        elif event.event == "alarm.cleared":
-            clear_alarm(connection, event.subject, event.at, event.body["reason"])
-        return None
 
     def _complaints(self, connection: Connection, raised: list[tuple[int, int, int]], now_ms: int) -> None:
         """Turns the alarms newly raised into complaints, instant by instant."""

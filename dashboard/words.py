@@ -118,6 +118,9 @@ CLEARED_REASON: Final = {
 ALARM_WHY: Final = {
     **CLEARED_REASON,
     "moved by late readings": N_("moved by late readings"),
+    "late readings: its end is another": N_("late readings: its end is another"),
+    "late readings: the room was not warm": N_("late readings: the room was not warm"),
+    "late readings: the room was too cold after all": N_("late readings: the room was too cold after all"),
     "the shelf has expired": N_("the shelf has expired"),
 }
 

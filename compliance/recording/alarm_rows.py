@@ -1,4 +1,4 @@
-"""Room alarms in the records (R3, ISA-18.2 states)."""
+"""Alarms in the records (ISA-18.2 states): what silences them, which count, and those of stations (R9). Rooms' are in ``episode_rows``."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,53 +7,19 @@ from sqlalchemy import Connection, Row, select, update
 from compliance.adherence import Turn
 from compliance.events import Event
 from compliance.recording.event_rows import add_transition
-from domain.site import Room
 from store.records import tables
 
 KIND = "room_low"
 ALARMS = tables.alarms
 
 
-def _open_alarm(connection: Connection, subject: str, kind: str = KIND) -> Row[tuple[object, ...]] | None:
+def _open_alarm(connection: Connection, subject: str, kind: str) -> Row[tuple[object, ...]] | None:
     columns = ALARMS.c
     statement = select(ALARMS).where(columns.kind == kind, columns.subject == subject, columns.cleared_at.is_(None))
     return connection.execute(statement.order_by(columns.raised_at.desc()).limit(1)).first()
 
 
-def raise_alarm(connection: Connection, event: Event, pending_at: int, room: Room, station_id: str | None, policy: str) -> int | None:
-    """Stores a raised alarm; returns its id, or None where late data only moved the one that is open."""
-    standing = _open_alarm(connection, event.subject)
-    if standing is not None:
-        moved = {"raised_at": event.at, "pending_at": pending_at}
-        connection.execute(update(ALARMS).where(ALARMS.c.id == standing.id).values(moved))
-        add_transition(connection, "alarm", standing.id, (standing.state, standing.state), event.at, why="moved by late readings")
-        return None
-    row = {
-        "kind": KIND,
-        "subject": event.subject,
-        "station_id": station_id,
-        "building_id": room.building_id,
-        "pending_at": pending_at,
-        "raised_at": event.at,
-        "value": event.body["value_c"],
-        "limit_value": event.body["limit_c"],
-        "policy": policy,
-        "state": "unacknowledged",
-    }
-    key = connection.execute(ALARMS.insert().values(row)).inserted_primary_key
-    assert key is not None
-    alarm_id = int(key[0])
-    add_transition(connection, "alarm", alarm_id, ("normal", "unacknowledged"), event.at)
-    return alarm_id
-
-
-def mark_no_data(connection: Connection, event: Event) -> None:
-    """Marks the open alarm of this room as without data; it stays raised."""
-    open_here = (ALARMS.c.kind == KIND) & (ALARMS.c.subject == event.subject) & ALARMS.c.cleared_at.is_(None)
-    connection.execute(update(ALARMS).where(open_here).values(no_data_at=event.at))
-
-
-def clear_alarm(connection: Connection, subject: str, at: int, reason: str, kind: str = KIND) -> None:
+def clear_alarm(connection: Connection, subject: str, at: int, reason: str, kind: str) -> None:
     """Clears the subject's open alarm: normal when it was acknowledged, else returned but not yet acknowledged."""
     standing = _open_alarm(connection, subject, kind)
     if standing is None:
@@ -62,13 +28,6 @@ def clear_alarm(connection: Connection, subject: str, at: int, reason: str, kind
     change = {"cleared_at": at, "cleared_reason": reason, "state": state, "no_data_at": None}
     connection.execute(update(ALARMS).where(ALARMS.c.id == standing.id).values(change))
     add_transition(connection, "alarm", standing.id, (standing.state, state), at, why=reason)
-
-
-def undo_raised(connection: Connection, subject: str, raised_at: int, now_ms: int) -> None:
-    """Late readings showed that this alarm should not have been raised: it is cleared with that reason, not deleted."""
-    standing = _open_alarm(connection, subject)
-    if standing is not None and standing.raised_at == raised_at:
-        clear_alarm(connection, subject, now_ms, "late_data")
 
 
 def data_is_back(connection: Connection, subjects: Mapping[str, bool]) -> None:

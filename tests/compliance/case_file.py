@@ -25,12 +25,15 @@ A case is a TOML file in ``cases/``::
       "07:00:00 alarm.raised room/R2..R5",                                   # four lines in one; rooms=R1..R5 lists five
     ]
 
+    alarms = ["room/R1 07:00:00..08:30:00 recovered"]                        # what stands as true at the end; "07:00:00.." is open
+
 ``exclusions`` and ``planned_stops`` are lists of ``"R1 08:00..+3 08:00 reason"``; an exclusion ``08:00..open`` has no end.
 ``ignore = ["alarm."]`` leaves out events by prefix.
 """
 
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -71,6 +74,7 @@ class Case:
     until_ms: int | None
     expect: list[str]
     ignore: tuple[str, ...] = field(default=())
+    alarms: list[str] | None = None
 
     def said(self, events: list[Event]) -> list[str]:
         """The events as lines, each with just the parts that the line expected for it names."""
@@ -99,6 +103,23 @@ class Case:
             listed = [_SEVERAL.sub(lambda found: ",".join(several(found[0])), part) for part in parts]
             lines.extend([one, *listed] for one in several(head))
         return lines
+
+    def alarms_of(self, events: list[Event]) -> list[str]:
+        """The room alarms that these events make up, as the key ``alarms`` writes them."""
+        found: dict[str, list[tuple[int, int | None, str]]] = {}
+        for event in sorted(events, key=lambda one: one.at):
+            if event.event == "alarm.raised":
+                found.setdefault(event.subject, []).append((event.at, None, ""))
+            elif event.event == "alarm.cleared":
+                found[event.subject][-1] = (found[event.subject][-1][0], event.at, event.body["reason"])
+        return self.alarm_lines((subject, *one) for subject, alarms in found.items() for one in alarms)
+
+    def alarm_lines(self, alarms: Iterable[tuple[str, int, int | None, str | None]]) -> list[str]:
+        """Subject, raised, cleared and why, as the key ``alarms`` writes them."""
+        return sorted(
+            f"{subject} {self.shown(raised_at)}..{'' if cleared_at is None else f'{self.shown(cleared_at)} {why}'}"
+            for subject, raised_at, cleared_at, why in alarms
+        )
 
     def _order(self, line: str) -> tuple[int, str]:
         return self.instant(" ".join(line.split(" ")[: 2 if line[0] in "+-" else 1])), line
@@ -165,6 +186,7 @@ def load_case(path: Path) -> Case:
         None if until is None else instant_ms(day, until),
         document["expect"],
         tuple(document.get("ignore", ())),
+        document.get("alarms"),
     )
 
 

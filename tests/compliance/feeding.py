@@ -105,6 +105,14 @@ class Feed:
             rows = connection.execute(select(log.at, log.event, log.subject, log.body).where(log.event.not_like("comm.%"))).all()
         return [Event(row.at, row.event, row.subject, row.body) for row in rows]
 
+    def alarms(self) -> list[tuple[str, int, int | None, str | None]]:
+        """The room alarms that stand as true in the records: subject, raised, cleared, why."""
+        columns = tables.alarms.c
+        mine = select(columns.subject, columns.raised_at, columns.cleared_at, columns.cleared_reason).where(columns.kind == "room_low")
+        with self.records.connect() as connection:
+            rows = connection.execute(mine).all()
+        return sorted((tuple(row) for row in rows if row.cleared_reason != "late_data"), key=str)
+
 
 def as_readings(rows: Sequence[Row]) -> tuple[list[str], Readings]:
     """The rows as ``replay`` takes them."""

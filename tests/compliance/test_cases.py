@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compliance.events import Event
 from compliance.replay import replay
 from domain.quantity import parse_point
 from domain.reading import Readings
@@ -18,7 +19,7 @@ from tests.compliance.feeding import Feed
 FILES = sorted(CASES.glob("*.toml"))
 
 
-def replayed(case: Case) -> tuple[list[str], int]:
+def replayed(case: Case) -> tuple[list[Event], int]:
     names = sorted({row[0] for row in case.rows})
     index = {name: position for position, name in enumerate(names)}
     readings = Readings.of(
@@ -29,7 +30,7 @@ def replayed(case: Case) -> tuple[list[str], int]:
         received_at=[received_at for *_, received_at in case.rows],
     )
     outcome = replay(case.site, names, readings, case.until_ms)
-    return case.said(outcome.events), outcome.until_ms
+    return outcome.events, outcome.until_ms
 
 
 def with_subjects(site: Site, names: set[str]) -> Site:
@@ -43,7 +44,9 @@ def with_subjects(site: Site, names: set[str]) -> Site:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_replay(path: Path) -> None:
     case = load_case(path)
-    assert replayed(case)[0] == case.expected()
+    events, _ = replayed(case)
+    assert case.said(events) == case.expected()
+    assert case.alarms is None or case.alarms_of(events) == case.alarms
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -54,3 +57,4 @@ def test_live_loop_with_restarts(path: Path, feed: Callable[[Site], Feed]) -> No
     live = feed(with_subjects(case.site, names))
     live.run(case.rows, until_ms, random.Random(path.stem))
     assert case.said(live.events()) == case.expected()
+    assert case.alarms is None or case.alarm_lines(live.alarms()) == case.alarms
