@@ -51,8 +51,9 @@ class StoreError(KeepwarmError):
 
 
 class DeliveryError(KeepwarmError):
-    """A channel did not take a message; ``permanent`` means that trying again can't help."""
+    """A channel did not take a message; ``permanent`` means that trying again can't help, ``retry_after_s`` is how long it asks to wait."""
 
-    def __init__(self, message: str, *, permanent: bool) -> None:
+    def __init__(self, message: str, *, permanent: bool, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.retry_after_s = retry_after_s

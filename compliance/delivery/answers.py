@@ -15,13 +15,27 @@ from functools import lru_cache
 from typing import Any, Final
 
 TRY_AGAIN: Final = frozenset({408, 425, 429})
-# Where a service tells its own code, and the codes after which trying again can't help: no such robot, its rules don't allow the message.
+# Where a service tells its own code in the body of an answer.
 CODE_IN: Final[Mapping[str, str]] = {"wecombot": "errcode", "dingtalk": "errcode", "feishu": "code"}
+# The codes after which trying again can't help. Every other one is tried again: a code that we don't know costs nothing but patience.
 REFUSING: Final[Mapping[str, frozenset[int]]] = {
-    "wecombot": frozenset({93000, 93004, 93008, 40058, 44004}),
-    "dingtalk": frozenset({300001, 300005, 310000, 400101, 400102}),
-    "feishu": frozenset({9499, 19001, 19022, 19024}),
+    # 企业微信 全局错误码: 40008 kind of message, 40058 parameter, 44004 empty text, 93000 no such robot or it was removed.
+    "wecombot": frozenset({40008, 40058, 44004, 93000}),
+    # 钉钉 自定义机器人接入: 40035 parameter missing, 43004 content type; 300001, 300005, 400101 no such token; 310000 its keyword,
+    # signature or address list forbids it; 400013 the group is dissolved, 400102 the robot stopped, 400105 its kind, 400106 no robot.
+    "dingtalk": frozenset({40035, 43004, 300001, 300005, 310000, 400013, 400101, 400102, 400105, 400106}),
+    # 飞书 自定义机器人使用指南: 19001 no such robot, 19021 signature, 19022 address list, 19024 keyword. 9499 is said both of a body that
+    # can't be read and of too many requests, so it is tried again.
+    "feishu": frozenset({19001, 19021, 19022, 19024}),
 }
+# Sent too fast: how long a service takes nothing then, in seconds (WeCom 20, Feishu 100 a minute; DingTalk 20, then ten minutes none).
+TOO_FAST_S: Final[Mapping[str, Mapping[int, float]]] = {
+    "wecombot": {45009: 60.0},
+    "dingtalk": {130101: 600.0, 410100: 600.0},
+    "feishu": {11232: 60.0},
+}
+WAIT_IN: Final = ("retry-after", "x-ogw-ratelimit-reset")  # HTTP's own, and Feishu's (频控策略)
+WAIT_MOST_S: Final = 3_600.0
 _SMTP: Final = re.compile(r"\((\d{3}), ")
 _heard: ContextVar[list["Answer"] | None] = ContextVar("heard", default=None)
 
@@ -33,6 +47,7 @@ class Answer:
     protocol: str
     status: int
     body: Any = None
+    wait_s: float | None = None  # how long the service asks to be left alone
 
     def own_code(self, service: str) -> int:
         """What the service says in its answer's body."""
@@ -53,6 +68,19 @@ class Answer:
         if self.protocol == "SMTP":
             return self.status >= 500
         return refused_for_good(self.status) or self.own_code(service) in REFUSING.get(service, frozenset())
+
+    def retry_after_s(self, service: str) -> float | None:
+        """How long to wait before trying again, in seconds; None where the service says nothing of it."""
+        return TOO_FAST_S.get(service, {}).get(self.own_code(service), self.wait_s)
+
+
+def asked_wait_s(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks to wait, an hour at most; None without such a header, or with one that is no number."""
+    for name in WAIT_IN:
+        text = headers.get(name, "").strip()
+        if text.isascii() and text.isdecimal():
+            return min(float(text), WAIT_MOST_S)
+    return None
 
 
 def refused_for_good(status: int) -> bool:
@@ -82,7 +110,7 @@ def _listen() -> None:
         response = send(self, request, **kwargs)
         answers = _heard.get()
         if answers is not None:
-            answers.append(Answer("HTTP", int(response.status_code), _json(response)))
+            answers.append(Answer("HTTP", int(response.status_code), _json(response), asked_wait_s(response.headers)))
         return response
 
     requests.Session.send = sent

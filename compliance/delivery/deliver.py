@@ -42,7 +42,7 @@ class Delivery:
         try:
             result = self.sender(self.channels[due.channel], due.key, due.title, due.text)
         except DeliveryError as error:
-            state = outbox.failed(self.records, due, wall_ms, str(error), permanent=error.permanent)
+            state = outbox.failed(self.records, due, wall_ms, error)
             self.counts[state] += 1
             if state != "waiting" or due.channel not in self._silent:
                 _log.warning("message not delivered", channel=due.channel, key=due.key, state=state, reason=str(error))

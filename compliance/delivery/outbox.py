@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Engine, Table, insert, select, update
 
 from compliance.delivery.messages import Message, escalation_message, notice_message, warning_message
+from domain.errors import DeliveryError
 from domain.site import Channel, Site
 from store.records import reading, tables
 
@@ -75,13 +76,16 @@ def delivered(engine: Engine, due: Due, wall_ms: int, result: str = "") -> None:
     _complete(engine, due, {"state": "sent", "done_at": wall_ms, "result": result})
 
 
-def failed(engine: Engine, due: Due, wall_ms: int, reason: str, *, permanent: bool) -> str:
-    """The channel did not take it: refused for good, or to be tried again, however long that takes (R5). Returns the state."""
-    if permanent:
-        _complete(engine, due, {"state": "refused", "done_at": wall_ms, "result": reason})
+def failed(engine: Engine, due: Due, wall_ms: int, error: DeliveryError) -> str:
+    """The channel did not take it: refused for good, or to be tried again, however long that takes (R5). Returns the state.
+
+    A channel that asks to be left alone for longer than we would wait is left alone so long.
+    """
+    if error.permanent:
+        _complete(engine, due, {"state": "refused", "done_at": wall_ms, "result": str(error)})
         return "refused"
-    wait_ms = BACKOFF_MS[min(due.attempts, len(BACKOFF_MS)) - 1]
-    _complete(engine, due, {"next_at": wall_ms + wait_ms, "result": reason})
+    wait_ms = max(BACKOFF_MS[min(due.attempts, len(BACKOFF_MS)) - 1], round(1_000 * (error.retry_after_s or 0.0)))
+    _complete(engine, due, {"next_at": wall_ms + wait_ms, "result": str(error)})
     return "waiting"
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import urllib3
 
-from compliance.delivery.answers import listening, refused_for_good
+from compliance.delivery.answers import asked_wait_s, listening, refused_for_good
 from domain.errors import ConfigError, DeliveryError
 from domain.site import Channel
 from store.secrets import secret
@@ -45,7 +45,9 @@ def _apprise(address: str, key: str, title: str, text: str) -> str:
     faults = [answer for answer in answers if answer.fault(name)]
     if faults:
         permanent = all(answer.permanent(name) for answer in faults)
-        raise DeliveryError("; ".join(dict.fromkeys(answer.fault(name) for answer in faults)), permanent=permanent)
+        waits = [wait_s for answer in faults if (wait_s := answer.retry_after_s(name)) is not None]
+        said = "; ".join(dict.fromkeys(answer.fault(name) for answer in faults))
+        raise DeliveryError(said, permanent=permanent, retry_after_s=max(waits, default=None))
     if not taken:
         raise DeliveryError("the service did not take it, or can't be reached", permanent=False)
     return f"HTTP {answers[-1].status}" if answers else "taken"
@@ -66,4 +68,5 @@ def _post(address: str, template: Path, values: dict[str, str]) -> str:
         raise DeliveryError(f"the gateway can't be reached: {type(error).__name__}", permanent=False) from error
     if 200 <= answer.status < 300:
         return f"HTTP {answer.status}"
-    raise DeliveryError(f"HTTP {answer.status}", permanent=refused_for_good(answer.status))
+    wait_s = asked_wait_s(answer.headers)
+    raise DeliveryError(f"HTTP {answer.status}", permanent=refused_for_good(answer.status), retry_after_s=wait_s)

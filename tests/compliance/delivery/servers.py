@@ -20,6 +20,7 @@ class Gateway:
         self.got: list[tuple[dict[str, str], Any]] = []
         self.answers: list[int] = []
         self.body = ""
+        self.headers: dict[str, str] = {}
         self.path = ""
         outer = self
 
@@ -32,6 +33,8 @@ class Gateway:
                 answer = outer.body.encode()
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(answer)))
+                for name, value in outer.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answer)
 

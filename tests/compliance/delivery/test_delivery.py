@@ -402,3 +402,25 @@ def test_a_site_names_its_channels(tmp_path: Path) -> None:
     )
     (found,) = load_site(tmp_path).channels
     assert found == Channel("sms", "env:X", ("notices", "warnings"), "zh", str(tmp_path / "t.json"))
+
+
+@pytest.mark.parametrize(("asked_s", "waits_ms"), [(None, 5_000), (2.0, 5_000), (600.0, 600_000)])
+def test_a_channel_that_asks_to_be_left_alone_is_left_alone_so_long(
+    asked_s: float | None, waits_ms: int, tmp_path: Path, records: Engine
+) -> None:
+    tried: list[str] = []
+
+    def too_fast(_channel: Channel, key: str, _title: str, _text: str) -> str:
+        tried.append(key)
+        if len(tried) == 1:
+            raise DeliveryError("HTTP 200, code 130101", permanent=False, retry_after_s=asked_s)
+        return "HTTP 200"
+
+    delivery = Delivery(site(tmp_path, Channel("群", "env:NONE")), records, too_fast)
+    publish(records)
+    drain(delivery)
+    drain(delivery, NOW_MS + waits_ms - 1)
+    assert len(tried) == 1
+    drain(delivery, NOW_MS + waits_ms)
+    assert len(tried) == 2
+    assert outcome(records) == "HTTP 200"

@@ -1,12 +1,13 @@
 """WeCom, DingTalk and Feishu through apprise, against a server on loopback that answers as those services do."""
 
+import json
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import pytest
 
-from compliance.delivery.answers import Answer
+from compliance.delivery.answers import CODE_IN, REFUSING, TOO_FAST_S, Answer
 from compliance.delivery.sending import send
 from domain.errors import DeliveryError
 from domain.site import Channel
@@ -54,26 +55,55 @@ def test_each_gets_what_its_service_reads(service: str, gateway: Gateway, monkey
     assert any(token in gateway.path for token in HUSH)
 
 
+# What a service says under HTTP 200: for good, to be tried again, to be tried again after so many seconds.
+FOR_GOOD = [
+    *(("wecombot", code) for code in (40008, 40058, 44004, 93000)),
+    *(("dingtalk", code) for code in (40035, 43004, 300001, 300005, 310000, 400013, 400101, 400102, 400105, 400106)),
+    *(("feishu", code) for code in (19001, 19021, 19022, 19024)),
+]
+AGAIN = [("wecombot", -1), ("wecombot", 42), ("dingtalk", -1), ("dingtalk", 88), ("feishu", 9499), ("feishu", 11246)]
+AFTER = [("wecombot", 45009, 60.0), ("dingtalk", 130101, 600.0), ("dingtalk", 410100, 600.0), ("feishu", 11232, 60.0)]
+
+
 @pytest.mark.parametrize(
-    ("service", "body", "permanent"),
-    [
-        ("wecombot", '{"errcode": 93000, "errmsg": "invalid webhook url"}', True),
-        ("wecombot", '{"errcode": 45009, "errmsg": "api freq out of limit"}', False),
-        ("wecombot", '{"errcode": -1, "errmsg": "system error"}', False),
-        ("dingtalk", '{"errcode": 310000, "errmsg": "keywords not in content"}', True),
-        ("dingtalk", '{"errcode": 130101, "errmsg": "send too fast"}', False),
-        ("feishu", '{"code": 19024, "msg": "Key Words Not Found"}', True),
-        ("feishu", '{"code": 11232, "msg": "frequency limited"}', False),
-    ],
+    ("service", "code", "permanent", "retry_after_s"),
+    [(*one, True, None) for one in FOR_GOOD] + [(*one, False, None) for one in AGAIN] + [(s, c, False, wait) for s, c, wait in AFTER],
 )
 def test_a_no_under_http_200_is_a_no(
-    service: str, body: str, permanent: bool, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    service: str, code: int, permanent: bool, retry_after_s: float | None, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    gateway.body = body
-    with pytest.raises(DeliveryError, match="HTTP 200, code") as refused:
+    gateway.body = json.dumps({CODE_IN[service]: code, "errmsg": "no", "msg": "no"})
+    with pytest.raises(DeliveryError, match=f"HTTP 200, code {code}$") as refused:
         send(channel(service, gateway, monkeypatch), "key", TITLE, TEXT)
-    assert refused.value.permanent is permanent
+    assert (refused.value.permanent, refused.value.retry_after_s) == (permanent, retry_after_s)
     assert not any(token in str(refused.value) for token in HUSH)
+
+
+def test_every_code_that_refuses_or_waits_is_asked_for_here() -> None:
+    assert {(service, code) for service, codes in REFUSING.items() for code in codes} == set(FOR_GOOD)
+    assert {(service, code, wait_s) for service, codes in TOO_FAST_S.items() for code, wait_s in codes.items()} == set(AFTER)
+    assert not {one[:2] for one in AFTER} & set(FOR_GOOD)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry-After": "52"}, 52.0),
+        ({"x-ogw-ratelimit-reset": "52"}, 52.0),
+        ({"Retry-After": "999999"}, 3_600.0),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry-After": "-5"}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("service", SERVICES)
+def test_who_asks_to_be_left_alone_is(
+    service: str, headers: dict[str, str], wait_s: float | None, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.answers, gateway.headers = [429], headers
+    with pytest.raises(DeliveryError, match="HTTP 429") as refused:
+        send(channel(service, gateway, monkeypatch), "key", TITLE, TEXT)
+    assert (refused.value.permanent, refused.value.retry_after_s) == (False, wait_s)
 
 
 @pytest.mark.parametrize("service", SERVICES)
