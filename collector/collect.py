@@ -1,6 +1,6 @@
 """The process ``collect``: device → reading → journal.
 
-SOURCES ──▶ one task per connection ──▶ intake ──▶ journal          health/collect.json every second
+SOURCES ──▶ one task per connection ──▶ intake ──▶ journal          health/collect.json and the log of changes every second
    └── how each stands, every minute ──────┘
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from collector.backoff import Backoff
+from collector.change_log import ChangeLog
 from collector.health import POINTS_EVERY_S, health_names, health_readings
 from collector.intake import Intake
 from collector.screen_memory import load_memory, save_memory
@@ -61,7 +62,8 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
     log.info("collecting", sources=len(sources), devices=len(site.devices), brokers=len(site.brokers))
     committing = asyncio.create_task(intake.run(), name="intake")
     tasks = [asyncio.create_task(keep_running(source), name=source.name) for source in sources]
-    health = asyncio.create_task(_tell_health(site, clock, sources, intake, unknown), name="health")
+    changes = ChangeLog()
+    health = asyncio.create_task(_tell_health(site, clock, sources, intake, unknown, changes), name="health")
     noting = asyncio.create_task(_note_health(clock, sources, intake), name="health points")
     keeping = asyncio.create_task(_keep_memory(site, intake), name="screen's memory")
     stopped = asyncio.create_task(stop.wait(), name="stop")
@@ -73,6 +75,7 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
         await _end(site, intake, committing, sources)
         unknown.save()
         _write(site, clock, sources, intake, unknown)
+        changes.end(records)
 
 
 def _memory_file(site: Site) -> Path:
@@ -144,8 +147,11 @@ async def keep_running(source: Source) -> None:
 # ── health ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _tell_health(site: Site, clock: Clock, sources: Sequence[Source], intake: Intake, unknown: UnknownSensors) -> None:
+async def _tell_health(
+    site: Site, clock: Clock, sources: Sequence[Source], intake: Intake, unknown: UnknownSensors, changes: ChangeLog
+) -> None:
     while True:
+        changes.tell((record for source in sources for record in source.health()), asyncio.get_running_loop().time())
         await asyncio.to_thread(_write, site, clock, sources, intake, unknown)
         await asyncio.to_thread(_save, unknown)
         await asyncio.sleep(HEALTH_EVERY_S)

@@ -1,24 +1,45 @@
 """What is known about each source: counters, and the state whose changes are logged.
 
-It is told three ways: every second in the health file, as points beside all others (``source/ID/…``), and changes in the log.
+It is told three ways: every second in the health file, as points beside all others (``source/ID/…``),
+and changes in the log (``change_log``).
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from domain.reading import Readings
 
-log = structlog.get_logger("collect")
-
-
 # Once a minute of each source, beside what its protocol notes at every exchange (exchange_ok, latency_ms, connected).
 POINTS = ("failures", "overruns", "received_bytes", "silence_s")
 POINTS_EVERY_S = 60.0
+
+
+class Flip(Enum):
+    """What can change, in the words of the log: of one, of many, and whether it is bad news."""
+
+    SILENT = "source is silent", "sources are silent", True
+    THERE = "source is there", "sources are there", False
+    SENSOR_GONE = "sensor has gone", "sensors have gone", False
+    SENSOR_THERE = "sensor is there", "sensors are there", False
+    UNKNOWN_SENSOR = "unknown sensor", "unknown sensors", True
+
+    def __init__(self, one: str, many: str, bad: bool) -> None:
+        self.one, self.many, self.bad = one, many, bad
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change: of whom, where that is (many are counted by it), and all that the log says about it."""
+
+    flip: Flip
+    subject: str
+    where: str
+    about: dict[str, str]
 
 
 @dataclass
@@ -38,22 +59,33 @@ class SourceHealth:
     bytes: int = 0
     exceptions: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
+    changes: list[Change] = field(default_factory=list)
+
+    def changed(self, flip: Flip, subject: str, **about: str) -> None:
+        """Takes note of a change, for the log."""
+        self.changes.append(Change(flip, subject, self.address, about))
+
+    def take_changes(self) -> list[Change]:
+        """What has changed since the last call."""
+        taken, self.changes = self.changes, []
+        return taken
 
     def good(self, at_ms: int, latency_ms: float | None = None) -> None:
-        """A sound exchange; one line in the log when the source was failing before."""
+        """A sound exchange; a change when the source was failing before."""
         self.last_good_ms = at_ms
         if latency_ms is not None:
             self.latency_ms = latency_ms
         if self.state != "good":
             if self.state == "failing":  # thousands of sources that are there from the start are no news
-                log.info("source is there", source=self.name, protocol=self.protocol)
+                self.changed(Flip.THERE, self.name, source=self.name, protocol=self.protocol, address=self.address)
             self.state, self.reason = "good", ""
 
     def failed(self, reason: str) -> None:
-        """An exchange that failed; one line in the log when the source was not failing before."""
+        """An exchange that failed; a change when the source was not failing before."""
         self.failures += 1
         if self.state != "failing":
-            log.warning("source is silent", source=self.name, protocol=self.protocol, address=self.address, reason=reason)
+            about = {"source": self.name, "protocol": self.protocol, "address": self.address, "reason": reason}
+            self.changed(Flip.SILENT, self.name, **about)
         self.state, self.reason = "failing", reason
 
     def as_dict(self) -> dict[str, object]:

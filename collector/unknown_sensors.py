@@ -4,11 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 import orjson
-import structlog
 
 MOST = 2000
-
-log = structlog.get_logger("collect")
 
 
 class UnknownSensors:
@@ -31,19 +28,19 @@ class UnknownSensors:
     def __len__(self) -> int:
         return len(self._sensors)
 
-    def saw(self, sensor: str, profile: str, topic: str, at_ms: int, name: str, value: float) -> None:
-        """Takes note of one value."""
+    def saw(self, sensor: str, profile: str, topic: str, at_ms: int, name: str, value: float) -> bool:
+        """Takes note of one value; returns whether the sensor is new on the list."""
         entry = self._sensors.get(sensor)
         if entry is None:
             if len(self._sensors) >= MOST:
                 self.beyond += 1
-                return
-            log.warning("unknown sensor", sensor=sensor, profile=profile, topic=topic)
+                return False
             entry = self._sensors[sensor] = {"profile": profile, "topic": topic, "first_ms": at_ms, "values": {}, "count": 0}
         entry["last_ms"] = at_ms
         entry["count"] += 1
         entry["values"][name] = value
         self._changed = True
+        return bool(entry["count"] == 1)
 
     def newest(self, count: int) -> list[dict[str, object]]:
         """The sensors heard last."""

@@ -1,10 +1,12 @@
 """The embedded MQTT broker (3.1.1) of the demo town; nobody enters without a password."""
 
+import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from amqtt.broker import Broker
 from amqtt.errors import BrokerError
@@ -45,7 +47,19 @@ async def mqtt_broker(port: int, users: Mapping[str, str]) -> AsyncIterator[None
         await broker.start()
     except BrokerError as error:
         raise ConfigError(Mistake("simulate", "this port is taken; stop what uses it", key="mqtt", value=str(port))) from error
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(_but_for_who_left)
     try:
         yield
     finally:
         await broker.shutdown()
+        loop.set_exception_handler(before)
+
+
+def _but_for_who_left(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the loop has to say of tasks that failed, but for the broker's deliveries to a client that is gone: amqtt leaves them to it."""
+    task = context.get("future")
+    if isinstance(task, asyncio.Task) and getattr(task.get_coro(), "__qualname__", "").startswith("ProtocolHandler."):
+        return
+    loop.default_exception_handler(context)

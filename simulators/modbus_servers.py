@@ -4,6 +4,7 @@ A gateway goes on answering for its other units when one of them is silent. Cont
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,8 @@ from simulators.profiles import RegisterBlock
 PROFILE = "xd100n"
 CURVE_OFFSET, CURVE_LENGTH = 117, 28  # holding registers: 8 curve points (outdoor, supply), twelve two-hour offsets
 _READS = (1, 2, 3, 4)
+
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it prints its last twenty frames at anything it does not understand
 
 
 @asynccontextmanager

@@ -232,7 +232,7 @@ class Listener:
                 taken = str(reason) == "Session taken over" or self._short_lives >= SHORT_LIVES
                 self.taken_over += taken
                 hint = f"; does another client use the client_id {self._client_id}? Each needs its own" if taken else ""
-                self.connected, self.trouble = False, f"disconnected: {reason}{hint}"
+                self.connected, self.trouble = False, f"disconnected: {_words_of(reason)}{hint}"
             elif not self.refused:
                 self._silent_tries += 1
                 self.trouble = f"the broker ends the connection without an answer: {reason}"
@@ -259,6 +259,11 @@ class Listener:
             first = len(self._inbox) == 1
         if first:
             self._heard()
+
+
+def _words_of(reason: ReasonCode) -> str:
+    """The broker's reason; paho calls it unspecified where the connection went without one."""
+    return "the connection was lost" if str(reason) == "Unspecified error" else str(reason)
 
 
 def matches(topic_filter: str, topic: str) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from collector.backoff import Backoff
 from collector.catching_up import CatchingUp
 from collector.document import UnreadableError
-from collector.health import SourceHealth
+from collector.health import Flip, SourceHealth
 from collector.instants import plausible
 from collector.intake import Intake
 from collector.measuring_points import MeasuringPoints
@@ -224,13 +224,15 @@ class Sensors:
             self._health.counts["of another node"] += 1
             return
         self._health.counts["unknown sensor"] += 1
-        self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.quantity, value.value)
+        if self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.quantity, value.value):
+            about = {"sensor": value.sensor, "source": self._broker.name, "profile": profile, "topic": message.topic}
+            self._health.changed(Flip.UNKNOWN_SENSOR, value.sensor, **about)
 
     def _note_presence(self, sensor: str, there: bool) -> None:
         """A sensor says, or the broker in its name, whether it is there: told once, and counted. Its readings stand as long as they do."""
         if there == (sensor not in self._offline):
             return
-        log.info("sensor is there" if there else "sensor has gone", source=self._broker.name, sensor=sensor)
+        self._health.changed(Flip.SENSOR_THERE if there else Flip.SENSOR_GONE, sensor, sensor=sensor, source=self._broker.name)
         (self._offline.discard if there else self._offline.add)(sensor)
         self._health.counts["sensors offline"] = len(self._offline)
 

@@ -1,12 +1,14 @@
 """The embedded broker and the publisher, with a real client beside them."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from amqtt.mqtt.protocol.handler import ProtocolHandler
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -96,6 +98,22 @@ async def test_a_retained_state_greets_a_late_subscriber() -> None:
         with listening(port, USERS["keepwarm"], "zigbee2mqtt/#") as listener:
             assert await listener.has(1)
     assert listener.got == [("zigbee2mqtt/S07/B01/101", b"{}", True)]
+
+
+async def test_a_delivery_to_a_client_that_has_gone_is_no_line_in_the_log_but_other_tasks_that_fail_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fails() -> None:
+        raise ValueError("not the broker's")
+
+    async with mqtt_broker(pick_ports().mqtt, USERS):
+        for made in (ProtocolHandler.mqtt_publish(None, "t", b"", 1, retain=False), fails()):
+            task = asyncio.create_task(made)
+            await asyncio.wait([task])
+            del task
+            gc.collect()
+    (told,) = caplog.records
+    assert "fails()" in told.getMessage()
 
 
 async def test_a_taken_port_is_named() -> None:
