@@ -87,7 +87,8 @@ def clean_series(room_row: NDArray[np.integer], readings: Readings, offset_k: F6
     readings are left out first; of two with the same ``measured_at`` the one received last stays, ties go to the later row.
     """
     columns = (readings.measured_at, readings.received_at, readings.value, readings.quality)
-    return _clean(np.ascontiguousarray(room_row, np.int64), *columns, offset_k)
+    counted = np.empty(len(readings), np.int64), np.empty(len(readings), np.float64)  # numpy's memory has larger pages than numba's
+    return _clean(np.ascontiguousarray(room_row, np.int32), *columns, offset_k, *counted)
 
 
 def room_rules(
@@ -147,8 +148,14 @@ def _merged_exclusions(exclusions: Sequence[Exclusion]) -> dict[str, list[tuple[
 
 
 @kernel
-def _clean(room_row: I64, measured_at: I64, received_at: I64, value: F64, quality: NDArray[np.uint8], offset_k: F64) -> Series:
-    """Sorts the rows by room in one pass over them, then within a room where its readings did not come in order."""
+def _clean(
+    room_row: NDArray[np.int32], measured_at: I64, received_at: I64, value: F64, quality: NDArray[np.uint8], offset_k: F64,
+    at: I64, values: F64,
+) -> Series:  # fmt: skip
+    """Sorts the rows by room in one pass over them, then within a room where its readings did not come in order.
+
+    ``at`` and ``values`` are room for as many rows.
+    """
     rooms = len(offset_k)
     starts = np.zeros(rooms + 1, np.int64)
     newest = np.full(rooms, -FOREVER_MS, np.int64)
@@ -161,7 +168,7 @@ def _clean(room_row: I64, measured_at: I64, received_at: I64, value: F64, qualit
             newest[room] = max(newest[room], measured_at[k])
     for room in range(rooms):
         starts[room + 1] += starts[room]
-    at, values = np.empty(starts[rooms], np.int64), np.empty(starts[rooms], np.float64)
+    at, values = at[: starts[rooms]], values[: starts[rooms]]
     received = np.empty(0 if ordered else starts[rooms], np.int64)
     place = starts[:rooms].copy()
     for k in range(len(room_row)):

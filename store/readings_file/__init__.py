@@ -32,6 +32,8 @@ def read_readings(paths: Sequence[Path], *, assume_timezone: ZoneInfo | None = N
     parts = []
     for path in paths:
         names, part = _read_file(path, assume_timezone)
+        if len(paths) == 1:
+            return names, part
         index = np.array([number.setdefault(name, len(number)) for name in names], np.int32)
         parts.append(Readings(index[part.point], part.measured_at, part.received_at, part.value, part.quality))
     return list(number), Readings.concat(parts)

@@ -387,3 +387,31 @@ def test_both_ways_read_the_same(tmp_path: Path, rows: Sequence[str]) -> None:
     for column in ("point", "measured_at", "received_at", "value", "quality"):
         np.testing.assert_array_equal(getattr(by_columns, column)[by_columns.quality < 64], getattr(by_rows, column)[by_rows.quality < 64])
     assert by_columns.quality.tolist() == by_rows.quality.tolist()
+
+
+def test_row_groups_are_one_file(tmp_path: Path) -> None:
+    """Each group has names of its own; a mistake's row is counted from the file's first."""
+    names = [f"room/{letter}/indoor_temp_c" for letter in "ABBCA"]
+    columns: dict[str, list[object]] = {
+        "point": [*names],
+        "measured_at": [f"2026-12-01T12:00:0{k}Z" for k in range(5)],
+        "value": [*range(5)],
+    }
+    late = {"received_at": [None, "2026-12-01T12:01:00Z", None, None, None]}
+    path = tmp_path / "r.parquet"
+    for more in ({}, late):
+        pq.write_table(pa.table({**columns, **more}), path, row_group_size=2)
+        found, readings = read_readings([path])
+        assert [found[point] for point in readings.point] == names
+        assert readings.value.tolist() == [0, 1, 2, 3, 4]
+        assert np.diff(readings.measured_at).tolist() == [1000] * 4
+        assert (readings.received_at - readings.measured_at).tolist() == [0, 59_000 if more else 0, 0, 0, 0]
+    pq.write_table(pa.table({**columns, "measured_at": ["2026-12-01T12:00:00Z"] * 4 + ["noon"]}), path, row_group_size=2)
+    assert said(path).startswith("r.parquet: row 5: measured_at: 'noon': ")
+
+
+def test_a_parquet_file_without_rows(tmp_path: Path) -> None:
+    table = pa.table({"point": pa.array([], pa.string()), "measured_at": pa.array([], pa.float64()), "value": pa.array([], pa.float64())})
+    pq.write_table(table, tmp_path / "r.parquet")
+    names, readings = read_readings([tmp_path / "r.parquet"])
+    assert (names, len(readings)) == ([], 0)
