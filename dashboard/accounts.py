@@ -17,6 +17,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from dashboard.roles import ROLES, Account
 from store.records import reading
@@ -27,6 +28,7 @@ PASSWORD_LEAST = 12
 PASSWORD_MOST = 256
 
 _HASHER = PasswordHasher()
+_STATE = ("role", "districts", "disabled")
 _ACCOUNT = (accounts.c.name, accounts.c.role, accounts.c.districts)
 
 
@@ -131,6 +133,25 @@ def check_password(engine: Engine, name: str, password: str) -> Account | None:
     return account_of(known) if usable and known is not None else None
 
 
+def account_by_identity(engine: Engine, identity: str) -> Account | None:
+    """The account that is connected with this identity of a provider (``issuer subject``); none that is shut out."""
+    mine = (accounts.c.identity == identity) & accounts.c.disabled.is_(False)
+    with reading(engine).connect() as connection:
+        known = connection.execute(select(*_ACCOUNT).where(mine)).one_or_none()
+    return None if known is None else account_of(known)
+
+
+def connect_identity(engine: Engine, name: str, identity: str | None, who: str, at_ms: int) -> None:
+    """Connects an account with an identity of a provider (``issuer subject``), with none by None; audited.
+
+    Raises ValueError for an unknown account, and for an identity that another account is connected with.
+    """
+    try:
+        change_account(engine, name, {"identity": identity}, who, at_ms)
+    except IntegrityError as error:
+        raise ValueError("another account is connected with this identity") from error
+
+
 def account_of(row: Any) -> Account:
     """The account of a row with its name, role and districts."""
     return Account(row.name, row.role, frozenset(row.districts))
@@ -140,6 +161,13 @@ def has_password(engine: Engine, name: str) -> bool:
     """Whether this account can sign in by password."""
     with reading(engine).connect() as connection:
         return connection.execute(select(accounts.c.password_hash).where(accounts.c.name == name)).scalar() is not None
+
+
+def identity_is_kept(engine: Engine, name: str, issuer: str) -> bool:
+    """Whether this account is connected with somebody of this provider."""
+    with reading(engine).connect() as connection:
+        identity = connection.execute(select(accounts.c.identity).where(accounts.c.name == name)).scalar()
+    return identity is not None and str(identity).startswith(f"{issuer} ")
 
 
 def set_password(engine: Engine, name: str, password: str, at_ms: int) -> None:
@@ -155,18 +183,18 @@ def set_password(engine: Engine, name: str, password: str, at_ms: int) -> None:
 
 
 def change_account(engine: Engine, name: str, values: Mapping[str, object], who: str, at_ms: int) -> None:
-    """Sets ``role``, ``districts`` or ``disabled`` of an account, audited with what was there before.
+    """Sets ``role``, ``districts``, ``disabled`` or ``identity`` of an account, audited with what was there before.
 
     A disabled account's sessions end at once.
 
     Raises ValueError for an unknown account or role, and rather than leave a site without an administrator.
     """
-    wanted = {key: values[key] for key in ("role", "districts", "disabled") if key in values}
+    wanted = {key: values[key] for key in (*_STATE, "identity") if key in values}
     if wanted.get("role", "viewer") not in ROLES:
         raise ValueError(f"{wanted['role']!r} is no role: {', '.join(ROLES)}")
     with engine.begin() as connection:
         before = connection.execute(
-            select(accounts.c.role, accounts.c.districts, accounts.c.disabled).where(accounts.c.name == name)
+            select(*(accounts.c[key] for key in dict.fromkeys((*_STATE, *wanted)))).where(accounts.c.name == name)
         ).one_or_none()
         if before is None:
             raise ValueError("there is no such account")

@@ -16,8 +16,8 @@ from dashboard.api.answers import ProblemError
 from dashboard.session import Sessions
 
 # Open to all: exact paths, and the folder of our own style sheet and icons, which those pages need.
-OPEN_PATHS = frozenset({"/login", "/enter", "/healthz", "/metrics", "/board", "/board.rss", "/favicon.ico"})
-OWN_PATHS = OPEN_PATHS | {"/account", "/logout", "/shift/print"}
+OPEN_PATHS = frozenset({"/login", "/enter", "/openid", "/openid/back", "/healthz", "/metrics", "/board", "/board.rss", "/favicon.ico"})
+OWN_PATHS = OPEN_PATHS | {"/account", "/logout", "/openid/connect", "/shift/print"}
 API_FOLDER = "/api/v1/"
 OPEN_FOLDERS = ("/assets/", API_FOLDER)  # the API asks for its own keys, never for a cookie
 # What Streamlit's pages ask for; every other path of Streamlit's stays shut.

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard.accounts import check_password, has_password, record, redeem_invitation, set_password, wall_ms
+from dashboard.accounts import check_password, has_password, identity_is_kept, record, redeem_invitation, set_password, wall_ms
 from dashboard.facts.town import Town
 from dashboard.forms import fields_of, forged, is_ours, keep_form_cookie, language_of, local_path, page, stranger_form
 from dashboard.lockout import Lockout
@@ -19,6 +19,9 @@ from dashboard.text import N_, speech
 GUESSES_AN_ACCOUNT = 5
 GUESSES_AN_ADDRESS = 20
 LOCKED_S = 900.0
+OPENID_FOLDER = "/openid"
+AGAIN_COOKIE = "keepwarm_again"  # somebody signed out in this browser: the provider asks anew, whoever comes next
+AGAIN_S = 30 * 86_400
 HASHES_AT_ONCE = 2  # argon2 takes 64 MB and a core for 0.4 s
 
 _log = structlog.get_logger()
@@ -32,6 +35,8 @@ class Login:
         self.sessions = sessions
         self.by_account = Lockout(GUESSES_AN_ACCOUNT, LOCKED_S)
         self.by_address = Lockout(guesses_an_address, LOCKED_S)
+        self.openid = town.site.openid
+        self.passwords = self.openid is None or self.openid.passwords
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
 
     def routes(self) -> list[Route]:
@@ -57,6 +62,8 @@ class Login:
         fields = await fields_of(request)
         if fields is None or not is_ours(request, self.sessions, fields):
             return forged(request)
+        if not self.passwords:
+            return self._login_page(request, 403)
         name = fields.get("name", "").strip()[:128]
         address = request.client.host if request.client else ""
         locked_s = max(self.by_account.locked_s(name.casefold()), self.by_address.locked_s(address))
@@ -67,10 +74,10 @@ class Login:
         if account is None:
             self.by_account.failed(name.casefold())
             self.by_address.failed(address)
-            await asyncio.to_thread(self._audit, name, "sign_in", address, refused=True)
+            await asyncio.to_thread(self.audit, name, "sign_in", address, refused=True)
             return self._login_page(request, 401)
         self.by_account.succeeded(name.casefold())
-        return await self._welcome(request, account, "sign_in", local_path(fields.get("next")))
+        return await self.welcome(request, account, "sign_in", local_path(fields.get("next")))
 
     def show_enter(self, request: Request) -> Response:
         """Asks whether to use a one-time link: looking at it does not use it up (previews of chat programs do)."""
@@ -92,9 +99,9 @@ class Login:
             if self.sessions.account(request.cookies):  # the link was opened twice by the one it signed in
                 return RedirectResponse("/", 303)
             self.by_address.failed(address)
-            await asyncio.to_thread(self._audit, "", "enter", address, refused=True)
+            await asyncio.to_thread(self.audit, "", "enter", address, refused=True)
             return self._used_up(request)
-        return await self._welcome(request, account, "enter", "/")
+        return await self.welcome(request, account, "enter", "/")
 
     def show_account(self, request: Request) -> Response:
         """The own account: password, signing out."""
@@ -104,7 +111,7 @@ class Login:
         """Sets a new password; one that exists must be given."""
         fields = await fields_of(request)
         account = self.sessions.account(request.cookies)
-        if fields is None or account is None or not is_ours(request, self.sessions, fields):
+        if fields is None or account is None or not self.passwords or not is_ours(request, self.sessions, fields):
             return forged(request)
         _ = speech(language_of(request))
         if self.by_account.locked_s(account.name.casefold()):
@@ -113,7 +120,7 @@ class Login:
             trouble = await asyncio.to_thread(self._new_password, account, fields)
         if trouble:
             return self._account_page(request, 400, trouble=_(trouble))
-        return await self._welcome(request, account, "sign_in", "/account?saved=1")
+        return await self.welcome(request, account, "sign_in", "/account?saved=1")
 
     async def sign_out(self, request: Request) -> Response:
         """Ends this session, or all of this account's."""
@@ -125,17 +132,21 @@ class Login:
             await asyncio.to_thread(self.sessions.end_all, account)
         else:
             await asyncio.to_thread(self.sessions.end, token)
-        await asyncio.to_thread(self._audit, account.name, "sign_out", "everywhere" if fields.get("everywhere") else "")
+        await asyncio.to_thread(self.audit, account.name, "sign_out", "everywhere" if fields.get("everywhere") else "")
         response = RedirectResponse("/login", 303)
         response.delete_cookie(COOKIE)
+        if self.openid is not None:
+            secure = request.url.scheme == "https"
+            response.set_cookie(AGAIN_COOKIE, "1", max_age=AGAIN_S, path=OPENID_FOLDER, httponly=True, samesite="lax", secure=secure)
         return response
 
-    async def _welcome(self, request: Request, account: Account, action: str, target: str) -> Response:
+    async def welcome(self, request: Request, account: Account, action: str, target: str) -> Response:
+        """Opens a session for somebody who has shown who they are, and goes on to a path of this site."""
         before = self.sessions.token(request.cookies)
         if before is not None:  # a session from before is not left behind
             await asyncio.to_thread(self.sessions.end, before)
         cookie = await asyncio.to_thread(self.sessions.open, account)
-        await asyncio.to_thread(self._audit, account.name, action, request.client.host if request.client else "")
+        await asyncio.to_thread(self.audit, account.name, action, request.client.host if request.client else "")
         _log.info("signed in", account=account.name, role=account.role, by=action)
         response = RedirectResponse(target, 303)
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="lax", secure=request.url.scheme == "https")
@@ -160,7 +171,16 @@ class Login:
         target = local_path(request.query_params.get("next"))
         minutes = math.ceil(locked_s / 60)
         response = page(
-            request, "login.html", status, form=form, next=target, site=self.town.site.name, wrong=status == 401, locked_min=minutes
+            request,
+            "login.html",
+            status,
+            form=form,
+            next=target,
+            site=self.town.site.name,
+            wrong=status == 401,
+            locked_min=minutes,
+            openid=self.openid,
+            passwords=self.passwords,
         )
         keep_form_cookie(request, response, seed)
         if locked_s:
@@ -179,13 +199,22 @@ class Login:
             form=self.sessions.form_token(token),
             has_password=has_password(self.town.records, account.name),
             saved="saved" in request.query_params,
+            connected="connected" in request.query_params,
+            openid=self.openid,
+            passwords=self.passwords,
+            identity=self._identity(account),
             trouble=trouble,
         )
+
+    def _identity(self, account: Account) -> bool:
+        """Whether this account is connected with the site's provider."""
+        return self.openid is not None and identity_is_kept(self.town.records, account.name, self.openid.issuer)
 
     def _used_up(self, request: Request) -> HTMLResponse:
         _ = speech(language_of(request))
         text = _("It works once, for seven days. Ask for a new one, or sign in with your password.")
         return page(request, "message.html", 403, title=_("This link can't be used any more"), text=text)
 
-    def _audit(self, who: str, action: str, detail: str, *, refused: bool = False) -> None:
+    def audit(self, who: str, action: str, detail: str, *, refused: bool = False) -> None:
+        """Writes who came in or out, from where."""
         record(self.town.records, self.town.now_ms(), who, action, f"account/{who}", refused=refused, after={"from": detail})

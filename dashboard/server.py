@@ -90,6 +90,7 @@ def make_app(town: Town) -> FastAPI:
     sessions = Sessions(town.records, signing_key(town.site.data / "dashboard.key"), Limits.of(town.site))
     running.begin(town, sessions)
     asked = Asked(town)
+    login = Login(town, sessions)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -102,7 +103,8 @@ def make_app(town: Town) -> FastAPI:
     app = FastAPI(title="Keepwarm", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.router.routes.extend(
         [
-            *Login(town, sessions).routes(),
+            *login.routes(),
+            *openid_routes(login),
             Route("/healthz", Healthz(town).answer, methods=["GET"]),
             Route("/metrics", Metrics(town, asked).answer, methods=["GET"]),
             Route("/board", Board(town).show, methods=["GET"]),
@@ -125,6 +127,16 @@ def make_app(town: Town) -> FastAPI:
     if town.site.reached_by == "https":
         app.add_middleware(BehindTls)
     return app
+
+
+def openid_routes(login: Login) -> list[Route]:
+    """What signs people in by the site's provider; nothing where it names none."""
+    if login.openid is None:
+        return []
+    from dashboard.openid.provider import Provider
+    from dashboard.openid.routes import OpenIdRoutes
+
+    return OpenIdRoutes(login, Provider(login.openid)).routes()
 
 
 class BehindTls:

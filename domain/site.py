@@ -142,6 +142,23 @@ class Broker:
 
 
 @dataclass(frozen=True)
+class OpenId:
+    """A provider of OpenID Connect that signs people in, ``[openid]``. ``client_secret`` is a secret's name, empty for a public client.
+
+    ``page`` is the address of the pages as browsers know it: the provider sends people back to ``page``/openid/back. Without
+    ``passwords`` nobody signs in by password; one-time links always work.
+    """
+
+    issuer: str
+    client_id: str
+    page: str
+    client_secret: str = ""
+    label: str = ""
+    ca_file: str = ""
+    passwords: bool = True
+
+
+@dataclass(frozen=True)
 class Channel:
     """Where messages go out, ``[[channel]]`` (R5). ``url`` is a secret's name: the secret is an address as apprise writes them, or, with a
     ``template``, the HTTP address of a gateway (of text messages, say) that is posted the template with title, text and key filled in.
@@ -261,6 +278,7 @@ class Site:
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8600
     reached_by: Literal["http", "https"] = "http"  # how browsers come: https where a proxy with TLS stands before the pages
+    openid: OpenId | None = None
     session_idle_min: float = 120.0
     session_most_h: float = 24.0
     hotline: str = ""

@@ -97,6 +97,29 @@ def districts(folder: Path, name: str, districts: tuple[str, ...]) -> None:
 @accounts.command()
 @site_argument
 @click.argument("name")
+@click.argument("subject", default="")
+def identity(folder: Path, name: str, subject: str) -> None:
+    """Connects the account NAME with the SUBJECT (claim sub) that the site's OpenID Connect provider signs in; without one: with nobody."""
+    from dashboard.accounts import connect_identity, wall_ms
+    from dashboard.openid.provider import identity_of
+    from store.site_folder import load_site
+
+    openid = load_site(folder).openid
+    if openid is None:
+        raise ConfigError(
+            Mistake("site.toml", "the site names no provider; a table [openid] with issuer, client_id and page does", key="openid")
+        )
+    with _records(folder) as engine:
+        try:
+            connect_identity(engine, name, identity_of(openid.issuer, subject) if subject else None, COMMAND, wall_ms())
+        except ValueError as error:
+            raise ConfigError(Mistake("keepwarm accounts", str(error), value=name)) from error
+    click.echo(f"{name}: {f'signs in as {subject} of {openid.issuer}' if subject else 'connected with nobody'}")
+
+
+@accounts.command()
+@site_argument
+@click.argument("name")
 @click.option("--again", is_flag=True, help="Let it in again.")
 def disable(folder: Path, name: str, *, again: bool) -> None:
     """Shuts the account NAME out at once, on every device."""

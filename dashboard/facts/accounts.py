@@ -23,6 +23,7 @@ class AccountRow:
     districts: list[str]
     disabled: bool
     has_password: bool
+    connected: bool
     created_at: int
     seen_at: int | None
     open: int
@@ -52,6 +53,7 @@ def account_rows(town: Town) -> list[AccountRow]:
     query = (
         select(
             accounts.c.name, accounts.c.role, accounts.c.districts, accounts.c.disabled, accounts.c.password_hash.is_not(None),
+            accounts.c.identity.is_not(None),
             accounts.c.created_at, func.coalesce(here.c.seen_at, accounts.c.used_at), func.coalesce(here.c.open, 0),
         )
         .outerjoin(here, here.c.account == accounts.c.name)

@@ -20,6 +20,7 @@ from store.site_folder.devices import DEVICES, read_devices
 from store.site_folder.fields import TomlTables
 from store.site_folder.map_file import MAP_FILE, read_outlines
 from store.site_folder.notices import NOTICES_FILE, read_notice_texts
+from store.site_folder.openid import read_openid
 from store.site_folder.profiles import load_profiles
 from store.site_folder.settings import Settings, read_brokers, read_channels, read_gateways, read_settings
 from store.site_folder.table import Columns, Table, read_table
@@ -106,6 +107,7 @@ def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
     names = {*profiles, *(path.stem for path in (folder / "profiles").glob("*.toml"))}
     brokers = read_brokers(tables, folder, settings.name, profiles, names)
     channels = read_channels(tables, folder)
+    openid = read_openid(tables, folder)
     texts = read_notice_texts(folder, mistakes)
     outlines = read_outlines(folder, mistakes)
     parts = _read_tables(folder, settings, profiles, names, mistakes)
@@ -118,6 +120,7 @@ def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
         "gateways": gateways,
         "brokers": brokers,
         "channels": channels,
+        "openid": openid,
         "profiles": profiles,
         "notice_texts": texts,
         "outlines": outlines,

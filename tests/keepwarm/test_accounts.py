@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import select
 
-from dashboard.accounts import add_account, check_password, wall_ms
+from dashboard.accounts import account_by_identity, add_account, check_password, wall_ms
 from dashboard.api.keys import find_key
 from dashboard.roles import Account
 from dashboard.session import find_session, open_session
@@ -116,4 +116,28 @@ def test_accounts_and_keys_are_limited_to_districts_that_are_there(accounts: Cal
     assert found.districts == ("west",)
     assert accounts("districts", "site", "li").code == 0
     assert check_password(engine, "li", "a long enough one") == Account("li", "viewer")
+    engine.dispose()
+
+
+def test_an_account_is_connected_with_who_the_provider_signs_in(accounts: Callable[..., Ran], tmp_path: Path) -> None:
+    unset = accounts("identity", "site", "li", "42")
+    assert (unset.code, unset.err) == (
+        2,
+        "site.toml: openid: the site names no provider; a table [openid] with issuer, client_id and page does\n",
+    )
+    table = '[openid]\nissuer = "https://login.example.cn"\nclient_id = "keepwarm"\npage = "https://heat.example.cn"\n'
+    (tmp_path / "site" / "site.toml").write_text(f'name = "t"\n{table}', encoding="utf-8")
+    engine = open_records(tmp_path / "site" / "data" / "records.db")
+    for name in ("li", "wang"):
+        add_account(engine, name, "viewer", "a long enough one", wall_ms())
+    assert accounts("identity", "site", "li", "42").out == "li: signs in as 42 of https://login.example.cn\n"
+    assert account_by_identity(engine, "https://login.example.cn 42") == Account("li", "viewer")
+    taken = accounts("identity", "site", "wang", "42")
+    assert (taken.code, taken.err) == (2, "keepwarm accounts: 'wang': another account is connected with this identity\n")
+    assert accounts("identity", "site", "nobody", "43").code == 2
+    assert accounts("identity", "site", "li").out == "li: connected with nobody\n"
+    assert account_by_identity(engine, "https://login.example.cn 42") is None
+    with engine.connect() as connection:
+        found = connection.execute(select(audit.c.after).where(audit.c.subject == "account/li").order_by(audit.c.id)).scalars().all()
+    assert found == [{"identity": "https://login.example.cn 42"}, {"identity": None}]
     engine.dispose()

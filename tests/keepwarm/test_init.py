@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.site import Broker, Channel, Gateway, Site, StoreSettings, Subscription
+from domain.site import Broker, Channel, Gateway, OpenId, Site, StoreSettings, Subscription
 from keepwarm.init import site_file
 from keepwarm.main import exit_code
 from store.site_folder import load_site
@@ -19,6 +19,7 @@ KEYS = {
     "journal": known._JOURNAL,
     "history": known._HISTORY,
     "dashboard": ("host", "port", "reached_by", "session_idle_min", "session_most_h"),
+    "openid": tuple(field.name for field in fields(OpenId)),
     "notices": ("publish", "review_min"),
 }
 LISTS = {"gateway": Gateway, "channel": Channel, "mqtt": Broker}
