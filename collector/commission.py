@@ -176,9 +176,11 @@ async def _visit(broker: Broker, clock: Clock, wait_s: float) -> Finding:
                 await heard.wait()
     except TimeoutError:
         pass
-    connected, trouble = listener.connected, listener.trouble
+    connected, trouble, unheard = listener.connected, listener.trouble, listener.unheard
     await asyncio.to_thread(listener.close)
-    return Finding(broker.name, good=connected, said=f"mqtt {broker.url}: {'connected' if connected else trouble}")
+    refused = "".join(f"; it refuses {topic}: {reason}" for topic, reason in unheard.items())
+    said = f"connected{refused}" if connected else trouble
+    return Finding(broker.name, good=connected and not unheard, said=f"mqtt {broker.url}: {said}")
 
 
 @dataclass

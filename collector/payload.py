@@ -67,6 +67,8 @@ class Payload:
         content = Content()
         if self.profile.point_id:
             self._read_points(document, received_ms, away_since_ms, content)
+            if not content.values and not content.faults:
+                content.faults.append("no point in it")
             return content
         sensor = self._sensor_of(topic, document)
         if sensor is None:
@@ -99,6 +101,8 @@ class Payload:
         content = Content(faults=list(told.faults), presence=told.presence)
         for metric in told.metrics:
             self._read_metric(metric, received_ms, away_since_ms, content)
+        if not content.values and not content.faults and content.presence is None:
+            content.faults.append("no metric in it")
         return content
 
     def _read_metric(self, metric: Metric, received_ms: int, away_since_ms: int | None, content: Content) -> None:

@@ -3,10 +3,9 @@
 paho's thread ──▶ inbox (bounded: then the broker has to wait) ──▶ take ──▶ … commit … ──▶ acknowledge
 """
 
-import ssl
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import uniform
 from threading import Condition, Thread
 from time import monotonic
@@ -21,9 +20,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from collector.backoff import Backoff
+from collector.broker_tls import context_of
 from collector.publication import MalformedError, Publication, name_of, publication
 from domain.clock import Clock
-from domain.errors import ConfigError, Mistake
 from domain.site import Broker
 from store.secrets import secret
 
@@ -84,7 +83,8 @@ class Client(paho.Client):
 class Listener:
     """The connection to one broker. ``heard`` is called in another thread when messages or a change of state wait to be taken.
 
-    ``connected`` and ``trouble`` tell the state; ``life`` counts the connections, ``resumed`` says whether the broker had kept our
+    ``connected`` (the subscriptions stand) and ``trouble`` tell the state; ``unheard`` are the filters that the broker refuses, and why;
+    ``life`` counts the connections, ``resumed`` says whether the broker had kept our
     session; ``window`` how many messages the broker sends before it wants acknowledgements. ``refused``: the broker lets us not in.
     ``taken_over`` counts how often it seems that another client of our name has pushed us out.
     """
@@ -107,6 +107,9 @@ class Listener:
         self.life = 0
         self.resumed = False
         self.connected = False
+        self._open = False
+        self._asked: dict[int, str] = {}
+        self.unheard: dict[str, str] = {}
         self.refused = False
         self._refuses_v5 = False
         self._opened_at = 0.0
@@ -125,7 +128,7 @@ class Listener:
             client.username_pw_set(broker.username, secret(broker.password) or None)
         url = urlsplit(broker.url)
         if url.scheme == "mqtts":
-            client.tls_set_context(_tls(broker))
+            client.tls_set_context(context_of(broker))
         backoff = Backoff.at_pace(self._clock)
         client.reconnect_delay_set(uniform(0.5, 1.0) * backoff.first_s, uniform(0.8, 1.0) * backoff.most_s)  # type: ignore[arg-type]
         client.connect_timeout = 5.0
@@ -133,6 +136,7 @@ class Listener:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_connect_fail = self._on_connect_fail
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         host, port = url.hostname or "localhost", url.port or (8883 if url.scheme == "mqtts" else 1883)
         if self._v5:
@@ -167,7 +171,7 @@ class Listener:
         """Tells the broker that these are safe. Those of an earlier connection are left: the broker sends them again."""
         with self._room:
             for message in messages:
-                if self.connected and message.life == self.life and message.qos:
+                if self._open and message.life == self.life and message.qos:
                     self._client.ack(message.mid, message.qos)
 
     def deafen(self) -> None:
@@ -191,7 +195,8 @@ class Listener:
         """Waits for paho's thread, then lets go of the callbacks: in a ring with its owner a client leaves its sockets to chance."""
         client = self._client
         client.loop_stop()
-        client.on_connect = client.on_disconnect = client.on_connect_fail = client.on_message = client.on_socket_open = None
+        client.on_connect = client.on_disconnect = client.on_connect_fail = client.on_subscribe = None
+        client.on_message = client.on_socket_open = None
         client.hear = None
 
     # ── paho's thread ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,27 +217,46 @@ class Listener:
         with self._room:
             self.life += 1
             self.resumed = flags.session_present
-            self.connected, self.trouble = True, ""
+            self._open = True
             self._connected_at = monotonic()
+        self._asked, self.unheard = {}, {}
         # Also into a session that is still there: the site may have new filters since.
         for topic, retained in self._topics.items():
             if self._v5:
                 handling = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB if retained else SubscribeOptions.RETAIN_DO_NOT_SEND
-                client.subscribe(topic, options=SubscribeOptions(qos=1, retainHandling=handling))
+                _, mid = client.subscribe(topic, options=SubscribeOptions(qos=1, retainHandling=handling))
             else:
-                client.subscribe(topic, qos=1)
+                _, mid = client.subscribe(topic, qos=1)
+            if mid is not None:
+                self._asked[mid] = topic
+
+    def _on_subscribe(
+        self, _client: paho.Client, _user: Any, mid: int, reasons: Sequence[ReasonCode], _properties: Properties | None
+    ) -> None:
+        """The broker's answer to one filter. Without all of them we are not connected: it may refuse each, and sends nothing then."""
+        topic = self._asked.pop(mid, "")
+        if reasons and reasons[0].is_failure:
+            self.unheard[topic] = str(reasons[0])
+        if self._asked:
+            return
+        with self._room:
+            self.refused = len(self.unheard) == len(self._topics) > 0
+            self.connected = self._open and not self.refused
+            told = ", ".join(f"{unheard}: {reason}" for unheard, reason in self.unheard.items())
+            self.trouble = f"the broker refuses what we subscribe to: {told}" if self.refused else ""
         self._heard()
 
     def _on_disconnect(
         self, _client: paho.Client, _user: Any, _flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         with self._room:
-            if self.connected:  # else a refusal has been named already
+            if self._open:  # else a refusal has been named already
                 self._short_lives = self._short_lives + 1 if monotonic() - self._connected_at < SHORT_LIFE_S else 0
                 taken = str(reason) == "Session taken over" or self._short_lives >= SHORT_LIVES
                 self.taken_over += taken
                 hint = f"; does another client use the client_id {self._client_id}? Each needs its own" if taken else ""
-                self.connected, self.trouble = False, f"disconnected: {_words_of(reason)}{hint}"
+                self._open = self.connected = False
+                self.trouble = f"disconnected: {_words_of(reason)}{hint}"
             elif not self.refused:
                 self._silent_tries += 1
                 self.trouble = f"the broker ends the connection without an answer: {reason}"
@@ -269,15 +293,3 @@ def _words_of(reason: ReasonCode) -> str:
 def matches(topic_filter: str, topic: str) -> bool:
     """Whether a topic is one of a filter's."""
     return bool(paho.topic_matches_sub(topic_filter, topic))
-
-
-def _tls(broker: Broker) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=broker.ca_file or None)
-        if broker.certificate:
-            context.load_cert_chain(broker.certificate, broker.private_key or None)
-    except OSError as error:
-        files = ", ".join(name for name in (broker.ca_file, broker.certificate, broker.private_key) if name)
-        remedy = f"certificates in PEM that can be read: {error}"
-        raise ConfigError(Mistake("site.toml", remedy, key=f"mqtt.{broker.name}", value=files)) from error
-    return context

@@ -145,6 +145,8 @@ class Sensors:
             return False
         changed = state[0] != self._state[0]
         self._state = state
+        for topic, reason in listener.unheard.items():
+            self._health.counts[f"subscription refused: {topic}: {reason}"] = 1
         if listener.connected:
             self._health.good(self._clock.now_ms())
         else:

@@ -1,8 +1,11 @@
 """A real broker (mosquitto) on a free port, with accounts; and a publisher."""
 
+import hashlib
+import json
 import socket
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -42,6 +45,23 @@ class Mosquitto:
         self._store = folder / "store"
         if secured:
             make_certificate(self.certificate, folder / "broker.key")
+
+    def confirm_only(self, *filters: str) -> None:
+        """Refuses every subscription but to these, which accounts in a file can't say. To be called before ``start``."""
+        configuration = Path(self._command[-1])
+        salt = b"salt of test"  # the plugin takes twelve bytes only
+        mark = hashlib.pbkdf2_hmac("sha512", PASSWORD.encode(), salt, 101, 64)
+        account = {"username": USER, "password": b64encode(mark).decode(), "salt": b64encode(salt).decode(), "iterations": 101}
+        rules = [{"acltype": "subscribePattern", "topic": one, "priority": 0, "allow": True} for one in filters]
+        secured = configuration.with_name("secured.json")
+        access = {"publishClientSend": True, "publishClientReceive": True, "subscribe": False, "unsubscribe": True}
+        roles = [{"rolename": "reader", "acls": rules}]
+        secured.write_text(
+            json.dumps({"defaultACLAccess": access, "clients": [{**account, "roles": roles[:1]}], "groups": [], "roles": roles})
+        )
+        kept = [line for line in configuration.read_text().splitlines() if not line.startswith("password_file")]
+        (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+        configuration.write_text("\n".join([*kept, f"plugin {plugin}", f"plugin_opt_config_file {secured}", ""]))
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)

@@ -112,10 +112,17 @@ async def test_an_exception_of_another_function_is_refused() -> None:
 async def test_a_late_reply_is_never_taken_for_the_next(rtu: bool) -> None:
     """The first reply comes after its time-out, while the second question is waiting; both look alike but for the values."""
 
+    asked_again, replied_late = asyncio.Event(), asyncio.Event()
+
     async def late_once(asked: Asked, wire: Wire) -> None:
-        first = len(server.asked) == 1
-        await asyncio.sleep(0.25 if first else 0.2)
-        await wire.reply(asked, registers(asked, 111 if first else 222))
+        if len(server.asked) == 1:
+            await asked_again.wait()
+            await wire.reply(asked, registers(asked, 111))
+            replied_late.set()
+        else:
+            asked_again.set()
+            await replied_late.wait()
+            await wire.reply(asked, registers(asked, 222))
 
     server = RawModbus(late_once, rtu)
     async with server.running():
@@ -131,12 +138,18 @@ async def test_a_late_reply_is_never_taken_for_the_next(rtu: bool) -> None:
 
 
 async def test_a_cancelled_request_leaves_nothing_behind(rtu: bool) -> None:
-    arrived = asyncio.Event()
+    arrived, asked_again, replied_late = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow(asked: Asked, wire: Wire) -> None:
-        arrived.set()
-        await asyncio.sleep(0.1)
-        await wire.reply(asked, registers(asked, len(server.asked)))
+        if not arrived.is_set():
+            arrived.set()
+            await asked_again.wait()
+            await wire.reply(asked, registers(asked, 1))
+            replied_late.set()
+        else:
+            asked_again.set()
+            await replied_late.wait()
+            await wire.reply(asked, registers(asked, 2))
 
     server = RawModbus(slow, rtu)
     async with server.running():

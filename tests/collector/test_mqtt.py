@@ -94,8 +94,8 @@ def zigbee(value: object, seen: str | None = None) -> str:
 
 
 async def subscribed(collected: Collected) -> None:
+    """The broker has confirmed every subscription: only then is it good."""
     await collected.until(lambda: collected.health("town").get("state") == "good")
-    await asyncio.sleep(0.1)  # SUBACK follows CONNACK; there is nothing else to see of it
 
 
 async def test_six_payload_formats_become_readings_of_rooms(site: Site, protocol: str, publish: Publisher, collecting: Collecting) -> None:

@@ -16,6 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from collector.commission import read_once
+from domain.clock import Clock
 from domain.profile import MqttProfile
 from domain.reading import Quality
 from domain.site import Broker, Room, Site, Subscription
@@ -161,6 +163,54 @@ async def test_a_flood_of_one_sensor_does_not_starve_the_others(site: Site, publ
     assert last < 1200
 
 
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_subscriptions_that_the_broker_refuses_are_named(
+    protocol: str, make_site: MakeSite, mosquitto: Path, tmp_path: Path, free_port: Callable[[], int], collecting: Collecting,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """An account without rights: connected, and yet nothing would ever come."""
+    monkeypatch.setenv("MQTT_PASSWORD", PASSWORD)
+    (tmp_path / "strict").mkdir()
+    strict = Mosquitto(mosquitto, tmp_path / "strict", free_port())
+    strict.confirm_only("elsewhere/#")
+    strict.start()
+    site = site_of(make_site, strict.url, protocol=protocol)
+    try:
+        async with collecting(site) as collected:
+            await collected.until(lambda: "refuses what we subscribe to" in collected.health("town").get("reason", ""))
+            record = collected.health("town")
+        (finding,) = await read_once(site, Clock(), 5.0)
+    finally:
+        strict.stop()
+    assert record["state"] == "failing"
+    assert "zigbee2mqtt/#: " in record["reason"]
+    assert not finding.good
+    assert "zigbee2mqtt/#: " in finding.said
+
+
+async def test_one_subscription_refused_is_counted_and_the_others_are_heard(
+    make_site: MakeSite, mosquitto: Path, tmp_path: Path, free_port: Callable[[], int], collecting: Collecting,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("MQTT_PASSWORD", PASSWORD)
+    (tmp_path / "strict").mkdir()
+    strict = Mosquitto(mosquitto, tmp_path / "strict", free_port())
+    strict.confirm_only("zigbee2mqtt/#", "spBv1.0/#")
+    strict.start()
+    site = site_of(make_site, strict.url)
+    try:
+        async with collecting(site) as collected:
+            await collected.until(lambda: collected.health("town").get("state") == "good")
+            record = collected.health("town")
+        (finding,) = await read_once(site, Clock(), 5.0)
+    finally:
+        strict.stop()
+    refused = [key for key in record["counts"] if key.startswith("subscription refused: ")]
+    assert any(key.startswith("subscription refused: tele/+/SENSOR: ") for key in refused)
+    assert not any("zigbee2mqtt/#" in key for key in refused)
+    assert (finding.good, "connected; it refuses tele/+/SENSOR: " in finding.said) == (False, True)
+
+
 async def test_a_client_certificate_lets_in(
     make_site: MakeSite,
     mosquitto: Path,
@@ -226,8 +276,12 @@ async def test_a_broker_that_refuses_mqtt_5_is_spoken_to_in_3_1_1(
             if head:
                 versions.append(head[head.index(b"MQTT") + 4])
                 writer.write(b"\x20\x02\x00\x01" if versions[-1] == 5 else b"\x20\x02\x00\x00")
-                await reader.read(-1)
-        except ConnectionError:
+                while True:
+                    kind, length = await reader.readexactly(2)
+                    packet = await reader.readexactly(length)
+                    if kind == 0x82:  # SUBSCRIBE
+                        writer.write(b"\x90\x03" + packet[:2] + b"\x01")
+        except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
