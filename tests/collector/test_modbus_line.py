@@ -202,15 +202,14 @@ async def test_a_spoilt_checksum_is_refused() -> None:
 async def test_a_reset_in_mid_frame_fails_at_once(rtu: bool) -> None:
     async def half(asked: Asked, wire: Wire) -> None:
         wire.send(wire.frame(asked, registers(asked, 5))[:-3])
-        await asyncio.sleep(0.05)
+        while not line.bytes:  # noqa: ASYNC110 - it has come then; nobody says so
+            await asyncio.sleep(0)
         wire.reset()
 
     async with RawModbus(half, rtu).running() as server:
         line = await line_to(server)
-        began = asyncio.get_running_loop().time()
-        with pytest.raises(BrokenLineError):
+        with pytest.raises(BrokenLineError):  # and no silence until the end of its patience
             await line.read(1, REQUEST, 0, 5.0)
-        assert asyncio.get_running_loop().time() - began < 1
         assert not line.connected
 
 
