@@ -38,6 +38,7 @@ def templates(language: str) -> Environment:
     say = speech(language)
     names = {"quantity_name": partial(_quantity_name, say), "sign_name": partial(_sign_name, say), "sign_value": partial(_sign_value, say)}
     environment.globals["quantity_value"] = _quantity_value
+    environment.filters["grouped"] = _grouped
     environment.globals.update(WORDS, **names, _=say, language=say.language, version=assets_version())
     return environment
 
@@ -54,6 +55,11 @@ def _quantity_name(say: Speech, name: str) -> str:
     except KeyError:
         return name
     return say.pick(found.zh, found.en)
+
+
+def _grouped(number: int) -> str:
+    """A count with narrow spaces between thousands: ``88 990``."""
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def _quantity_value(name: str, value: float) -> str:

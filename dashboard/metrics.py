@@ -25,11 +25,10 @@ from dashboard.accounts import wall_ms
 from dashboard.api.answers import ProblemError
 from dashboard.api.asked import Asked
 from dashboard.facts.alarms import alarm_counts
-from dashboard.facts.complaints import complaint_rows
+from dashboard.facts.complaints import complaint_rows, complaints_overdue
 from dashboard.facts.notices import notice_rows
 from dashboard.facts.outages import open_outages
 from dashboard.facts.town import Town
-from dashboard.facts.wall import desk
 from domain.errors import StoreError
 from store.health import Health, node_of, read_health
 from store.records.tables import deliveries
@@ -77,7 +76,7 @@ STANDING: Final[dict[str, tuple[str, Callable[[Town], float | None]]]] = {
     ),
     "outages_open": ("Outages that go on; the parts of a source's count with it", lambda town: len(open_outages(town))),
     "complaints_open": ("Complaints not over", lambda town: sum(not row.over for row in complaint_rows(town))),
-    "complaints_overdue": ("Complaints with a duty whose time has run out", lambda town: desk(town).overdue),
+    "complaints_overdue": ("Complaints with a duty whose time has run out", complaints_overdue),
     "notices_due": ("Notices owed and not published", lambda town: sum(row.state == "due" for row in notice_rows(town))),
     "notices_overdue": (
         "Of these, unconfirmed for longer than the site allows",

@@ -25,7 +25,7 @@ from dashboard.api.app import http_problem, make_api
 from dashboard.api.asked import Asked
 from dashboard.board import Board
 from dashboard.facts.town import Town
-from dashboard.forms import page
+from dashboard.forms import language_of, page
 from dashboard.fresh import PATH, fresh
 from dashboard.guard import Guard, is_streamlit
 from dashboard.healthz import Healthz
@@ -163,8 +163,10 @@ class OnlyStreamlit:
         if is_streamlit(scope["path"]):
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            _ = speech("zh")
-            answer = page(Request(scope, receive), "message.html", 404, title=_("There is no such page"), text="")
+            request = Request(scope, receive)
+            _ = speech(language_of(request))
+            text = _("The address may be mistyped or out of date.")
+            answer = page(request, "message.html", 404, title=_("There is no such page"), text=text)
             await answer(scope, receive, send)
 
 

@@ -281,6 +281,46 @@ DUTY_STANDING: Final = {
     "void": Word(N_("No longer owed"), "dash", "calm"),
 }
 
+# What is due (facts/due.py); a complaint's duty has the name of the deadline.
+DUE: Final = {
+    "notice": Word(N_("Publish the notice"), "megaphone", "bad"),
+    "review": Word(N_("Confirm the notice"), "megaphone", "bad"),
+    "duty": Word(N_("Complaints"), "user", "warn"),
+    "call_back": Word(N_("Call back"), "phone", "warn"),
+    "shelf": Word(N_("Shelf ends"), "shelf", "calm"),
+}
+
+# What a duty of a complaint asks for, in a word.
+DUTY_TARGET: Final = {
+    "contacted": N_("contact"),
+    "on_site": N_("on site"),
+    "resolved": N_("cure"),
+    "repaired": N_("repair"),
+    "answered": N_("answer"),
+    "handed_over": N_("hand over"),
+    "verified": N_("verify"),
+    "filed": N_("file"),
+    "done": N_("call back"),
+}
+
+# The parts of the program that must be at work, and the protocols it speaks.
+COMPONENT: Final = {
+    "collect": N_("Collecting"),
+    "forward": N_("Storing"),
+    "watch": N_("Judging"),
+    "dashboard": N_("Pages"),
+}
+PROTOCOL: Final = {
+    "modbus_tcp": "Modbus TCP",
+    "modbus_rtu_tcp": "Modbus RTU / TCP",
+    "modbus_rtu": "Modbus RTU",
+    "opcua": "OPC UA",
+    "mqtt": "MQTT",
+}
+
+# Why a step was taken, where the program took it.
+STEP_WHY: Final = {**ALARM_WHY, **COMPLAINT_SOURCE, "auto": N_("published without review")}
+
 # How near a similar complaint is.
 SIMILAR: Final = {"place": N_("same home"), "building": N_("same building"), "station": N_("same station")}
 
@@ -421,6 +461,9 @@ WORDS: Final[Mapping[str, object]] = {
     "complaint_word": lambda state: look(COMPLAINT_STATE, state),
     "event_word": lambda event: look(EVENT, event),
     "alarm_kind": lambda kind: name_of(ALARM_KIND, kind),
+    "component_name": lambda component: name_of(COMPONENT, component.partition("-")[0]),
+    "protocol_name": lambda protocol: name_of(PROTOCOL, protocol),
+    "step_why": lambda why: name_of(STEP_WHY, why),
     "alarm_why": lambda why: name_of(ALARM_WHY, why),
     "cleared_reason": lambda reason: name_of(CLEARED_REASON, reason),
     "cause_name": lambda cause: name_of(CAUSE, cause),
@@ -429,6 +472,8 @@ WORDS: Final[Mapping[str, object]] = {
     "source_name": lambda source: name_of(COMPLAINT_SOURCE, source),
     "complaint_cause": lambda cause: name_of(COMPLAINT_CAUSE, cause),
     "deed_name": lambda deed: name_of(DEED, deed),
+    "due_word": lambda what: look(DUE, what),
+    "duty_target": lambda target: name_of(DUTY_TARGET, target),
     "duty_word": lambda standing: look(DUTY_STANDING, standing),
     "similar_how": lambda how: name_of(SIMILAR, how),
     "fault_name": lambda fault: name_of(VISIT_FAULT, fault),

@@ -5,12 +5,17 @@ A process of its own, so that its memory is given back. Each line on stdout is t
 
 import sys
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from dashboard.actions.acting import RefusedError
+from dashboard.actions.calibrations import register_calibration
+from dashboard.roles import Account
 from domain.clock import Clock
 from domain.reading import Readings
+from domain.site import Site
 from keepwarm.demo_town import DemoTown, clock_path, kept_town
 from keepwarm.guard import end_with_parent
 from keepwarm.progress import Tell
@@ -22,9 +27,13 @@ from store.history import open_history
 from store.history.forward import Forwarder
 from store.journal import open_journal
 from store.points import PointRegistry
+from store.records import open_records
 from store.site_folder import load_site
 
 HISTORY_H = 48.0
+WHO = Account("demo", "admin")
+# Instrument, days since its calibration, days it holds, certificate.
+INSTRUMENTS = (("温度计 TH-01", 90, 365, "JL2025-1017"), ("温度计 TH-02", 400, 365, "JL2024-0388"))
 GAP_MS = 5 * 60_000  # of silence that no rule notices
 
 
@@ -56,6 +65,20 @@ def store_history(folder: Path, town: DemoTown, clock: Clock, tell: Tell) -> int
     return stored
 
 
+def register_instruments(site: Site, now_ms: int) -> None:
+    """Registers one thermometer whose calibration holds and one whose has run out, so that a visit can be filed whole, and one wrongly."""
+    today = datetime.fromtimestamp(now_ms / 1000, site.timezone).date()
+    records = open_records(site.records_url or site.data / "records.db")
+    try:
+        for name, begun_days, lasts_days, certificate in INSTRUMENTS:
+            begun = today - timedelta(days=begun_days)
+            register_calibration(records, WHO, name, begun, begun + timedelta(days=lasts_days), certificate, now_ms)
+    except RefusedError:  # registered before a start that was broken off
+        return
+    finally:
+        records.dispose()
+
+
 def _tell(what: str, share: float | None = None) -> None:
     sys.stdout.write(f"{share or 0.0:.3f} {what}\n")
     sys.stdout.flush()
@@ -66,4 +89,5 @@ if __name__ == "__main__":
     FOLDER = Path(sys.argv[1])
     TOWN = kept_town(FOLDER / "data")
     assert TOWN is not None
+    register_instruments(load_site(FOLDER), TOWN.start_ms)
     store_history(FOLDER, TOWN, Clock.load(clock_path(FOLDER)), _tell)

@@ -1,6 +1,6 @@
 """Accounts and what was done, for administrators. Instants of accounts are wall time; of the audit as each act had them."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,28 +62,25 @@ def account_rows(town: Town) -> list[AccountRow]:
     return [AccountRow(*row) for row in town.rows(query)]
 
 
-def audit_rows(town: Town, *, who: str = "", text: str = "", refused_only: bool = False, before_id: int | None = None) -> list[AuditRow]:
-    """The newest acts: of somebody, with a text in what was done or of what, or only those refused; older than ``before_id``."""
+def audit_rows(
+    town: Town, *, who: str = "", text: str = "", named: Sequence[str] = (), refused_only: bool = False, before_id: int | None = None
+) -> list[AuditRow]:
+    """The newest acts: of somebody, with a text in what was done or of what, or only those refused; older than ``before_id``.
+
+    ``named`` are acts that the text means as well: those whose name in the reader's language holds it.
+    """
     columns = audit.c
     query = select(*(columns[name] for name in ("id", "at", "who", "action", "subject", "before", "after", "refused")))
     if who:
         query = query.where(columns.who == who)
     if text:
-        query = query.where(columns.action.contains(text, autoescape=True) | columns.subject.contains(text, autoescape=True))
+        there = columns.action.contains(text, autoescape=True) | columns.subject.contains(text, autoescape=True)
+        query = query.where(there | columns.action.in_(named))
     if refused_only:
         query = query.where(columns.refused.is_(True))
     if before_id is not None:
         query = query.where(columns.id < before_id)
     return [AuditRow(*row) for row in town.rows(query.order_by(columns.id.desc()).limit(AUDIT_SHOWN))]
-
-
-def said(change: Any) -> str:
-    """What was there, in one line: ``role admin, disabled false``."""
-    if change is None:
-        return ""
-    if not isinstance(change, dict):
-        return str(change)
-    return ", ".join(f"{key} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}" for key, value in change.items())
 
 
 def audited_people(town: Town) -> list[str]:

@@ -197,6 +197,11 @@ def _queue(town: Town) -> list[QueueRow]:
     return sorted(queue, key=lambda one: (one.left_ms is None, one.left_ms or 0, one.complaint.opened_at, one.complaint.id))
 
 
+def complaints_overdue(town: Town) -> int:
+    """How many complaints owe something whose time has run out."""
+    return sum(row.left_ms is not None and row.left_ms < 0 for row in complaint_queue(town))
+
+
 def used_up(duty: DutyState | None, now_ms: int) -> float:
     """How much of a duty's time has passed, from 0 to 1."""
     if duty is None:

@@ -22,6 +22,8 @@ LOWEST, HIGHEST = 450, 1100
 MARGIN: Final = 40
 SINGLE_MOST: Final = 120  # marks with a name and a link of their own; the others of a state are one path
 NAMED_MOST: Final = 14
+LETTER: Final = 34  # units: the height of a name, and the width of a Chinese character; others are half as wide
+BESIDE: Final = 22  # from a mark's middle to its name
 OUTLINE_POINTS: Final = 2_000  # of the background, whatever its file holds: 20 kB at most
 
 
@@ -43,14 +45,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class MapMark:
-    """One station on the map. ``mark`` is supplying, stopped, planned, unknown or unjudged; ``lost`` while its link is."""
+    """One station on the map. ``mark`` is supplying, stopped, planned, unknown or unjudged; ``lost`` while its link is.
+
+    ``label`` is the side of the mark on which its name stands, right or left; empty where there is no room for it.
+    """
 
     station: Station
     x: int
     y: int
     mark: str
     lost: bool
-    named: bool
+    label: str
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,13 @@ def town_map(town: Town, states: StationStates) -> TownMap | None:
     crowd = np.ones(len(rows), bool)
     crowd[single] = False
     crowds = {name: path for name in MARKS if (path := _crowd(town, name, places, crowd & (marks == name)))}
-    named = {int(row) for row in single[:NAMED_MOST] if few or not quiet[row]}
+    named = [int(row) for row in single[:NAMED_MOST] if few or not quiet[row]]
+    names = [called(site.stations[states.ids[int(rows[row])]]) for row in named]
+    labels = dict(zip(named, labels_of(places, named, names, few=few), strict=True))
     found_marks = [
         MapMark(
             site.stations[states.ids[int(rows[row])]],
-            int(places[row][0]), int(places[row][1]), str(marks[row]), bool(lost[row]), int(row) in named,
+            int(places[row][0]), int(places[row][1]), str(marks[row]), bool(lost[row]), labels.get(int(row), ""),
         )
         for row in single[::-1]
     ]  # fmt: skip
@@ -98,6 +105,37 @@ def town_map(town: Town, states: StationStates) -> TownMap | None:
 def _crowd(town: Town, name: str, places: NDArray[np.int64], here: NDArray[np.bool_]) -> str:
     """The dots of one state, drawn anew only when it is that of other stations."""
     return town.shared.of(("crowd", name), lambda: dots(places[here]) if here.any() else "", life_s=math.inf, mark=here.tobytes())
+
+
+def called(station: Station) -> str:
+    """What people call a station."""
+    return station.name or station.station_id
+
+
+def labels_of(places: NDArray[np.int64], named: Sequence[int], names: Sequence[str], *, few: bool) -> list[str]:
+    """The side on which each name stands, the first ones first: right, left, or "" where it would cover another name or a mark.
+
+    Of many stations the marks are a crowd that a name may cover: only names keep off each other.
+    """
+    taken = [(x - BESIDE // 2, y - BESIDE // 2, x + BESIDE // 2, y + BESIDE // 2) for x, y in places.tolist()] if few else []
+    sides = []
+    for row, name in zip(named, names, strict=True):
+        x, y = places[row].tolist()
+        wide = round(sum(LETTER if ord(letter) > 0x2E7F else LETTER * 0.55 for letter in name))
+        boxes = {
+            "right": (x + BESIDE, y - LETTER // 2, x + BESIDE + wide, y + LETTER // 2),
+            "left": (x - BESIDE - wide, y - LETTER // 2, x - BESIDE, y + LETTER // 2),
+        }
+        free = (side for side, box in boxes.items() if box[0] >= 0 and box[2] <= WIDTH and not any(_meet(box, other) for other in taken))
+        side = next(free, "")
+        sides.append(side)
+        if side:
+            taken.append(boxes[side])
+    return sides
+
+
+def _meet(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 MARKS: Final = ("supplying", "unjudged", "planned", "unknown", "stopped")

@@ -34,7 +34,7 @@ class Shown:
     @property
     def text(self) -> str:
         """The number with the decimals of its quantity; a dash where there is none."""
-        return "—" if self.value is None else f"{self.value:.{quantity(self.quantity).decimals}f}"
+        return "—" if self.value is None else f"{self.value:.{quantity(self.quantity).decimals}f}".replace("-", "−")
 
     @property
     def unit(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.facts.alarms import AlarmCounts, alarm_counts
-from dashboard.facts.complaints import QueueRow, complaint_queue, complaint_rows
+from dashboard.facts.complaints import complaint_rows, complaints_overdue
 from dashboard.facts.events import Happened, lately
 from dashboard.facts.notices import notice_rows
 from dashboard.facts.outages import OutageRow, notice_due_ms, open_outages
@@ -14,7 +14,6 @@ from dashboard.facts.subjects import Subject, subject
 from dashboard.facts.town import Town
 from dashboard.moments import Moments
 
-PRESSING = 3
 JUDGED_LATE_S = 60.0  # of life's time: watch passes over the town every few seconds
 
 
@@ -29,14 +28,6 @@ class Duty:
 
 
 @dataclass(frozen=True)
-class Desk:
-    """How complaints stand to their duties (R7): how many are overdue, and the next ones due, the least time left first."""
-
-    overdue: int
-    pressing: list[QueueRow]
-
-
-@dataclass(frozen=True)
 class Headline:
     """Everything the top of the wall says."""
 
@@ -47,7 +38,7 @@ class Headline:
     alarms: AlarmCounts
     complaints_open: int
     complaints_new: int
-    complaints: "Desk"
+    complaints_overdue: int
     outdoor_c: float | None
     judged_at: int | None
     judged_late: bool
@@ -67,17 +58,11 @@ def headline(town: Town, moments: Moments) -> Headline:
         alarms=alarm_counts(town),
         complaints_open=len(complaints),
         complaints_new=sum(row.state in {"new", "reopened"} for row in complaints),
-        complaints=desk(town),
+        complaints_overdue=complaints_overdue(town),
         outdoor_c=states.outdoor_c(),
         judged_at=judged_at,
         judged_late=judged_at is None or now_ms - judged_at > JUDGED_LATE_S * 1000 * town.clock.speed,
     )
-
-
-def desk(town: Town) -> Desk:
-    """The complaints by the time that their duties leave."""
-    owing = [row for row in complaint_queue(town) if row.left_ms is not None and row.duty is not None]
-    return Desk(sum((row.left_ms or 0) < 0 for row in owing), owing[:PRESSING])
 
 
 def duties(town: Town) -> list[Duty]:

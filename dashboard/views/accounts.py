@@ -22,6 +22,8 @@ EVERY_S: Final = 10.0
 def people() -> None:
     now = screen()
     rows = account_rows(now.town)
+    beside = now.say("Tick accounts to change them; below, invite somebody new.")
+    panel(now.html("title.html", title=now.say("Accounts"), beside=beside), key="accounts_title")
     done = panel(now.html("accounts.html", rows=rows, wall_ms=wall_ms()), key="accounts")
     picked = [row for row in rows if row.name in done.picked]
     acts(now, picked)

@@ -1,12 +1,14 @@
 """操作记录: who did what, when, with what was there before and after."""
 
+from functools import partial
 from typing import Final
 
 import streamlit as st
 
-from dashboard.facts.accounts import AUDIT_SHOWN, audit_rows, audited_people, said
+from dashboard.audit_words import act_name, act_subject, acts_named, said
+from dashboard.facts.accounts import AUDIT_SHOWN, audit_rows, audited_people
 from dashboard.panel import panel
-from dashboard.screen import live, screen
+from dashboard.screen import go, live, screen
 
 EVERY_S: Final = 10.0
 
@@ -15,12 +17,18 @@ def acts() -> None:
     now = screen()
     _ = now.say
     everybody = ["", *audited_people(now.town)]
+    panel(now.html("title.html", title=_("Audit"), beside=_("Every act and every refusal, the newest first.")), key="audit_title")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="audit_filter"):
         who = st.selectbox(_("Who"), everybody, format_func=lambda one: one or _("everybody"), key="audit_who", width=220)
-        text = st.text_input(_("What, or of what"), placeholder="complaint/12", key="audit_text", width=260)
+        text = st.text_input(_("What, or of what"), placeholder=_("e.g. complaint/12"), key="audit_text", width=260)
         refused_only = st.checkbox(_("Only what was refused"), key="audit_refused")
-    rows = audit_rows(now.town, who=who or "", text=text.strip(), refused_only=refused_only)
-    panel(now.html("audit.html", rows=rows, most=AUDIT_SHOWN, said=said), key="audit")
+    rows = audit_rows(now.town, who=who or "", text=text.strip(), named=acts_named(_, text.strip()), refused_only=refused_only)
+    words = {
+        "act_name": act_name,
+        "act_subject": partial(act_subject, now.town, _),
+        "said": partial(said, _, now.moments),
+    }
+    go(panel(now.html("audit.html", rows=rows, most=AUDIT_SHOWN, **words), key="audit").open)
 
 
 live(acts, every_s=EVERY_S)

@@ -14,7 +14,7 @@ from dashboard.running import running
 from dashboard.screen import Screen, choose, go, live, screen
 from dashboard.text import N_
 
-DAYS: Final = {3: "3 d", 7: "7 d", 14: "14 d", 30: "30 d"}
+DAYS: Final = {3: N_("3 d"), 7: N_("7 d"), 14: N_("14 d"), 30: N_("30 d")}
 ORDERS: Final = {"return": N_("Warmest return"), "spread": N_("Smallest ΔT"), "approach": N_("Greatest approach")}
 RISERS_SHOWN: Final = 16
 SLOW_S: Final = 60.0
@@ -78,8 +78,11 @@ def choices(key: str, names: dict[int, str] | dict[str, str], begin: object) -> 
     )
 
 
-if choose("station", screen().say("Station"), list(running.town.site.stations), written):
-    choices("days", DAYS, 7)
+with st.container(horizontal=True, vertical_alignment="center", gap="small", key="balance_of"):
+    station = choose("station", screen().say("Station"), list(running.town.site.stations), written)
+    if station:
+        choices("days", DAYS, 7)
+if station:
     left, right = st.columns([3, 2], gap="small")
     with left:
         live(shares, every_s=SLOW_S)

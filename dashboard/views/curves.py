@@ -23,7 +23,7 @@ from dashboard.text import N_
 from domain.curve import FiledCurve
 from domain.errors import StoreError
 
-DAYS: Final = {14: "14 d", 30: "30 d", 90: "90 d", 150: "150 d"}
+DAYS: Final = {14: N_("14 d"), 30: N_("30 d"), 90: N_("90 d"), 150: N_("150 d")}
 DRAWN: Final = "#7a5fc2"
 BOOK: Final = "#b08a3c"
 MOST_K: Final = 6.0
@@ -169,7 +169,7 @@ def page() -> None:
     town = now.town
     _ = now.say
     days = st.segmented_control(
-        _("Span"), list(DAYS), format_func=DAYS.__getitem__, default=30, key="days", required=True, label_visibility="collapsed"
+        _("Span"), list(DAYS), format_func=lambda one: _(DAYS[one]), default=30, key="days", required=True, label_visibility="collapsed"
     )
     wanted, design = goal()
     study = curve_study(town, station_id, int(days or 30), wanted, design)

@@ -24,7 +24,7 @@ def now_on_duty() -> None:
 
     done = panel(now.shared_html("shift.html", may, values), key="shift")
     go(done.open)
-    if may:
+    if may and shift_log(now.town).open_points:
         points_done(now, [int(one) for one in done.picked if one.isdecimal()])
 
 

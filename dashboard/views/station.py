@@ -26,10 +26,11 @@ from dashboard.facts.wall import Change
 from dashboard.panel import panel
 from dashboard.running import running
 from dashboard.screen import Screen, choose, go, live, screen
+from dashboard.text import N_
 from dashboard.words import MARK, name_of
 from domain.quantity import quantity
 
-HOURS: Final = {6: "6 h", 24: "24 h", 48: "48 h", 168: "7 d", 720: "30 d", 2160: "90 d", 3600: "150 d"}
+HOURS: Final = {6: N_("6 h"), 24: N_("24 h"), 48: N_("48 h"), 168: N_("7 d"), 720: N_("30 d"), 2160: N_("90 d"), 3600: N_("150 d")}
 CHART_S: Final = 10.0
 LONG_CHART_S: Final = 120.0
 WORST_POINTS: Final = 12
@@ -119,7 +120,7 @@ if choose("station", screen().say("Station"), list(running.town.site.stations), 
     st.segmented_control(
         screen().say("Span"),
         list(HOURS),
-        format_func=HOURS.__getitem__,
+        format_func=lambda hours: screen().say(HOURS[hours]),
         default=24,
         key="hours",
         required=True,

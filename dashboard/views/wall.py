@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.facts.alarm_system import flood_now
+from dashboard.facts.due import due_list
 from dashboard.facts.keeping import keeping
 from dashboard.facts.sparks import sparks
 from dashboard.facts.stations import station_states, worst_first
@@ -16,6 +17,7 @@ from dashboard.screen import Screen, go, live, on_the_wall, screen
 from dashboard.words import MAP_MARK
 
 SHOWN_STATIONS = 60
+SHOWN_DUE, WALL_DUE = 8, 4
 WALL_STATIONS = 12  # as many as can be read from three metres
 ROOMY_STATIONS = 16  # so few have room for larger figures and their last hours
 
@@ -24,7 +26,7 @@ def wall() -> None:
     now = screen()
     opened = show_fresh(now, Offer("", "wall_counts.html", "", counts), key="wall").open
     with st.container(key="wall_split"):
-        left, right = st.columns([7, 3], gap="small")
+        left, right = st.columns([2, 1] if on_the_wall() else [7, 3], gap="small")
     with left:
         opened = stations(now) or opened
     with right:
@@ -57,11 +59,12 @@ def stations(now: Screen) -> str:
 
 
 def beside(now: Screen) -> str:
-    """The map, where the site has coordinates, and what changed; gives the address that was opened."""
-    opened = ""
+    """What is due, the map where the site has coordinates, and what changed; gives the address that was opened."""
+    most = WALL_DUE if on_the_wall() else SHOWN_DUE
+    opened = show_fresh(now, Offer("", "wall_due.html", most, lambda now: {"due": due_list(now.town, most)}), key="wall_due").open
     if ground_of(now.town) is not None:
         drawn = Offer("", "wall_map.html", "", lambda now: {"map": map_of(now.town), "map_name": MAP_MARK})
-        opened = show_fresh(now, drawn, key="wall_map").open
+        opened = show_fresh(now, drawn, key="wall_map").open or opened
     lately = Offer("", "wall_changes.html", "", lambda now: {"changes": changes(now.town)})
     return show_fresh(now, lately, key="wall_changes").open or opened
 

@@ -65,8 +65,18 @@ def write_complaints(connection: Connection, site: Site, now_ms: int) -> None:
         key = connection.execute(insert(tables.complaints).values(row)).inserted_primary_key
         assert key is not None
         number = int(key[0])
-        step = {"complaint_id": number, "from_state": "", "to_state": "new", "at": opened, "who": "watch", "why": "alarm raised"}
+        step = {"complaint_id": number, "from_state": "", "to_state": "new", "at": opened, "who": "keepwarm", "why": ""}
         connection.execute(insert(tables.complaint_transitions).values(step))
+        if state == "closed":
+            walked = {
+                "complaint_id": number,
+                "from_state": "new",
+                "to_state": "closed",
+                "at": opened + HOUR_MS,
+                "who": DESK.name,
+                "why": "",
+            }
+            connection.execute(insert(tables.complaint_transitions).values(walked))
         for k, room in enumerate(rooms):
             attached = {"complaint_id": number, "room_id": room.room_id, "raised_at": opened + k, "attached_at": opened + k * MINUTE_MS}
             evidence = snapshot(site, station_id, opened + k * MINUTE_MS, base_c=16.6 + k % 5 * 0.25)

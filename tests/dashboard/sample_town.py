@@ -432,7 +432,7 @@ def _write_outages(connection: Connection, site: Site) -> None:
     for one in waiting:
         at, closed_at = one["due_at"], one.pop("closed_at", None)
         published_at, closing = one.pop("published_at", None), one.pop("closing", "")
-        number = first_step(connection, one, at, why="8 h")
+        number = first_step(connection, one, at)
         if published_at is not None:
             next_step(connection, number, 1, "published", published_at, {"published_at": published_at}, why="auto")
         if closed_at is not None:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, func, select
 from dashboard.accounts import add_account, redeem_invitation, wall_ms
 from dashboard.actions.accounts import invite, let_in_again, set_districts, set_role, shut_out, sign_out_everywhere
 from dashboard.actions.acting import RefusedError
-from dashboard.facts.accounts import account_rows, audit_rows, audited_people, said
+from dashboard.facts.accounts import account_rows, audit_rows, audited_people
 from dashboard.facts.town import Town
 from dashboard.roles import ROLES, Account
 from dashboard.session import open_session
@@ -142,16 +142,3 @@ def test_the_page_s_rows_and_the_audit_s_search(town: Town) -> None:
     assert audit_rows(town, text="%") == []
     newest, *older = audit_rows(town)
     assert audit_rows(town, before_id=newest.id) == older
-
-
-@pytest.mark.parametrize(
-    ("change", "line"),
-    [
-        (None, ""),
-        ({"role": "admin", "disabled": False}, "role admin, disabled false"),
-        ([1, 2], "[1, 2]"),
-        ({"rooms": ["一"]}, 'rooms ["一"]'),
-    ],
-)
-def test_a_change_in_one_line(change: object, line: str) -> None:
-    assert said(change) == line

@@ -30,5 +30,5 @@ def test_an_administrator_lets_a_colleague_in_and_out_again(sign_in: SignIn, bro
             guest.goto(server.address)
             expect(guest).to_have_url(f"{server.address}/login", timeout=SLOW_MS)
         page.goto(f"{server.address}/audit")
-        expect(page.locator("tr", has_text="account/孙客服").first).to_contain_text("change_account", timeout=SLOW_MS)
+        expect(page.locator("tr", has_text="账号 孙客服").first).to_contain_text("账号变更", timeout=SLOW_MS)
         assert PASSWORD not in page.content()

@@ -137,7 +137,7 @@ def test_a_dispatcher_plans_a_stop_and_calls_it_off(sign_in: SignIn) -> None:
 def test_the_service_desk_takes_a_complaint_a_step_on(sign_in: SignIn, server: Server) -> None:
     with sign_in("service") as page:
         page.get_by_role("link", name="客服", exact=True).click()
-        page.locator('[data-open="complaints?complaint=1"]').first.click()
+        page.locator('.kw-queue [data-open="complaints?complaint=1"]').first.click()
         page.wait_for_url("**/complaints?complaint=1")
         reject = page.get_by_role("button", name="不予受理")
         expect(reject).to_be_visible(timeout=SLOW_MS)
@@ -159,7 +159,7 @@ def test_a_dispatcher_takes_a_notice_from_draft_to_its_end(sign_in: SignIn, serv
 
     with sign_in("dispatcher") as page:
         page.get_by_role("link", name="停热与通告", exact=True).click()
-        page.locator('[data-open="outages?notice=1"]').click()
+        page.locator('.kw-folds [data-open="outages?notice=1"]').click()
         page.wait_for_url("**/outages?notice=1")
         shown = page.locator(".kw-panel", has=page.get_by_text("居民所见"))
         expect(shown).to_contain_text("待确认", timeout=SLOW_MS)  # longer than ten minutes
@@ -204,7 +204,7 @@ def test_a_viewer_finds_nothing_to_change(sign_in: SignIn) -> None:
         expect(page.locator(".kw-alarms")).to_be_visible(timeout=SLOW_MS)
         assert page.locator('input[type="checkbox"]').count() == 0
         page.get_by_role("link", name="客服", exact=True).click()
-        page.locator('[data-open="complaints?complaint=1"]').first.click()
+        page.locator('.kw-queue [data-open="complaints?complaint=1"]').first.click()
         expect(page.locator(".kw-steps")).to_be_visible(timeout=SLOW_MS)
         assert page.get_by_role("button", name=re.compile("受理|派单|办结")).count() == 0
 

@@ -21,6 +21,7 @@ from dashboard.facts.town_map import (
     background_of,
     dots,
     frame_of,
+    labels_of,
     thinned,
     town_map,
 )
@@ -43,6 +44,14 @@ def test_every_station_of_a_small_town_has_a_mark_of_its_own_the_worst_on_top(to
     marks = {one.station.station_id: (one.mark, one.lost) for one in found.marks}
     assert (marks[STOPPED], marks[PLANNED], marks[SILENT]) == (("stopped", False), ("planned", False), ("unknown", True))
     assert all(MARGIN - 1 <= one.x <= WIDTH - MARGIN + 1 and 0 <= one.y <= found.height for one in found.marks)
+
+
+def test_no_name_covers_another_or_a_mark_or_leaves_the_box() -> None:
+    places = np.array([[500, 100], [560, 105], [980, 300], [20, 500], [500, 700], [640, 700], [360, 700]], np.int64)
+    sides = labels_of(places, range(7), ["城北换热站"] * 7, few=True)
+    assert sides[:4] == ["left", "right", "left", "right"]  # two neighbours turn away; at an edge it stands inward
+    assert sides[4] == ""  # marks on both sides leave no room: the mark alone, whose title still names it
+    assert labels_of(places, [4, 5, 6], ["城北换热站"] * 3, few=False) == ["right", "", "left"]  # the crowd's dots may be covered
 
 
 def test_every_mark_has_a_name_in_the_key() -> None:

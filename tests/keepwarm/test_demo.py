@@ -1,15 +1,18 @@
 """The demo's town, its folder and its ports; the whole of it as processes is in tests/e2e."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from dashboard.facts.instruments import held_on, register
+from dashboard.facts.town import Town
 from domain.clock import Clock
 from domain.errors import ConfigError
 from domain.reading import Readings
 from keepwarm.demo import Plan, demo_folder, free_port, town_of
-from keepwarm.demo_history import store_history
+from keepwarm.demo_history import register_instruments, store_history
 from keepwarm.demo_town import kept_town, new_town, on_new_ports, passwords, set_clock, stopped_at
 from keepwarm.processes import dealt, listen, only_one
 from simulators.sensing import ROOM_INTERVAL_S
@@ -29,6 +32,22 @@ def test_a_temporary_folder_is_gone_afterwards_and_a_given_one_is_kept(tmp_path:
     with demo_folder(tmp_path / "kept") as folder:
         folder.mkdir()
     assert (tmp_path / "kept").is_dir()
+
+
+def test_the_demo_has_an_instrument_that_may_measure_and_one_that_may_not(tmp_path: Path) -> None:
+    town = new_town("normal", DEMO_START_MS)
+    town.write(tmp_path, 8600)
+    site = load_site(tmp_path)
+    register_instruments(site, DEMO_START_MS)
+    register_instruments(site, DEMO_START_MS)  # as after a start that was broken off
+    opened = Town(site, Clock.starting_at(DEMO_START_MS, 1.0))
+    try:
+        today = datetime.fromtimestamp(DEMO_START_MS / 1000, site.timezone).date()
+        held = {name: held_on(known, today) for name, known in register(opened).items()}
+        assert [name for name, one in held.items() if one.since <= today <= one.until] == ["温度计 TH-01"]
+        assert [name for name, one in held.items() if one.until < today] == ["温度计 TH-02"]
+    finally:
+        opened.close()
 
 
 def test_a_taken_port_is_one_line_and_the_next_free_one(capsys: pytest.CaptureFixture[str]) -> None:
