@@ -15,7 +15,7 @@ from dashboard.text import speech
 from tests.dashboard.sample_town import NOW_MS, STOPPED
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
-PLACE = {"demand": 3, "note": 3, "record": 3, "_audit": 2}  # where the act stands among the arguments
+PLACE = {"demand": 3, "note": 3, "record": 3, "audit": 1, "welcome": 2}  # where the act stands among the arguments
 
 
 def audited_acts() -> Iterator[str]:
@@ -26,7 +26,7 @@ def audited_acts() -> Iterator[str]:
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
                 passed = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "action")]
                 place = PLACE.get(name)
-                if name == "to_thread" and getattr(passed[0], "attr", "") == "_audit":
+                if name == "to_thread" and getattr(passed[0], "attr", "") == "audit":
                     place = 2
                 if place is not None and place < len(passed) and isinstance(passed[place], ast.Constant):
                     yield str(passed[place].value)  # type: ignore[attr-defined]
