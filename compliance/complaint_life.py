@@ -65,9 +65,9 @@ class Round:
 
 
 def following(state: str, origin: str) -> tuple[str, ...]:
-    """The states a person may take a complaint to. What a sensor complained of has nobody to call back: it may be closed at once."""
+    """The states a person may take a complaint to. What a sensor or a visit found has nobody to call back: it may be closed at once."""
     after = NEXT_STATES.get(state, ())
-    return (*after, "closed") if state == "resolved" and origin == "sensor" else after
+    return (*after, "closed") if state == "resolved" and origin != "resident" else after
 
 
 def rounds(reported_at: int, steps: Sequence[Step]) -> list[Round]:

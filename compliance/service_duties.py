@@ -22,18 +22,22 @@ Standing = Literal["open", "held", "overdue", "kept", "late", "void"]
 
 @dataclass(frozen=True)
 class Owed:
-    """Which complaints owe a duty: of these ``categories`` (empty: all), of this ``severity`` (empty: any), residents' only or all."""
+    """Which complaints owe a duty: of these ``categories`` (empty: all), of this ``severity`` (empty: any), residents' only or all.
+
+    ``measured``: also one that a measuring visit opened.
+    """
 
     categories: tuple[str, ...] = ()
     severity: str = ""
     residents: bool = False
+    measured: bool = True
 
 
 LOW, LEAK, BURST, STOPPED = ("low_temperature",), ("leak",), ("pipe_burst",), ("heat_stopped",)
 
 # What concerns the complainant is owed to residents, what concerns the pipes and rooms in any case. Water is no complaint's duty.
 OWED: Final[Mapping[str, Owed]] = {
-    "low_temperature_on_site": Owed(LOW),
+    "low_temperature_on_site": Owed(LOW, measured=False),  # the visit was on site
     "low_temperature_contact": Owed(LOW, residents=True),
     "low_temperature_cured": Owed(LOW),
     "leak_contact": Owed(LEAK, residents=True),
@@ -143,6 +147,7 @@ def _owes(case: Case, duty: Deadline, table: DeadlineTable | None) -> bool:
         (not owed.categories or case.category in owed.categories)
         and (not owed.severity or case.severity == owed.severity)
         and (not owed.residents or case.origin == "resident")
+        and (owed.measured or case.origin != "visit")
     )
 
 

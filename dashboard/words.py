@@ -270,6 +270,7 @@ DEED: Final = {
     "attached": N_("Complaint merged into this one"),
     "assigned": N_("In hand of"),
     "of_outage": N_("Attached to an outage"),
+    "measured": N_("Measured too cold"),
 }
 
 DUTY_STANDING: Final = {

@@ -11,9 +11,11 @@ from sqlalchemy import ColumnElement, String, Table, cast, select
 
 from compliance.complaint_life import CATEGORIES, SEVERITIES, SOURCES
 from dashboard.actions.complaints import ResidentReport, move_complaint, open_resident_complaint
+from dashboard.actions.visit_complaints import open_visit_complaint
 from dashboard.api.answers import ProblemError
 from dashboard.api.asked import PLAIN, Call, Desk, Part, Plain, Reader
-from dashboard.facts.complaints import evidence_now
+from dashboard.facts.complaints import evidence_at, evidence_now
+from dashboard.facts.visits import complained_of, visit_row
 from store.records.tables import (
     alarm_transitions,
     alarms,
@@ -160,6 +162,21 @@ def report(call: Desk, new: Report) -> Response:
         lambda: open_resident_complaint(town.records, call.key.actor("complaints"), town.site, told, evidence, town.now_ms()),
     )
     return call.answer(_one(call, COMPLAINT, row_id), 201)
+
+
+@router.post("/visits/{row_id}/complaint", status_code=201, summary="Open a complaint from a measuring visit (scope complaints)")
+def report_visit(call: Desk, row_id: RowId) -> Response:
+    """Of an official measurement below the limit; asked for again, or where the home has an open complaint, that one is answered."""
+    town = call.town
+    found = visit_row(town, row_id)
+    if found is None:
+        raise ProblemError(404, "there is no such visit")
+    evidence = evidence_at(town, complained_of(town.site, found.visit.room_id), found.visit.measured_at)
+    complaint_id = call.do(
+        "the complaint is not opened",
+        lambda: open_visit_complaint(town.records, call.key.actor("complaints"), town.site, row_id, evidence, town.now_ms()),
+    )
+    return call.answer(_one(call, COMPLAINT, complaint_id), 201)
 
 
 class Step(BaseModel):

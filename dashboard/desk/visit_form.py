@@ -9,15 +9,17 @@ from typing import Any
 
 import streamlit as st
 
+from compliance.visit_violation import violated_limit_c
 from dashboard.actions.calibrations import register_calibration
 from dashboard.actions.signatures import signature_png
+from dashboard.actions.visit_complaints import open_visit_complaint
 from dashboard.actions.visits import file_visit
 from dashboard.desk.attempt import attempt
-from dashboard.facts.complaints import dossier
+from dashboard.facts.complaints import dossier, evidence_at
 from dashboard.facts.instruments import Calibration, held_on, register
 from dashboard.facts.places import find_places
 from dashboard.facts.subjects import subject
-from dashboard.facts.visits import visit_row, visit_rows
+from dashboard.facts.visits import complained_of, visit_row, visit_rows
 from dashboard.finder import finder
 from dashboard.panel import panel
 from dashboard.screen import Screen, go, live, screen
@@ -42,6 +44,8 @@ def form() -> None:
     _, number = now.say, st.session_state.setdefault("visit_number", 0)  # each visit has fields of its own
     filed = st.session_state.get("visit_filed")
     panel(now.html("visit_head.html", filed=visit_row(now.town, filed) if filed else None), key="visit_head")
+    if filed:
+        complain(now, filed)
     kept = register(now.town)
     if not kept:
         st.warning(_("Register an instrument first: a visit names what it was measured with."))
@@ -77,6 +81,33 @@ def form() -> None:
         panel(now.html("visit_check.html", **told), key="visit_check")
         if st.button(_("File the visit"), type="primary", key="file_visit", disabled=values is None or not place):
             file_it(now, visit, picture, number)
+
+
+def complain(now: Screen, visit_id: int) -> None:
+    """Offers to open a complaint from the record filed just now, where that found the room too cold (R6)."""
+    _, filed = now.say, visit_row(now.town, visit_id)
+    limit_c = violated_limit_c(now.town.site, filed.visit) if filed and filed.visit.complaint_id is None else None
+    if filed is None or limit_c is None or not now.account.may("open_complaint"):
+        return
+    st.warning(
+        _(
+            "Record № {n} is below the limit: {result} ℃ where {limit} ℃ is owed.",
+            n=visit_id,
+            result=f"{filed.visit.result_c:.2f}",
+            limit=f"{limit_c:g}",
+        )
+    )
+    if not st.button(_("Open a complaint from this visit"), key="visit_complaint"):
+        return
+    opened: list[int] = []
+
+    def work() -> None:
+        evidence = evidence_at(now.town, complained_of(now.town.site, filed.visit.room_id), filed.visit.measured_at)
+        opened.append(open_visit_complaint(now.town.records, now.account, now.town.site, visit_id, evidence, now.now_ms))
+
+    if attempt(now, work, ""):
+        st.session_state.pop("visit_filed", None)
+        go(f"complaints?complaint={opened[0]}")
 
 
 def file_it(now: Screen, visit: Visit, picture: str, number: int) -> None:

@@ -24,6 +24,8 @@ NOT_OVER = tuple(state for state in NEXT_STATES if state not in OVER)
 OPEN_MOST, OVER_MOST = 5_000, 300
 KEPT_S = 10.0  # for how long rows are kept of which nothing new was stored; on PostgreSQL a change may show later than its number says
 
+NEARLY_NOW_MS = 300_000
+
 
 @dataclass(frozen=True)
 class ComplaintRow:
@@ -253,12 +255,21 @@ def evidence_now(town: Town, subject: str) -> dict[str, Any]:
 
     Raises StoreError when neither history nor journal can be read.
     """
+    return _evidence(town, subject, town.now_ms(), town.now_ms())
+
+
+def evidence_at(town: Town, subject: str, at: int) -> dict[str, Any]:
+    """What they said at an instant (UTC ms); the station's state only where that is now. Raises as ``evidence_now``."""
+    return _evidence(town, subject, at, town.now_ms())
+
+
+def _evidence(town: Town, subject: str, at: int, now_ms: int) -> dict[str, Any]:
     kind, _, name = subject.partition("/")
-    at, site = town.now_ms(), town.site
+    site = town.site
     estate = Estate.of(site.rooms.values(), site.buildings.values())
     building = site.buildings.get(name) if kind == "building" else None
     station_id = name if kind == "station" else building.station_id if building else estate.station_of.get(name)
-    stations = {station_id: _station_now(town, station_id)} if station_id else {}
+    stations = {station_id: _station_now(town, station_id) if now_ms - at < NEARLY_NOW_MS else {}} if station_id else {}
     rooms = [name] if kind == "room" and name in site.rooms else []
     with town.asking("history"):
         found = gather(site, estate, (town.history, town.journal, town.points), rooms, (at, at), stations)

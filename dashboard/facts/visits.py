@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, select
 
 from dashboard.facts.town import Town
+from domain.site import Site
 from domain.visit import Fault, Visit, visit_faults
 from store.records.tables import visits
 
@@ -41,6 +42,11 @@ def visit_rows(town: Town, *, complaint_id: int | None = None, room_id: str | No
     if room_id is not None:
         which &= columns.room_id == room_id
     return town.shared.of(("visits", complaint_id, room_id), lambda: _visit_rows(town, which))
+
+
+def complained_of(site: Site, room_id: str) -> str:
+    """What a complaint from a visit to this home is about: its room, or the building of a home without a sensor."""
+    return f"room/{room_id}" if room_id in site.rooms else f"building/{room_id.partition(':')[0]}"
 
 
 def visit_row(town: Town, visit_id: int) -> VisitRow | None:

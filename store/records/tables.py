@@ -225,6 +225,7 @@ complaints = Table(
     Column("address", Text, nullable=False, default=""),
     Column("reporter", String(128), nullable=False, default=""),
     Column("contact", String(128), nullable=False, default=""),
+    Column("visit_id", BigInteger, unique=True),  # the measuring visit that opened it
     Column("proposed_at", BigInteger),  # since when it is proposed resolved; the evidence stands in the deed
     UniqueConstraint("source", "external_id"),
 )

@@ -58,6 +58,15 @@ def filed_visits(connection: Connection, room_id: str | None = None) -> list[Fil
     return [FiledVisit(row.id, _visit(row), row.filed_at, row.filed_by, row.hash, corrected_by.get(row.id)) for row in rows]
 
 
+def filed_visit(connection: Connection, visit_id: int) -> FiledVisit | None:
+    """One record; None where there is none."""
+    row = connection.execute(select(visits).where(visits.c.id == visit_id)).first()
+    if row is None:
+        return None
+    corrected_by = connection.scalar(select(visits.c.id).where(visits.c.corrects == visit_id).order_by(visits.c.id).limit(1))
+    return FiledVisit(row.id, _visit(row), row.filed_at, row.filed_by, row.hash, corrected_by)
+
+
 def _visit(row: Row[Any]) -> Visit:
     values = {name: getattr(row, name) for name in Visit.__dataclass_fields__}
     values |= {"calibrated_on": date.fromisoformat(row.calibrated_on), "calibrated_until": date.fromisoformat(row.calibrated_until)}

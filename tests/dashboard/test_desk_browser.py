@@ -21,7 +21,7 @@ from dashboard.text import Speech, speech
 from domain.visit import visit_faults
 from store.records.tables import complaint_deeds, complaint_transitions, complaints
 from store.records.visits import broken_visits, filed_visits
-from tests.dashboard.conftest import Server
+from tests.dashboard.conftest import Server, until
 from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS
 
 pytestmark = pytest.mark.browser
@@ -204,6 +204,7 @@ def test_from_the_call_to_the_end(desk: Callable[..., Any], server: Server, lang
         press(page, _("Close"))
         expect(page.get_by_role("button", name=_("Reopen"), exact=True)).to_be_visible()
         assert page.locator("img[src='x']").count() == 0
+    until(lambda: states(server, number)[-1] == "closed")  # the button stands there since the call-back
     assert states(server, number) == ["new", "accepted", "dispatched", "on_site", "resolved", "called_back", "closed"]
     assert deeds(server, number) == ["assigned", "call_back"]
     with server.records.connect() as connection:
@@ -239,8 +240,14 @@ def test_a_photo_of_the_signed_sheet_on_a_phone(desk: Callable[..., Any], server
         press(page, "File the visit")
         expect(page.get_by_role("status")).to_contain_text("official")
         assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth") <= 1
+        expect(page.get_by_text("17.50 ℃ where 18 ℃ is owed")).to_be_visible()
+        press(page, "Open a complaint from this visit")
+        page.wait_for_url("**/complaints?complaint=*")
+        expect(page.locator(".kw-onecase")).to_contain_text("8单元1")
     with server.records.connect() as connection:
         filed = filed_visits(connection)[-1]
+    opened = newest(server)
+    assert (opened.origin, opened.visit_id, opened.kind, opened.address) == ("visit", filed.id, "household", "8单元1")
     assert filed.visit.room_id == f"{COLD_BUILDING}:8单元1"
     assert filed.visit.signature is not None
     with Image.open(io.BytesIO(filed.visit.signature)) as stored:

@@ -231,11 +231,13 @@ def upgrade() -> None:
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("reporter", sa.String(length=128), nullable=False),
         sa.Column("contact", sa.String(length=128), nullable=False),
+        sa.Column("visit_id", sa.BigInteger(), nullable=True),
         sa.Column("proposed_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["merged_into"], ["complaints.id"], name=op.f("fk_complaints_merged_into")),
         sa.ForeignKeyConstraint(["outage_id"], ["outages.id"], name=op.f("fk_complaints_outage_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_complaints")),
         sa.UniqueConstraint("source", "external_id", name=op.f("uq_complaints_source_external_id")),
+        sa.UniqueConstraint("visit_id", name=op.f("uq_complaints_visit_id")),
     )
     op.create_index(
         "uq_complaints_sensor_episode",
