@@ -119,17 +119,20 @@ def verify(folder: Path, head: str | None) -> int:
 @head_option
 def verify_records(folder: Path, head: str | None) -> int:
     """Proves that the append-only records of SITE are as they were filed; exit code 1, the first broken record first, where not."""
-    return _verify(folder, head)
+    return _verify(folder, head, whole=True)
 
 
-def _verify(folder: Path, head: str | None) -> int:
+def _verify(folder: Path, head: str | None, *, whole: bool = False) -> int:
+    """``whole``: the guards of every append-only table, not those of visits only."""
     from store.records import reading
+    from store.records.append_only import APPEND_ONLY, unguarded
     from store.records.visits import broken_visits, chain_head
     from store.site_folder import load_site
 
     site = load_site(folder)
     with _records(site) as engine, reading(engine).connect() as connection:
         broken = list(broken_visits(connection, head))
+        broken += unguarded(connection, [table for table in APPEND_ONLY if whole and table != "visits"])
         count, last = chain_head(connection)
     for line in broken:
         click.echo(line, err=True)

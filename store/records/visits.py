@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, text
 
 from domain.visit import GENESIS, Visit, link_hash
+from store.records.append_only import unguarded
 from store.records.narrowed import WHOLE
 from store.records.tables import audit, visits
 
 FILED = "file_visit"  # the audit row that names a record's hash: what was cut off the end of the chain is known by it
-TRIGGERS = {"sqlite": {"visits_no_update", "visits_no_delete"}, "postgresql": {"visits_no_change", "visits_no_truncate"}}
 _CHAIN_LOCK = 0x76697369  # "visi"
 
 
@@ -91,9 +91,7 @@ def broken_visits(connection: Connection, known_head: str | None = None) -> Iter
     yield from _against_audit(connection, hashes)
     if known_head is not None and known_head not in hashes:
         yield f"the hash {known_head} is not in the chain: records were removed or altered since it was noted"
-    missing = TRIGGERS[connection.dialect.name] - _triggers(connection)
-    if missing:
-        yield f"the database's own protection was removed: {', '.join(sorted(missing))}"
+    yield from unguarded(connection, ["visits"])
 
 
 def _intact(row: Row[Any]) -> bool:
@@ -111,13 +109,6 @@ def _against_audit(connection: Connection, hashes: set[str]) -> Iterator[str]:
     for subject, after in rows:
         if after and after.get("hash") not in hashes:
             yield f"{subject.replace('/', ' ')}: the audit log names a record that is not in the chain any more"
-
-
-def _triggers(connection: Connection) -> set[str]:
-    names = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'visits'"
-    if connection.dialect.name == "postgresql":
-        names = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'visits'::regclass AND NOT tgisinternal AND tgenabled <> 'D'"
-    return set(connection.scalars(text(names)))
 
 
 def chain_head(connection: Connection) -> tuple[int, str]:

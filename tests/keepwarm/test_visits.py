@@ -214,7 +214,14 @@ def test_the_database_itself_refuses(run: Callable[..., Ran]) -> None:
             connection.execute(text(statement))
     engine.dispose()
     tamper(database, "DROP TRIGGER visits_no_update", unguarded=False)
-    assert "protection was removed: visits_no_update" in run("verify-records", "site").err
+    tamper(database, "DROP TRIGGER audit_no_delete", unguarded=False)
+    tamper(database, "DROP TRIGGER complaint_transitions_no_update", unguarded=False)
+    ran = run("verify-records", "site")
+    assert (ran.code, ran.out) == (1, "")
+    assert [line.rpartition(": ")[2] for line in ran.err.splitlines()] == [
+        *("visits_no_update", "audit_no_delete", "complaint_transitions_no_update")
+    ]
+    assert run("visits", "verify", "site").err.splitlines() == ["the database's own protection was removed: visits_no_update"]
 
 
 def test_who_may_not_file_is_refused(run: Callable[..., Ran]) -> None:

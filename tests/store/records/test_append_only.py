@@ -12,6 +12,7 @@ from compliance.events import Event
 from compliance.recording.duty_rows import store_escalation
 from compliance.recording.event_rows import record_event
 from store.records import open_records, tables
+from store.records.append_only import APPEND_ONLY, unguarded
 
 AT = 1_768_440_000_000
 STEP = {"from_state": "new", "to_state": "accepted", "at": AT, "who": "wang", "why": ""}
@@ -102,3 +103,57 @@ def test_a_duty_row_is_stored_once_and_says_so(records: Engine) -> None:
     event = Event(AT + 5, "outage.opened", "station/S1", {"cause": "unknown"})
     with records.begin() as connection:
         assert [record_event(connection, event) for _ in range(3)] == [True, False, False]
+
+
+# ── that the guards still stand (``keepwarm verify-records``) ────────────────────────────────────────────────────────
+
+
+def weakened_on_sqlite(table: str) -> dict[str, list[str]]:
+    """Statements by the guard that they take away, switch off or hollow out."""
+    update, delete = f"{table}_no_update", f"{table}_no_delete"
+    body = f"BEGIN SELECT RAISE(ABORT, '{table} are append-only: a correction is a new record that names the old one'); END"
+    return {
+        f"removed: {update}": [f"DROP TRIGGER {update}"],
+        f"removed: {delete}": [f"DROP TRIGGER {delete}"],
+        f"removed: {delete}, {update}": [f"DROP TRIGGER {update}", f"DROP TRIGGER {delete}"],
+        f"weakened: {delete}": [f"DROP TRIGGER {delete}", f"CREATE TRIGGER {delete} BEFORE DELETE ON {table} BEGIN SELECT 1; END"],
+        f"weakened: {update}": [f"DROP TRIGGER {update}", f"CREATE TRIGGER {update} BEFORE UPDATE ON {table} WHEN 0 {body}"],
+    }
+
+
+def weakened_on_postgresql(table: str) -> dict[str, list[str]]:
+    change, truncate, function = f"{table}_no_change", f"{table}_no_truncate", f"{table}_append_only"
+    hollow = f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
+    deletes_only = f"CREATE TRIGGER {change} BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
+    never = f"CREATE TRIGGER {change} BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW WHEN (false) EXECUTE FUNCTION {function}()"
+    return {
+        f"removed: {change}": [f"DROP TRIGGER {change} ON {table}"],
+        f"removed: {truncate}": [f"DROP TRIGGER {truncate} ON {table}"],
+        f"removed: {change}, {truncate}": [f"DROP FUNCTION {function} CASCADE"],
+        f"weakened: {truncate}": [f"ALTER TABLE {table} DISABLE TRIGGER {truncate}"],
+        f"weakened: {change}": [f"ALTER TABLE {table} ENABLE REPLICA TRIGGER {change}"],
+        f"weakened: {change} ": [f"DROP TRIGGER {change} ON {table}", deletes_only],
+        f"weakened: {change}  ": [f"DROP TRIGGER {change} ON {table}", never],
+        f"weakened: {change}, {truncate}": [hollow],
+    }
+
+
+def test_every_table_that_refuses_is_looked_at(records: Engine) -> None:
+    with records.connect() as connection:
+        assert list(unguarded(connection)) == []
+    assert {table.name for table in GUARDED} | {"visits", "shift_entries"} == set(APPEND_ONLY)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_a_guard_that_is_gone_or_hollow_is_named(records: Engine, table: str) -> None:
+    on_postgresql = records.dialect.name == "postgresql"
+    for words, statements in (weakened_on_postgresql if on_postgresql else weakened_on_sqlite)(table).items():
+        with records.connect() as connection:
+            change = connection.begin()
+            for statement in statements:
+                connection.execute(text(statement))
+            assert list(unguarded(connection)) == [f"the database's own protection was {words.strip()}"], statements
+            assert list(unguarded(connection, [one for one in APPEND_ONLY if one != table])) == []
+            change.rollback()
+    with records.connect() as connection:
+        assert list(unguarded(connection)) == []
