@@ -21,6 +21,12 @@ NAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "planned": ("stations", "places", "households", "start", "end", "cause", "measures", "hotline"),
 }
 FREE: Final[Mapping[str, tuple[str, ...]]] = {"outage": ("site", "area", "earliest", "remark"), "planned": ("site", "area", "remark")}
+# What staff are told (R5, R7), and what may stand in it.
+TOLD: Final[Mapping[str, tuple[str, ...]]] = {
+    "detected": ("site", "subject", "due", "time"),
+    "warning": ("site", "subject", "hours", "due", "time"),
+    "overdue": ("site", "subject", "duty", "time"),
+}
 CLOSINGS: Final = ("restored", "season_ended", "correction", "planned_over", "called_off")
 
 
@@ -80,6 +86,8 @@ def allowed_fields(name: str) -> tuple[str, ...]:
     table, _, key = name.rpartition(".")
     if table in NAMED:
         return (*NAMED[table], *FREE[table])
+    if table in TOLD:
+        return TOLD[table]
     if table == "amended":
         return ("title",)
     if table in CLOSINGS:

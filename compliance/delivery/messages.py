@@ -11,13 +11,8 @@ from domain.deadlines import DUTIES
 from domain.site import Channel, Site
 
 SPEAKS: Final = ("published", "amended", "closed")  # a notice speaks when it comes to one of these states
-WARNED: Final = (
-    "{subject}停热已{hours}小时，满{due}小时须发布停热通告。",
-    "{subject} has been without heat for {hours} h; a notice is due after {due} h.",
-)
-OVERDUE: Final = ("{subject}：{duty}，应于{time}前完成，现已超时。", "{subject}: {duty} was due by {time} and is not done.")
 SUBJECTS: Final = {"complaint": ("投诉", "Complaint"), "alarm": ("报警", "Alarm"), "notice": ("停热通告", "Notice")}
-DETECTED: Final = ("{subject}停热。", "{subject} delivers no heat.")
+HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -52,27 +47,55 @@ def notice_message(site: Site, step: Mapping[str, Any]) -> Message | None:
     return Message(f"notice-{step['id']}", step["at"], title, text, step["notice_id"])
 
 
-def warning_message(site: Site, event_id: int, at_ms: int, subject: str, hours: float) -> Message:
-    """The message of a warning to the dispatcher (0 hours: an outage was detected)."""
-    version = site.policy.version_at(datetime.fromtimestamp(at_ms / 1000, site.timezone).date())
+@dataclass(frozen=True)
+class Warned:
+    """A warning to the dispatcher: of which outage (``station/ID``, ``source/ID``), ``hours`` after its start (0: it was detected).
+
+    ``opened_at`` and ``started_earliest`` (UTC ms) are its outage's, as far as the records know it.
+    """
+
+    event_id: int
+    at_ms: int
+    subject: str
+    hours: float
+    opened_at: int | None = None
+    started_earliest: int | None = None
+
+
+def warning_message(site: Site, one: Warned) -> Message:
+    """The message of a warning, in the site's words (R5): when the outage will reach the hours of a notice."""
+    version = site.policy.version_at(_local(site, one.opened_at or one.at_ms).date())
     due_h = version.notice_after_h if version else 8.0
-    kind, _, name = subject.partition("/")
+    from_ms = one.at_ms - round(one.hours * HOUR_MS) if one.started_earliest is None else one.started_earliest
+    at, now = _local(site, from_ms + round(due_h * HOUR_MS)), _local(site, one.at_ms)
+    kind, _, name = one.subject.partition("/")
     station = site.stations.get(name) if kind == "station" else None
-    values = {"subject": (station.name if station else "") or name, "hours": f"{hours:g}", "due": f"{due_h:g}"}
-    zh, en = (text.format(**values) for text in (WARNED if hours else DETECTED))
-    return Message(f"warning-{event_id}", at_ms, (f"停热预警 · {values['subject']}", f"Outage warning · {values['subject']}"), (zh, en))
+    values = {
+        "site": site.name, "subject": (station.name if station else "") or name, "hours": f"{one.hours:g}", "due": f"{due_h:g}",
+        "time": at.strftime("%H:%M" if at.date() == now.date() else "%m-%d %H:%M"),
+    }  # fmt: skip
+    return _told(site, "warning" if one.hours else "detected", f"warning-{one.event_id}", one.at_ms, (values, values))
 
 
 def escalation_message(site: Site, row: Mapping[str, Any]) -> Message:
     """The message of a duty overdue, to whoever is told (R7); ``row`` is that of ``escalations``."""
     kind, _, number = row["subject"].partition("/")
     nouns = SUBJECTS.get(kind, (kind, kind))
-    names = (f"{nouns[0]} №{number}", f"{nouns[1]} №{number}")
-    time = datetime.fromtimestamp(row["due_at"] / 1000, site.timezone).strftime("%m-%d %H:%M")
     duties = REVIEW if row["duty"] == REVIEW_DUTY else DUTIES.get(row["duty"], (row["duty"], row["duty"]))
-    texts = [text.format(subject=name, duty=duty, time=time) for text, name, duty in zip(OVERDUE, names, duties, strict=True)]
-    title = (f"时限超时 · {names[0]}", f"Overdue · {names[1]}")
-    return Message(f"escalation-{row['id']}", row["at"], title, (texts[0], texts[1]))
+    time = _local(site, row["due_at"]).strftime("%m-%d %H:%M")
+    zh, en = (
+        {"site": site.name, "subject": f"{noun} №{number}", "duty": duty, "time": time} for noun, duty in zip(nouns, duties, strict=True)
+    )
+    return _told(site, "overdue", f"escalation-{row['id']}", row["at"], (zh, en))
+
+
+def _told(site: Site, table: str, key: str, at_ms: int, values: tuple[Mapping[str, str], Mapping[str, str]]) -> Message:
+    said = site.notice_texts.said
+    return Message(key, at_ms, said(table, "title", *values), said(table, "text", *values))
+
+
+def _local(site: Site, at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, site.timezone)
 
 
 def _in(language: str, texts: Sequence[str], between: str) -> str:

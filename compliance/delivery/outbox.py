@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, insert, select, update
 
-from compliance.delivery.messages import Message, escalation_message, notice_message, warning_message
+from compliance.delivery.messages import Message, Warned, escalation_message, notice_message, warning_message
 from domain.errors import DeliveryError
 from domain.site import Channel, Site
 from store.records import reading, tables
@@ -46,9 +46,27 @@ def plan(engine: Engine, site: Site) -> int:
     with engine.begin() as connection:
         steps, events, escalated = (_taken(connection, table, new) for table, new in SOURCES)
         notices = [message for step in steps if (message := notice_message(site, step)) is not None]
-        warnings = [warning_message(site, row["id"], row["at"], row["subject"], float(row["body"].get("hours", 0))) for row in events]
+        warnings = [warning_message(site, one) for one in _still_of_use(connection, events)]
         written = _write(connection, site.channels, "notices", notices) + _write(connection, site.channels, "warnings", warnings)
         return written + sum(_write(connection, site.channels, row["told"], [escalation_message(site, row)]) for row in escalated)
+
+
+def _still_of_use(connection: Connection, events: Sequence[dict[str, Any]]) -> list[Warned]:
+    """The warnings that still warn of something (R5): not of an outage learned of after its end, nor one that a later one has overtaken."""
+    newest: dict[tuple[str, int], Warned] = {}
+    columns = tables.outages.c
+    known = (columns.id, columns.state, columns.opened_at, columns.started_earliest)
+    for row in events:
+        of_it = (columns.subject == row["subject"]) & (columns.opened_at <= row["at"])
+        outage = connection.execute(select(*known).where(of_it).order_by(columns.opened_at.desc()).limit(1)).first()
+        if outage is not None and outage.state != "open":
+            continue
+        facts = (None, None) if outage is None else (outage.opened_at, outage.started_earliest)
+        one = Warned(row["id"], row["at"], row["subject"], float(row["body"].get("hours", 0)), *facts)
+        key = (one.subject, -one.event_id if outage is None else int(outage.id))
+        if key not in newest or newest[key].hours <= one.hours:
+            newest[key] = one
+    return sorted(newest.values(), key=lambda one: one.at_ms)
 
 
 def claim(engine: Engine, channels: Sequence[str], wall_ms: int) -> Due | None:

@@ -19,7 +19,7 @@ from domain.errors import DeliveryError
 from domain.site import Channel, Site
 from store.records import open_records
 from store.records.notices import OPEN_AGAIN, first_step, next_step, notice_of
-from store.records.tables import deliveries, escalations, events
+from store.records.tables import deliveries, escalations, events, outages
 from store.site_folder import check_site, load_site
 from tests.compliance.delivery.servers import Gateway, Mailbox, mail_server
 
@@ -293,9 +293,66 @@ def test_warnings_go_to_those_who_want_them(tmp_path: Path, records: Engine, gat
             connection.execute(insert(events).values(row))
     drain(delivery)
     assert [body["msg"] for _, body in gateway.got] == [
-        "停热预警 · 和平路站\n和平路站停热。",
-        "停热预警 · 和平路站\n和平路站停热已6小时，满8小时须发布停热通告。",
+        "停热预警 · 和平路站\n和平路站停热，将于19:00满8小时。",
+        "停热预警 · 和平路站\n和平路站停热已6小时，将于13:00满8小时，届时须发布停热通告。",
     ]
+
+
+def warned(records: Engine, state: str, hours: list[int]) -> None:
+    """An outage of S1 since 05:00, open or over, and warnings of it that are all new to the outbox."""
+    since = NOW_MS - 6 * 60 * MINUTE_MS
+    with records.begin() as connection:
+        row = {
+            "subject": "station/S1",
+            "state": state,
+            "started_at": since + MINUTE_MS,
+            "started_earliest": since,
+            "opened_at": since + 2 * MINUTE_MS,
+        }
+        connection.execute(insert(outages).values(row))
+        for one in hours:
+            at = since + max(2 * MINUTE_MS, one * 60 * MINUTE_MS)
+            row = {"at": at, "event": "notice.warning", "subject": "station/S1", "which": str(one), "body": {"hours": one}}
+            connection.execute(insert(events).values(row))
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "said"),
+    [
+        ("open", [0], ["和平路站停热，将于13:00满8小时。"]),
+        ("open", [0, 4, 6], ["和平路站停热已6小时，将于13:00满8小时，届时须发布停热通告。"]),  # overtaken while nobody sent
+        ("ended", [0, 4], []),  # learned of after its end
+        ("erased", [0], []),
+    ],
+)
+def test_a_warning_that_warns_of_nothing_is_not_sent(
+    state: str, hours: list[int], said: list[str], tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = Delivery(site(tmp_path, sms(tmp_path, gateway.port, monkeypatch, sends=("warnings",), language="zh")), records)
+    warned(records, state, hours)
+    drain(delivery)
+    drain(Delivery(delivery.site, records))
+    assert [body["msg"].partition("\n")[2] for _, body in gateway.got] == said
+    with records.connect() as connection:
+        assert connection.execute(select(events.c.id).where(events.c.queued.is_(False))).all() == []
+
+
+def test_a_site_says_what_staff_are_told_in_its_own_words(
+    tmp_path: Path, records: Engine, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = '[warning]\ntext_zh = "{site}{subject}：已停{hours}h，{time}到{due}h。"\n[overdue]\ntitle_en = "LATE: {duty}"\n'
+    (tmp_path / "notices.toml").write_text(words, encoding="utf-8")
+    channel = sms(tmp_path, gateway.port, monkeypatch, sends=("warnings", "department_head"), language="both")
+    delivery = Delivery(site(tmp_path, channel), records)
+    warned(records, "open", [6])
+    row = {"subject": "notice/2", "duty": "notice_review", "started_at": NOW_MS, "due_at": NOW_MS, "step": 1, "at": NOW_MS}
+    with records.begin() as connection:
+        connection.execute(insert(escalations).values(**row, told="department_head"))
+    drain(delivery)
+    first, second = (body["msg"] for _, body in gateway.got)
+    assert first.split("\n")[1] == "t和平路站：已停6h，13:00到8h。"
+    assert first.endswith("和平路站 has been without heat for 6 h and will reach 8 h at 13:00: a notice is due then.")
+    assert second.split("\n")[0] == "时限超时 · 停热通告 №2 · LATE: outage notice to be confirmed and published"
 
 
 def test_an_overdue_duty_is_told_to_whom_it_goes_up_once(
