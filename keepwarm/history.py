@@ -49,7 +49,12 @@ def migrate(folder: Path, target: str | None, source: str | None) -> int:
                 Mistake("--to" if target else "--from", "this is the very history it would be copied from", value=target or source)
             )
         tell = opened.enter_context(progress_line())
-        carried = Migration(old, new, len(points), PlaceFile(site.data / "migrations", old, new), tell).run()
+        migration = Migration(old, new, len(points), PlaceFile(site.data / "migrations", old, new), tell)
+        try:
+            carried = migration.run()
+        except KeyboardInterrupt:
+            click.echo("stopped; the same command goes on with the day it had come to", err=True)
+            raise
     click.echo(
         f"{carried.read} readings in {here.stores.history}, {carried.found} of them in {there.stores.history}: "
         f"{carried.missing} missing, {carried.altered} altered"

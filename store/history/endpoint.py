@@ -99,7 +99,7 @@ class Endpoint:
         except ApiException as error:
             raise self._failure(error) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise StoreError(f"{self.url}: {_words(error)}") from error
+            raise StoreError(f"{self.url}: {self._trouble(error)}") from error
 
     def ask(self, path: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> bytes:
         """The reply to a question sent as a form: questions about many points are too long for an address."""
@@ -121,6 +121,17 @@ class Endpoint:
     def close(self) -> None:
         """Gives the connections back."""
         self._client.close()  # type: ignore[no-untyped-call]
+
+    def _trouble(self, error: Exception) -> str:
+        """Why there was no answer, in the system's words; those of urllib3 begin with an object of Python."""
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+            return f"no connection within {min(CONNECT_S, self._timeout_s):g} s"
+        if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+            return f"no answer within {self._timeout_s:g} s"
+        return _words(error)
 
     def _read(self, response: Any) -> bytes:
         if response.length_remaining is None and not response.chunked and response.status != 204:

@@ -1,5 +1,6 @@
 """One history into another: every reading, counted and compared, whatever stops it half-way."""
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from domain.reading import Quality, Readings
 from domain.site import Site, StoreSettings
 from keepwarm import main as command
 from store.history import History, open_history
+from store.history.influxdb import InfluxHistory
 from store.history.migrate import Carried, Migration, PlaceFile, compared
 from store.history.parquet import ParquetHistory
 from store.points import PointRegistry
@@ -245,4 +247,31 @@ def test_nobody_there_is_one_line(keepwarm: Run) -> None:
     Path("away.toml").write_text('[history]\nkind = "influxdb"\nurl = "http://127.0.0.1:1"\n', encoding="utf-8")
     code, out, err = keepwarm("history", "migrate", "town", "--to", "away.toml")
     assert (code, out, len(err)) == (1, "", 1)
-    assert err[0].startswith("keepwarm: http://127.0.0.1:1: ")
+    assert err == ["keepwarm: http://127.0.0.1:1: connection refused"]
+
+
+def test_ctrl_c_is_one_line_and_the_same_command_goes_on(keepwarm: Run, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = PointRegistry(Path("town/data/points.db"))
+    points.ids([f"station/S01/quantity{number}_c" for number in range(POINTS)])
+    history = ParquetHistory(Path("town/data/history"), points.name)
+    history.write(past())
+    settings = stores("influxdb")
+    Path("influx.toml").write_text(
+        f'[history]\nkind = "influxdb"\nurl = "{settings.history_url}"\ndatabase = "{settings.history_database}"\n', encoding="utf-8"
+    )
+    write, days = InfluxHistory.write, []
+
+    def until_ctrl_c(self: InfluxHistory, readings: Readings) -> None:
+        days.append(int(readings.measured_at.min()) // DAY_MS)
+        if len(days) == 2:
+            signal.raise_signal(signal.SIGINT)
+        write(self, readings)
+
+    monkeypatch.setattr(InfluxHistory, "write", until_ctrl_c)
+    code, out, err = keepwarm("history", "migrate", "town", "--to", "influx.toml")
+    assert (code, out, err) == (130, "", ["stopped; the same command goes on with the day it had come to"])
+    said = f"{COUNT} readings in parquet, {COUNT} of them in influxdb: 0 missing, 0 altered\n"
+    assert keepwarm("history", "migrate", "town", "--to", "influx.toml") == (0, said, [])
+    first = START // DAY_MS
+    assert days == [first, first + 1, first + 1, first + 2]  # the first day was done
+    points.close()

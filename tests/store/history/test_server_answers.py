@@ -1,5 +1,6 @@
 """Every answer that a history server gives to a write, and what becomes of the readings: against a stub of InfluxDB 2's contract."""
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from domain.reading import Readings
 from domain.site import Site, StoreSettings
 from store.health import read_health
 from store.history import History, open_history
+from store.history.endpoint import Endpoint
 from store.history.forward import FLUSH_S, RETRY_S, Forwarding
 from store.journal import open_journal
 from store.points import PointRegistry
@@ -279,6 +281,23 @@ def test_the_forwarder_waits_as_the_server_asks_and_live_readings_follow_in_orde
     assert len(stub.writes) == asked
     forward.turn(140.0)
     assert [(int(line.rsplit(" ", 1)[1]) - START) // 10 for line in stub.readings] == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("url", "timeout_s", "says"),
+    [
+        ("http://127.0.0.1:1", 5.0, "connection refused"),
+        ("SILENT", 0.3, "no answer within 0.3 s"),
+    ],
+)
+def test_why_there_is_no_answer_is_told_in_plain_words(url: str, timeout_s: float, says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
+        url = url.replace("SILENT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        endpoint = Endpoint(url, timeout_s=timeout_s)
+        with pytest.raises(StoreError) as failed:
+            endpoint.call("GET", "/ping")
+        endpoint.close()
+    assert str(failed.value) == f"{url}: {says}"
 
 
 def test_an_answer_lost_on_its_way_back_repeats_without_harm(history: History, stub: Stub) -> None:
