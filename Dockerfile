@@ -21,7 +21,7 @@ RUN /opt/keepwarm/bin/pip install --no-cache-dir --no-deps --no-build-isolation 
 FROM python:3.11.14-slim-bookworm
 COPY --from=build /opt/keepwarm /opt/keepwarm
 COPY --from=build --chown=10001:10001 /var/cache/keepwarm /var/cache/keepwarm
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin keepwarm && install -d -o keepwarm -g keepwarm /data
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin keepwarm && install -d -o keepwarm -g keepwarm /data /backup
 ENV PATH=/opt/keepwarm/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/var/cache/keepwarm HOME=/tmp
 USER keepwarm
 ENTRYPOINT ["keepwarm"]

@@ -124,7 +124,8 @@ def _watch(watch: Watch, clock: Clock, stop: threading.Event, turn: Turn) -> Non
 
 def _show(watch: Watch, clock: Clock) -> None:
     watch.write_live()
-    detail = {**watch.counts, "judged_at_ms": watch.judged_at, "behind": watch.journal.last() - watch.cursor}
+    behind = watch.journal.last() - watch.cursor if watch.cursor else 0  # nothing has come yet
+    detail = {**watch.counts, "judged_at_ms": watch.judged_at, "behind": behind}
     write_health(watch.site.data, watch.consumer, clock.now_ms(), detail)
 
 

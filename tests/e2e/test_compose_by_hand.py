@@ -262,6 +262,7 @@ def healthz() -> dict[str, Any]:
         return {}
 
 
+@pytest.mark.timeout(480)  # three of its waits may be as long as the compose file grants
 def test_the_services_bring_a_cold_room_from_its_sensor_to_the_page(stack: Stack) -> None:
     with controller() as device:
         write_tables(stack.deploy / "site", device.port)
@@ -278,6 +279,7 @@ def test_the_services_bring_a_cold_room_from_its_sensor_to_the_page(stack: Stack
             assert alarms == [f"room_low|room/{ROOM}|unacknowledged|{ROOM_C}|18"]
             assert sql(stack, "SELECT kind, subject, state FROM complaints") == [f"room|room/{ROOM}|new"]
             _pages_answer(stack)
+            _is_looked_after(stack)
             _nothing_may_be_written(stack)
     ends = {name: stack.containers[name].stop() for name in ("dashboard", "watch", "collect")}
     assert ends == {"dashboard": 0, "watch": 0, "collect": 0}
@@ -300,6 +302,26 @@ def _pages_answer(stack: Stack) -> None:
         token = invited.stdout.strip().partition("token=")[2]
         assert reader.post("/enter", data={"token": token, "form": form[1]}).status_code == 303
         assert reader.get("/", headers={"Accept": "text/html"}).status_code == 200
+
+
+def _is_looked_after(stack: Stack) -> None:
+    """The commands of docs/operations.md, as its operator gives them while everything runs."""
+    here = stack.containers["dashboard"]
+    for command in (
+        "keepwarm check /site",
+        "keepwarm status /site",
+        "keepwarm backup /site /backup/town.tar.zst",
+        "keepwarm verify-records /site",
+    ):
+        ran = here.run(command.split())
+        assert ran.returncode == 0, f"{command}: {ran.stderr}"
+    kept = stack.folder / "volumes" / "backup" / "town.tar.zst"
+    assert kept.stat().st_size > 1_000
+    assert kept.stat().st_mode & 0o777 == 0o600
+    key = here.run(["keepwarm", "accounts", "key", "/site", "prometheus", "--scope", "metrics"]).stdout.strip()
+    told = httpx.get(f"{PAGE}/metrics", headers={"Authorization": f"Bearer {key}"}, timeout=20.0, trust_env=False)
+    assert "keepwarm_alarms_open 1.0" in told.text
+    assert "keepwarm_records_up 1.0" in told.text
 
 
 def _nothing_may_be_written(stack: Stack) -> None:

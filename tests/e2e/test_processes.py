@@ -170,6 +170,7 @@ def test_a_real_site_runs_and_a_second_run_or_a_taken_port_is_refused_in_one_lin
     address = run.says(r"Test town: (\S+)")[1]
     assert run.says(r"set one, by: (\S+)")[1].startswith(f"{address}enter?token=")
     until(lambda: healthy(address), UP_S, lambda: run.lines)
+    assert json.loads((tmp_path / "data" / "health" / "watch.json").read_text())["detail"]["behind"] == 0  # nothing has come yet
     second = start("run", str(tmp_path), "--port", "0")
     assert second.process.wait(30) == 2
     until(lambda: len(second.lines) == 1, 5.0)

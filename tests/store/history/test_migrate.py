@@ -268,7 +268,11 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(keepwarm: Run, stores: 
         write(self, readings)
 
     monkeypatch.setattr(InfluxHistory, "write", until_ctrl_c)
-    code, out, err = keepwarm("history", "migrate", "town", "--to", "influx.toml")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal; xdist ignores it
+    try:
+        code, out, err = keepwarm("history", "migrate", "town", "--to", "influx.toml")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (code, out, err) == (130, "", ["stopped; the same command goes on with the day it had come to"])
     said = f"{COUNT} readings in parquet, {COUNT} of them in influxdb: 0 missing, 0 altered\n"
     assert keepwarm("history", "migrate", "town", "--to", "influx.toml") == (0, said, [])
