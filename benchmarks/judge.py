@@ -23,7 +23,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from compliance.room_book import RoomBook
-from compliance.verdict import Series, judge, room_rules
+from compliance.series import Series
+from compliance.verdict import judge, room_rules
 from compliance.warm import warm
 from domain.reading import Readings
 from domain.site import Room

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from compliance.verdict import Series, Totals, clean_series, judge, room_rules
+from compliance.series import Series, clean_series
+from compliance.verdict import Totals, judge, room_rules
 from domain.clock import iso
 from domain.errors import ConfigError, Mistake
 from domain.policy import Policy

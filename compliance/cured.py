@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from compliance.evidence import DAY_MS
-from compliance.verdict import clean_series, judge, room_rules
+from compliance.series import clean_series
+from compliance.verdict import judge, room_rules
 from domain.clock import iso
 from domain.site import Room, Site
 from store.history import History

@@ -11,7 +11,7 @@ import numpy as np
 from compliance.complaint import Estate
 from compliance.heat import PointSeries
 from compliance.sensor import sensor_suspicion
-from compliance.verdict import clean_series
+from compliance.series import clean_series
 from domain.clock import iso
 from domain.errors import StoreError
 from domain.reading import Readings

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from compliance.cause import Signals
 from compliance.heat import PointSeries
 from compliance.incident_pass import IncidentPass
+from compliance.series import clean_series
 from compliance.station_book import StationBook
-from compliance.verdict import clean_series
 from domain.errors import StoreError
 from domain.reading import Readings
 from store.history import History

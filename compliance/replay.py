@@ -19,7 +19,8 @@ from compliance.notice import Duty
 from compliance.outage import Outage, SourceOutage, planned_at, source_outages, station_outages
 from compliance.room_alarm import RoomEvent, fold_alarms, fresh_states
 from compliance.sensor import sensor_suspicion
-from compliance.verdict import Series, clean_series, room_rules
+from compliance.series import Series, clean_series
+from compliance.verdict import room_rules
 from domain.policy import Policy
 from domain.quantity import parse_point
 from domain.reading import Readings

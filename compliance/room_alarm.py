@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compliance.kernel import F64, I64, Record, kernel
-from compliance.verdict import AT_LIMIT_K, RoomRules, Segments, Series, cut, most_segments, segments_of
+from compliance.series import Series
+from compliance.verdict import AT_LIMIT_K, RoomRules, Segments, cut, most_segments, segments_of
 
 MINUTE_MS = 60_000
 RAISE_AFTER_MS = 60 * MINUTE_MS

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from sqlalchemy import Connection, Engine, delete, select
 
-from compliance.verdict import Totals, clean_series, judge, room_rules
+from compliance.series import clean_series
+from compliance.verdict import Totals, judge, room_rules
 from domain.site import Site
 from store.history import History
 from store.journal import Journal

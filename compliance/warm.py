@@ -7,7 +7,8 @@ import numpy as np
 
 from compliance.room_alarm import fold_alarms, fresh_states
 from compliance.room_book import RoomBook
-from compliance.verdict import clean_series, judge, room_rules
+from compliance.series import clean_series
+from compliance.verdict import judge, room_rules
 from domain.policy import Policy, PolicyVersion, Window
 from domain.reading import Readings
 from domain.site import Room

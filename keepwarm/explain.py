@@ -80,7 +80,8 @@ def _readings(site: Site, room: Room, start: int, stop: int) -> "Readings":
 
 def _intervals(site: Site, room: Room, readings: "Readings", start: int, stop: int) -> dict[str, int]:
     """Says each interval of one limit and one standing value; returns the milliseconds by verdict."""
-    from compliance.verdict import clean_series, cut, most_segments, room_rules, segments_of
+    from compliance.series import clean_series
+    from compliance.verdict import cut, most_segments, room_rules, segments_of
 
     series = clean_series(np.zeros(len(readings), np.int64), readings, np.array([room.offset_k]))
     rules = room_rules([room], site.exclusions, site.policy, site.timezone, np.array([site.hold_ms(room)]), start, stop)

@@ -67,42 +67,18 @@ def build_report(
         head = chain_head(connection)
     stations = list(station_days(site, stores, curves, edges))
     whole = over_months(sums, sums)
-    versions = [one for one in site.policy.versions if one.valid_from < period.after]
     inputs = [room_rows, [_known(one, as_of_ms) for one in desk], outages, [(one.station_id, one.readings_sha256) for one in stations]]
     inputs += [[site.policy.sha256], sorted((key, [_point(curve) for curve in found]) for key, found in curves.items())]
     names = [day.isoformat() for day in days]
     return {
         "report": {
-            "layout": LAYOUT,
-            "site": site.name,
-            "area": area or None,
-            "period": period.name,
-            "from": iso(period.from_ms, site.timezone),
-            "to": iso(period.to_ms, site.timezone),
-            "as_of": iso(as_of_ms, site.timezone),
-            "complete": now_ms >= period.to_ms + SETTLED_AFTER_MS,
-            "created_at": iso(now_ms, site.timezone),
-            "software": f"keepwarm {version('keepwarm')}",
-            "policy": {
-                "name": site.policy.name,
-                "sha256": site.policy.sha256,
-                "valid_from": versions[-1].valid_from.isoformat() if versions else None,
-                "deadlines": versions[-1].deadlines if versions else None,
-            },
+            **_head(site, period, area, as_of_ms, now_ms),
             "visits": {"count": head[0], "head": head[1]},
             "inputs_sha256": sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest(),
         },
         "indicators": _indicators(whole, desk, stations, np.arange(len(names))),
         "months": [
-            {
-                "month": month,
-                "indicators": _indicators(
-                    sums.get(month, {}),
-                    [one for one in desk if one.month == month],
-                    stations,
-                    np.array([index for index, name in enumerate(names) if name.startswith(month)], np.int64),
-                ),
-            }
+            {"month": month, "indicators": _of_month(month, sums.get(month, {}), desk, stations, names)}
             for month in period.months
             if any(name.startswith(month) for name in names)
         ],
@@ -115,6 +91,37 @@ def build_report(
         "causes": cause_counts(desk),
         "duties": duty_rows(desk),
     }
+
+
+def _head(site: Site, period: Period, area: str, as_of_ms: int, now_ms: int) -> dict[str, Any]:
+    """What is reported on, as of when, by which software and policy."""
+    versions = [one for one in site.policy.versions if one.valid_from < period.after]
+    return {
+        "layout": LAYOUT,
+        "site": site.name,
+        "area": area or None,
+        "period": period.name,
+        "from": iso(period.from_ms, site.timezone),
+        "to": iso(period.to_ms, site.timezone),
+        "as_of": iso(as_of_ms, site.timezone),
+        "complete": now_ms >= period.to_ms + SETTLED_AFTER_MS,
+        "created_at": iso(now_ms, site.timezone),
+        "software": f"keepwarm {version('keepwarm')}",
+        "policy": {
+            "name": site.policy.name,
+            "sha256": site.policy.sha256,
+            "valid_from": versions[-1].valid_from.isoformat() if versions else None,
+            "deadlines": versions[-1].deadlines if versions else None,
+        },
+    }
+
+
+def _of_month(
+    month: str, rooms: dict[str, RoomSum], desk: Sequence[Reported], stations: Sequence[StationDays], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The indicators of one month of the period; ``names`` are its days."""
+    days = np.array([index for index, name in enumerate(names) if name.startswith(month)], np.int64)
+    return _indicators(rooms, [one for one in desk if one.month == month], stations, days)
 
 
 def _days(first: date, after: date, site: Site, until_ms: int) -> list[date]:

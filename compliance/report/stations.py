@@ -10,7 +10,8 @@ import numpy as np
 from compliance.adherence import TOLERANCE_K, WATER_SHARE
 from compliance.heat import Heat, PointSeries, StationRules, boundaries, curve_target_c, heat_runs, inside, standing_values
 from compliance.kernel import F64, I64
-from compliance.verdict import AT_LIMIT_K, clean_series
+from compliance.series import clean_series
+from compliance.verdict import AT_LIMIT_K
 from domain.curve import FiledCurve
 from domain.site import Site, Station
 from store.history import History

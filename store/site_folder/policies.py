@@ -7,7 +7,8 @@ from pathlib import Path
 import domain
 from domain.deadlines import DeadlineTable, parse_deadlines
 from domain.errors import ConfigError, Mistake
-from domain.policy import Policy, PolicyVersion, parse_policy
+from domain.policy import Policy, PolicyVersion
+from domain.policy_file import parse_policy
 from domain.site import Room
 from store.site_folder.suggestion import nearest
 from store.site_folder.toml_file import read_toml

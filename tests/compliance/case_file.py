@@ -41,7 +41,7 @@ from typing import Any
 
 from compliance.events import Event
 from domain.curve import FiledCurve
-from domain.policy import parse_policy
+from domain.policy_file import parse_policy
 from domain.reading import Quality
 from domain.site import Building, Exclusion, PlannedStop, Room, Site, Station
 from store.site_folder import load_policy

@@ -10,7 +10,8 @@ import pytest
 
 from compliance.room_alarm import RoomEvent, RoomEvents, fold_alarms, fresh_states
 from compliance.room_book import CAPACITY, RoomBook
-from compliance.verdict import clean_series, room_rules
+from compliance.series import clean_series
+from compliance.verdict import room_rules
 from domain.policy import Policy, PolicyVersion, Window
 from domain.reading import Readings
 from domain.site import Exclusion, Room
