@@ -125,6 +125,8 @@ class _PolicyReader:
                 self.wrong(
                     where, f"{value['from']} to {value['to']}", 'a season that ends after it begins: "11-15" to "03-15" runs over New Year'
                 )
+            elif last < first and (first <= _MIDSUMMER or last >= _MIDSUMMER):
+                self.wrong(where, f"{value['from']} to {value['to']}", 'a season that leaves midsummer out; for the whole year "always"')
             return first, last
         self.wrong(where, value, '{ from = "11-15", to = "03-15" }, both days inside, or "always"')
         return None
@@ -195,8 +197,11 @@ class _PolicyReader:
             self.wrong(where, rows, '"HH:MM-HH:MM" = limit lines that cover the day')
             return ()
         windows: list[Window] = []
+        known = len(self.mistakes)
         for key, limit in rows.items():
             windows.extend(self.window(key, limit, f'{where}."{key}"'))
+        if len(self.mistakes) > known:  # what they leave uncovered is no mistake of its own
+            return ()
         windows.sort(key=lambda window: window.from_s)
         at_s = 0
         for window in windows:
