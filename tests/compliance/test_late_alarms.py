@@ -201,11 +201,15 @@ class Calm(random.Random):
         return seq[2]
 
 
-def test_a_restart_from_the_beginning_finds_all_again_and_changes_nothing(site: Site, feed: Callable[[Site], Feed]) -> None:
+def test_a_restart_from_the_beginning_finds_all_again_and_changes_nothing(
+    site: Site, feed: Callable[[Site], Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
     live = feed(replace(site, rooms={"R1": Room("R1")}))
     live.run(readings(f"{COLD}, {WARM_AFTER_ALL}, {COLD_AFTER_ALL}"), local_ms(f"{DAY} 09:40"), Calm(1))
     before = steps(live), live.alarms(), told(live)
     assert before[0] == [FIRST_STEP, UNDONE, RESTORED]
-    live.watch = None  # killed before it kept anything: the whole journal is read again
+    live.watch = None  # killed before it kept anything: the whole journal is read again, batch by batch as it came
+    read_on = live.journal.read
+    monkeypatch.setattr(live.journal, "read", lambda after, _most=1: read_on(after, 1))
     live.run(readings("09:40..09:50 18.1"), local_ms(f"{DAY} 09:55"), Calm(2))
     assert (steps(live), live.alarms(), told(live)) == before
