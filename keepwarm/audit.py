@@ -71,7 +71,7 @@ def audit(
     local in --timezone.
     """
     form = form or ENDINGS.get(out.suffix.lower() if out else "", "json")
-    if form == "xlsx" and out is None:
+    if form == "xlsx" and out is None and sys.stdout.isatty():
         raise click.UsageError("a workbook is no text for the terminal: name a file with --out")
     if out is not None:
         check_writable(out)

@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from domain.errors import ConfigError, KeepwarmError
+from keepwarm import help_texts
 from keepwarm.lean import lean_memory
 
 WRONG_USE = 2
@@ -85,7 +86,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands under ``--help``."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.does) for name, entry in COMMANDS.items()])
+            formatter.write_dl([(name, help_texts.half_a_line(name) or entry.does) for name, entry in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -137,6 +138,7 @@ def _run(arguments: list[str]) -> object:
     """What the command returned. Not by click's own ``main``, which takes a closed pipe for bad news (exit code 1)."""
     if "_KEEPWARM_COMPLETE" in os.environ:  # the shell asks for completions
         keepwarm.main(arguments, prog_name="keepwarm")
+    help_texts.explain(keepwarm, arguments)
     try:
         with keepwarm.make_context("keepwarm", arguments) as context:
             return keepwarm.invoke(context)

@@ -69,6 +69,9 @@ def check(file: str) -> int:
     return 0
 
 
+policy.add_command(check, "verify")  # as the other nouns call it
+
+
 @policy.command()
 @click.argument("before", metavar="POLICY")
 @click.argument("after", metavar="POLICY")

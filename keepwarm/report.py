@@ -1,5 +1,6 @@
 """``keepwarm report``: a month, a quarter or a season as a workbook, a PDF or JSON."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -35,8 +36,8 @@ def report(folder: Path, period: str, form: str | None, out: Path | None, area: 
     form = form or ENDINGS.get(out.suffix.lower() if out else ".json")
     if form is None:
         raise ConfigError(Mistake("--out", f"a name that ends in {', '.join(ENDINGS)}, or --format", value=str(out)))
-    if out is None and form != "json":
-        raise ConfigError(Mistake("--out", f"a file is needed for {form}; only JSON goes to standard output"))
+    if out is None and form != "json" and sys.stdout.isatty():
+        raise ConfigError(Mistake("--out", f"a file is needed for {form}; only JSON goes to a terminal"))
     now_ms = Clock.load(site.data / "clock.json").now_ms()
     asked = parse_period(period, site.policy, site.timezone, now_ms)
     site.data.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ def report(folder: Path, period: str, form: str | None, out: Path | None, area: 
             records.dispose()
     content = WRITERS[form](document)
     if out is None:
-        click.echo(content.decode(), nl=False)
+        sys.stdout.buffer.write(content)
     else:
         write_whole(out, content)
         click.echo(f"{out}: {site.name} {asked.name}, inputs {document['report']['inputs_sha256'][:12]}", err=True)

@@ -12,16 +12,20 @@ from keepwarm.processes import only_one, run_until_signal
 
 @click.command()
 @click.argument("scenario")
-@click.option("--site", "folder", type=click.Path(path_type=Path), required=True, help="Site folder to write, or to go on with.")
+@click.option(
+    "--site", "folder", type=click.Path(path_type=Path),
+    help="Site folder to write, or to go on with; left out: one named after the scenario, here.",
+)  # fmt: skip
 @click.option("--speed", type=click.FloatRange(0, 10_000, min_open=True), default=1.0, show_default=True, help="How much faster than life.")
 @click.option("--supervised", is_flag=True, hidden=True)
-def simulate(scenario: str, folder: Path, *, speed: float, supervised: bool) -> None:
+def simulate(scenario: str, folder: Path | None, *, speed: float, supervised: bool) -> None:
     """Plays SCENARIO: stations, room sensors and a broker on loopback, and the site folder that `keepwarm run` collects them by."""
     from domain.clock import Clock
     from simulators.simulate import run_simulate
 
     if supervised:
         end_with_parent()
+    folder = folder or Path(f"{Path(scenario).stem}-site")
     data = folder / "data"
     log_to(data / "logs" / "simulate.log" if supervised else None)
     with only_one(data / "health" / "simulate.lock", "keepwarm simulate"):

@@ -35,7 +35,8 @@ def keepwarm(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
 def test_help_lists_every_command_in_order(keepwarm: Callable[..., Answer]) -> None:
     shown = keepwarm("--help")
     assert shown.code == 0
-    listed = [line.split()[0] for line in shown.out.partition("Commands:")[2].splitlines() if line.startswith("  ") and line[2] != " "]
+    commands = shown.out.partition("Commands:")[2].partition("\n\n")[0]
+    listed = [line.split()[0] for line in commands.splitlines() if line.startswith("  ") and line[2] != " "]
     assert listed == list(command.COMMANDS)
 
 

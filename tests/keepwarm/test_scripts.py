@@ -1,6 +1,7 @@
 """What scripts lean on: pipes, ``-``, exit codes, one line on stderr, nothing left half written, whatever the folder is called."""
 
 import gzip
+import io
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl import load_workbook
 
 from keepwarm import main as command
 from keepwarm.output_file import whole_file
@@ -152,6 +154,17 @@ def test_a_reader_that_left_is_no_mistake(folder: Path, keepwarm: Run) -> None:
     os.close(writing)
     answers = [(program.communicate()[1], program.returncode) for program in programs]
     assert answers == [(b"", command.PIPE_CLOSED)] * len(lines)
+
+
+def test_workbooks_go_through_pipes_but_not_to_a_terminal(folder: Path, keepwarm: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit, report = ("audit", "--readings", "r.csv", "--format", "xlsx"), ("report", SITE, "--period", "2025-12", "--format", "pdf")
+    assert load_workbook(io.BytesIO(keepwarm(*audit).out)).sheetnames == ["房间", "合计"]
+    assert keepwarm(*report).out.startswith(b"%PDF-")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    wrong = [keepwarm(*audit), keepwarm(*report), keepwarm("export", SITE, "--format", "parquet")]
+    assert [(answer.code, answer.out, len(answer.err.splitlines())) for answer in wrong] == [(2, b"", 1)] * 3
+    assert "--out" in wrong[0].err
+    assert not (folder / "-").exists()
 
 
 # ── interrupted ───────────────────────────────────────────────────────────────────────────────────────────────────────
