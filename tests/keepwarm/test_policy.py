@@ -138,3 +138,32 @@ def test_the_records_remember_every_change(policy: Callable[..., Ran], tmp_path:
     lines = policy("list", "site").out.splitlines()
     assert lines[0].startswith("2026-01-14T11:00:00+08:00  default  ")
     assert policy("show", "site").out.startswith("profile-b  ")
+
+
+CONTRACT = """name = "default"
+[[version]]
+valid_from = 2000-01-01                      # local date; the version in force at the instant judged applies
+season = { from = "11-15", to = "03-15" }    # local days, inclusive; "always" for none
+outage = { notice_after_h = 8, warn_after_h = [4, 6, 7] }
+deadlines = "A"
+[version.schedule.residential]
+"06:00-21:00" = 18.0
+"21:00-06:00" = 16.0
+[version.schedule.bungalow]
+"00:00-24:00" = 16.0
+[version.schedule.office]                    # named by `schedule` of a contract room
+"08:00-18:00" = 20.0
+"18:00-08:00" = 12.0
+"""
+
+
+def test_the_contract_s_policy_is_the_shipped_one_with_an_office(tmp_path: Path, policy: Callable[..., Ran]) -> None:
+    """architecture.md, word for word; `verify` is `check`, as the other nouns call it."""
+    (tmp_path / "contract.toml").write_text(CONTRACT, encoding="utf-8")
+    for name in ("check", "verify"):
+        assert policy(name, "contract.toml").code == 0
+    said = policy("diff", "default", "contract.toml")
+    assert (said.code, said.out) == (
+        1,
+        "from 2000-01-01  office: – → 00:00-08:00 ≥ 12 ℃, 08:00-18:00 ≥ 20 ℃, 18:00-24:00 ≥ 12 ℃\n",
+    )
