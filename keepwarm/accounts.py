@@ -129,7 +129,12 @@ def disable(folder: Path, name: str, *, again: bool) -> None:
 @accounts.command()
 @site_argument
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, help="What it may do: read, complaints, curves, metrics; once for each. Default: read.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="What it may do: read, complaints, curves, notices, alarms, stops, metrics; once for each. Default: read.",
+)
 @click.option("--district", "districts", multiple=True, help="It sees this district only; once for each. Default: the whole site.")
 @click.option("--revoke", is_flag=True, help="End the key instead.")
 def key(folder: Path, name: str, *, scopes: tuple[str, ...], districts: tuple[str, ...], revoke: bool) -> None:

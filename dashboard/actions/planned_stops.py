@@ -1,14 +1,16 @@
 """What people do with planned stops (计划停热, R4, R5): register them, shorten them, call them off."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dashboard.actions.acting import COMMENT_MOST, RefusedError, demand, note
 from dashboard.roles import Account
 from dashboard.text import N_
 from domain.site import PlannedStop
+from store.records import reading
 from store.records.tables import planned_stops
 
 AHEAD_MS: Final = 60_000  # so that nothing is suppressed that was judged before
@@ -19,8 +21,9 @@ OVER: Final = N_("This planned stop is over or was called off.")
 def plan_stop(engine: Engine, who: Account, stop: PlannedStop, now_ms: int) -> int:
     """Registers a planned stop that begins in a minute or later; returns its id. Who registers it is the account.
 
-    From eight hours on (by the policy) the loop owes its users a notice at once. Raises RefusedError without the right, for a span that
-    is none, without a reason, or where the station has one that begins at this very instant.
+    From eight hours on (by the policy) the loop owes its users a notice at once. The very same stop registered again by the same account
+    is the one that is there. Raises RefusedError without the right, for a span that is none, without a reason, or where the station has
+    another one that begins at this very instant.
     """
     subject = f"station/{stop.station_id}"
     demand(engine, who, "plan_stop", "plan_stop", subject, now_ms)
@@ -37,9 +40,19 @@ def plan_stop(engine: Engine, who: Account, stop: PlannedStop, now_ms: int) -> i
             made = connection.execute(insert(planned_stops).values(**row, who=who.name, registered_at=now_ms)).inserted_primary_key
             note(connection, now_ms, who, "plan_stop", subject, None, row)
     except IntegrityError as error:
+        known = _standing(engine, row | {"who": who.name})
+        if known is not None:
+            return known
         raise RefusedError(N_("This station has a planned stop that begins at this very instant.")) from error
     assert made is not None
     return int(made[0])
+
+
+def _standing(engine: Engine, row: Mapping[str, object]) -> int | None:
+    """The stop with these very values that was not called off."""
+    same = and_(*(planned_stops.c[name] == value for name, value in row.items()), planned_stops.c.cancelled_at.is_(None))
+    with reading(engine).connect() as connection:
+        return connection.execute(select(planned_stops.c.id).where(same)).scalar()
 
 
 def shorten_stop(engine: Engine, who: Account, stop_id: int, to_ms: int, now_ms: int) -> None:

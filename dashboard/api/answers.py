@@ -46,12 +46,20 @@ class ProblemError(Exception):
 
 def answer(request: Request, body: Any, status: int = 200) -> Response:
     """The body as JSON; 304 without one where the caller has this very body already (If-None-Match)."""
-    content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
-    tag = f'"{sha256(content).hexdigest()[:32]}"'
-    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if request.method == "GET" and ({tag, "*"} & known):
+    content = _packed(body)
+    tag = _tag(content)
+    if request.method == "GET" and ({tag, "*"} & _tags(request.headers.get("if-none-match", ""))):
         return Response(status_code=304, headers={"etag": tag})
     return Response(content, status, {"etag": tag}, "application/json")
+
+
+def check_seen(if_match: str | None, body: Any, *, needed: bool) -> None:
+    """Raises ProblemError unless the caller saw what he acts on as it stands (If-Match): 412, or 428 where he has to say and does not."""
+    if if_match is None:
+        if needed:
+            raise ProblemError(428, "say what you saw", "If-Match: the ETag of the row as you read it")
+    elif not {_tag(_packed(body)), "*"} & _tags(if_match):
+        raise ProblemError(412, "changed meanwhile", "read it again: its ETag is another by now")
 
 
 def shown(row: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
@@ -65,6 +73,18 @@ def page(rows: Sequence[Mapping[str, Any]], limit: int, cursor: str, zone: tzinf
     kept = rows[:limit]
     following = str(kept[-1][cursor]) if len(rows) > limit else None
     return {"items": [shown(row, zone) for row in kept], "next": following}
+
+
+def _packed(body: Any) -> bytes:
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _tag(content: bytes) -> str:
+    return f'"{sha256(content).hexdigest()[:32]}"'
+
+
+def _tags(header: str) -> set[str]:
+    return {one.strip().removeprefix("W/") for one in header.split(",")}
 
 
 def _value(name: str, value: Any, zone: tzinfo) -> Any:

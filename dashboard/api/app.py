@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from dashboard.api import reading_routes, record_routes, town_routes
+from dashboard.api import alarm_routes, complaint_routes, notice_routes, reading_routes, record_routes, stop_routes, town_routes
 from dashboard.api.answers import PROBLEM, PROBLEM_SCHEMA, ProblemError
 from dashboard.api.asked import SCHEME, Asked, Reader, unavailable
 from domain.errors import StoreError
@@ -26,8 +26,10 @@ _PROBLEMS: Final = {
     404: "there is no such thing",
     405: "nothing is done that way here",
     409: "refused for what it is by now",
+    412: "changed since it was read (If-Match)",
     413: "the body is too large",
     422: "the request is not understood",
+    428: "the request has to say what was read (If-Match)",
     429: "too many requests",
     500: "this failed here",
     503: "a store can't be read now",
@@ -71,7 +73,7 @@ def _routes() -> FastAPI:
         dependencies=[Depends(SCHEME)],
         responses=_RESPONSES,
     )
-    for routes in (town_routes, reading_routes, record_routes):
+    for routes in (town_routes, reading_routes, record_routes, complaint_routes, alarm_routes, notice_routes, stop_routes):
         api.include_router(routes.router)
     return api
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Header, Path, Request, Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select
@@ -139,6 +139,20 @@ SCHEME: Final = HTTPBearer(auto_error=False, description="A key made by `keepwar
 Reader = Annotated[Call, Depends(needs("read"))]
 Desk = Annotated[Call, Depends(needs("complaints"))]
 CurveFiler = Annotated[Call, Depends(needs("curves"))]
+NoticeWriter = Annotated[Call, Depends(needs("notices"))]
+AlarmDesk = Annotated[Call, Depends(needs("alarms"))]
+Planner = Annotated[Call, Depends(needs("stops"))]
+
+RowId = Annotated[int, Path(ge=1, le=2**53)]
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Instant = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the row as it was read.", max_length=2_000)]
+
+
+class Body(BaseModel):
+    """What is sent: a name that the route does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Asking(BaseModel):

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,10 +13,10 @@ from dashboard.roles import Account
 from store.records import reading
 from store.records.tables import api_keys
 
-Scope = Literal["read", "complaints", "curves", "metrics"]
-SCOPES: Final = ("read", "complaints", "curves", "metrics")
+Scope = Literal["read", "complaints", "curves", "notices", "alarms", "stops", "metrics"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 # What a key acts as: the narrowest role that may do what its scope is for.
-ROLE_OF: Final = {"complaints": "service", "curves": "engineer"}
+ROLE_OF: Final = {"complaints": "service", "curves": "engineer", "notices": "dispatcher", "alarms": "dispatcher", "stops": "dispatcher"}
 PREFIX: Final = "kw_"
 SEEN_EVERY_MS: Final = 60_000
 

@@ -1,21 +1,16 @@
 """What was decided and done: verdicts by day; alarms, outages, notices, complaints, each as a list and one by one."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
 from sqlalchemy import ColumnElement, String, Table, cast, select
 
-from compliance.complaint_life import CATEGORIES, SEVERITIES, SOURCES
-from dashboard.actions.complaints import ResidentReport, move_complaint, open_resident_complaint
-from dashboard.actions.visit_complaints import open_visit_complaint
 from dashboard.api.answers import ProblemError
-from dashboard.api.asked import PLAIN, Call, Desk, Part, Plain, Reader
-from dashboard.facts.complaints import evidence_at, evidence_now
-from dashboard.facts.visits import complained_of, visit_row
+from dashboard.api.asked import Call, Part, Plain, Reader, RowId
 from store.records.tables import (
     alarm_transitions,
     alarms,
@@ -31,17 +26,28 @@ from store.records.tables import (
 
 router = APIRouter()
 
-RowId = Annotated[int, Path(ge=1, le=2**53)]
 Day = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", description="A local day such as 2026-01-15.")]
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 
-class RowsAsked(Part):
-    """Rows of a station, in a state, or all."""
+class Rows(Part):
+    """Rows, newest first."""
 
     after: str = Field("", pattern=r"^([1-9]\d{0,14})?$", description="The cursor `next` of the page before.")
+
+
+class RowsOfStation(Rows):
+    """Rows of a station, or all."""
+
     station: Plain = ""
+
+
+class RowsAsked(RowsOfStation):
+    """Rows of a station, in a state, or all."""
+
     state: Plain = ""
+
+
+PartOfRows = Annotated[Rows, Query()]
 
 
 class VerdictsAsked(Part):
@@ -90,7 +96,7 @@ KINDS: Final = (
         lambda station_id: complaints.c.station_id == station_id,
     ),
 )  # fmt: skip
-COMPLAINT: Final = KINDS[-1]
+ALARM, OUTAGE, NOTICE, COMPLAINT = KINDS
 
 
 @router.get("/verdicts", summary="Rooms' verdicts of one local day (R2)")
@@ -118,7 +124,7 @@ def _add(kind: Kind) -> None:
         return call.page(call.rows(query), asked, "id")
 
     def row(call: Reader, row_id: RowId) -> Response:
-        return call.answer(_one(call, kind, row_id))
+        return call.answer(row_of(call, kind, row_id))
 
     many = f"/{kind.name}s"
     router.add_api_route(many, rows, summary=f"{kind.name.title()}s, newest first ({kind.rule})", description=kind.about, name=many)
@@ -130,79 +136,7 @@ for _kind in KINDS:
     _add(_kind)
 
 
-def _one_of(words: Sequence[str]) -> str:
-    return f"^({'|'.join(words)})$"
-
-
-class Report(BaseModel):
-    """What a resident complains of. `subject` is room/ID, building/ID or station/ID; `external_id` is the caller's own number."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    subject: Text = Field(max_length=160)
-    category: str = Field(pattern=_one_of(CATEGORIES))
-    source: str = Field(pattern=_one_of(SOURCES))
-    told: Text = Field("", max_length=2_000)
-    address: Text = Field("", max_length=500)
-    reporter: Text = Field("", max_length=100)
-    contact: Text = Field("", max_length=100)
-    severity: str = Field("ordinary", pattern=_one_of(SEVERITIES))
-    external_id: Plain | None = Field(None, min_length=1, max_length=100)
-    reported_at: str | None = Field(None, max_length=40, json_schema_extra={"format": "date-time"})
-
-
-@router.post("/complaints", status_code=201, summary="Open a resident's complaint (scope complaints)")
-def report(call: Desk, new: Report) -> Response:
-    """Opened with what the instruments say now; the same `external_id` of a source posted again gives the one opened before."""
-    town = call.town
-    told = ResidentReport(**(new.model_dump() | {"reported_at": call.instant_ms("reported_at", new.reported_at)}))
-    evidence = evidence_now(town, new.subject)
-    row_id = call.do(
-        "the complaint is not opened",
-        lambda: open_resident_complaint(town.records, call.key.actor("complaints"), town.site, told, evidence, town.now_ms()),
-    )
-    return call.answer(_one(call, COMPLAINT, row_id), 201)
-
-
-@router.post("/visits/{row_id}/complaint", status_code=201, summary="Open a complaint from a measuring visit (scope complaints)")
-def report_visit(call: Desk, row_id: RowId) -> Response:
-    """Of an official measurement below the limit; asked for again, or where the home has an open complaint, that one is answered."""
-    town = call.town
-    found = visit_row(town, row_id)
-    if found is None:
-        raise ProblemError(404, "there is no such visit")
-    evidence = evidence_at(town, complained_of(town.site, found.visit.room_id), found.visit.measured_at)
-    complaint_id = call.do(
-        "the complaint is not opened",
-        lambda: open_visit_complaint(town.records, call.key.actor("complaints"), town.site, row_id, evidence, town.now_ms()),
-    )
-    return call.answer(_one(call, COMPLAINT, complaint_id), 201)
-
-
-class Step(BaseModel):
-    """A step of a complaint: from the state that the caller saw to a following one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    from_state: str = Field(max_length=32, pattern=PLAIN)
-    to_state: str = Field(max_length=32, pattern=PLAIN)
-    why: Text = Field("", max_length=2_000)
-
-
-@router.post("/complaints/{row_id}/transitions", status_code=201, summary="Take a complaint a step on (scope complaints)")
-def move(call: Desk, row_id: RowId, step: Step) -> Response:
-    """Stored with who and why; refused where the complaint is in another state by now."""
-    town = call.town
-    _one(call, COMPLAINT, row_id)
-    actor = call.key.actor("complaints")
-    call.do(
-        "the step is not taken",
-        lambda: move_complaint(town.records, actor, row_id, step.from_state, step.to_state, step.why, town.now_ms()),
-    )
-    return call.answer(_one(call, COMPLAINT, row_id), 201)
-
-
-def _one(call: Call, kind: Kind, row_id: int) -> dict[str, Any]:
+def row_of(call: Call, kind: Kind, row_id: int) -> dict[str, Any]:
     """A row with its transitions, a complaint with its rooms too. Raises ProblemError 404 where there is none."""
     found = call.rows(select(kind.table).where(kind.table.c.id == row_id))
     if not found:

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from dashboard.actions.curves import file
 from dashboard.api.answers import ProblemError
-from dashboard.api.asked import PLAIN, Call, CurveFiler, Part, Plain, Reader
+from dashboard.api.asked import PLAIN, Body, Call, CurveFiler, Instant, Part, Plain, Reader
 from dashboard.facts.rooms import room_states
 from dashboard.facts.town import Town
 from domain.curve import FiledCurve
@@ -94,12 +94,10 @@ def curves(call: Reader, station_id: Id) -> Response:
     return call.answer({"items": [_curve(call, one) for one in call.town.curves(station_id)], "next": None})
 
 
-class NewCurve(BaseModel):
+class NewCurve(Body):
     """A curve to file: 2 to 12 points, strictly rising in outdoor, never rising in supply temperature."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    effective_from: str = Field(max_length=40, json_schema_extra={"format": "date-time"})
+    effective_from: Instant
     outdoor_c: list[float] = Field(min_length=2, max_length=12)
     supply_c: list[float] = Field(min_length=2, max_length=12)
     offsets_k: list[float] = Field(default_factory=list, max_length=12)

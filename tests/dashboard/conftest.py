@@ -78,6 +78,15 @@ def form_token(client: httpx.Client, path: str) -> str:
     return text.split('name="form" value="', 1)[1].split('"', 1)[0]
 
 
+def problem(answer: httpx.Response, status: int) -> str:
+    """That the API answered with a problem of this status; its title and detail."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    return f"{body['title']}: {body.get('detail', '')}"
+
+
 def until(condition: Callable[[], Any], *, seconds: float = 20.0) -> Any:
     """Waits until a condition holds and gives its value."""
     deadline = time.monotonic() + seconds

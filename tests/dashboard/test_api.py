@@ -17,7 +17,7 @@ from dashboard.api.rate import Rate
 from dashboard.facts.town import Town
 from domain.clock import Clock
 from store.records.tables import audit, complaints
-from tests.dashboard.conftest import Server
+from tests.dashboard.conftest import Server, problem
 from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, STOPPED, TOO_WARM
 
 LISTS = ("sites", "stations", "buildings", "rooms", "alarms", "outages", "notices", "complaints")
@@ -30,14 +30,6 @@ READS = (
     f"stations/{STOPPED}/curves",
     "openapi.json",
 )
-
-
-def problem(answer: httpx.Response, status: int) -> str:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert body["status"] == status
-    return f"{body['title']}: {body.get('detail', '')}"
 
 
 @pytest.mark.parametrize("path", READS)

@@ -69,7 +69,7 @@ def test_accounts_are_listed_changed_and_shut_out(accounts: Callable[..., Ran], 
     [
         (("role", "site", "nobody", "viewer"), "no such account"),
         (("role", "site", "nobody", "king"), "is no role: viewer, dispatcher"),
-        (("key", "site", "x", "--scope", "write"), "scopes are read, complaints, curves, metrics"),
+        (("key", "site", "x", "--scope", "write"), "scopes are read, complaints, curves, notices, alarms, stops, metrics"),
         (("key", "site", "x", "--revoke"), "no key of this name is in force"),
         (("key", "site", " "), "a key needs a name"),
     ],
