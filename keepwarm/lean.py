@@ -2,7 +2,9 @@
 
 import ctypes
 import os
+import sys
 from contextlib import suppress
+from importlib.abc import MetaPathFinder
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
 _LARGE_BYTES = 131_072
@@ -17,3 +19,18 @@ def lean_memory() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+
+def without_pandas() -> None:
+    """Keeps pandas, which Streamlit brings along for tables and charts that we don't show, out of this process.
+
+    2026-11: pyarrow 26 imports it at the first column it is given, to see whether that is one of pandas': 60 MB and a second for nothing.
+    """
+    sys.meta_path.insert(0, _NoPandas())
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, name: str, *_: object) -> None:
+        """Finds nothing, and lets nobody else find pandas."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name, name=name)

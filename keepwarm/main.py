@@ -12,7 +12,7 @@ import click
 
 from domain.errors import ConfigError, KeepwarmError
 from keepwarm import help_texts
-from keepwarm.lean import lean_memory
+from keepwarm.lean import lean_memory, without_pandas
 
 WRONG_USE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
@@ -32,7 +32,7 @@ COMMANDS = {
     "run": Entry("keepwarm.run:run", "collect, watch and dashboard of SITE, supervised"),
     "collect": Entry("keepwarm.processes:collect", "devices → readings → journal → history", lean=True),
     "watch": Entry("keepwarm.processes:watch", "readings → verdicts, alarms, outages, notices, complaints"),
-    "dashboard": Entry("keepwarm.processes:dashboard", "the pages, the public board, the API"),
+    "dashboard": Entry("keepwarm.processes:dashboard", "the pages, the public board, the API", lean=True),
     "simulate": Entry("keepwarm.simulate:simulate", "the outside world alone: a scenario's stations, rooms and broker"),
     "status": Entry("keepwarm.status:status", "each process of SITE and the age of its last work"),
     "accounts": Entry("keepwarm.accounts:accounts", "one-time links into a SITE's pages"),
@@ -97,6 +97,8 @@ def keepwarm() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the shell's arguments, or these, and exits."""
+    if arguments is None:
+        without_pandas()
     code = exit_code(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         gc.freeze()  # the interpreter's last collection would go through a million objects of libraries: a second, for nothing

@@ -5,12 +5,10 @@ import fcntl
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -142,18 +140,6 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-class NoPandas(MetaPathFinder):
-    """Keeps pandas, which is there for the pages only, out of a process.
-
-    2026-11: pyarrow 26 imports it at the first column it is given, to see whether that is one of pandas': 60 MB and a second for nothing.
-    """
-
-    def find_spec(self, name: str, *_: object) -> None:
-        """Finds nothing, and lets nobody else find pandas."""
-        if name == "pandas":
-            raise ModuleNotFoundError(name, name=name)
-
-
 def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Runs a coroutine on uvloop; SIGINT and SIGTERM set the event it is given."""
     import uvloop
@@ -174,7 +160,6 @@ def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]])
 def collect(folder: Path, *, share: Share, supervised: bool) -> None:
     """Reads SITE's devices and sensors into the journal, and forwards the journal to the history."""
     with site_process("collect", folder, supervised=supervised, share=share) as (site, clock):
-        sys.meta_path.insert(0, NoPandas())
         run_until_signal(lambda stop: _collect_and_forward(site, clock, stop))
 
 
@@ -232,7 +217,6 @@ def watch(folder: Path, *, share: Share, supervised: bool) -> None:
     """Judges SITE's readings as they come: verdicts, alarms, outages, notices, complaints."""
     stop = stop_on_signals()
     with site_process("watch", folder, supervised=supervised, stop=stop, share=share) as (site, clock):
-        sys.meta_path.insert(0, NoPandas())
         from compliance.watch_loop import run_watch
 
         run_watch(site, clock, stop)

@@ -78,7 +78,8 @@ class NewestFile:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_ino)
             if self._seen is None or self._seen[0] != stamp:
-                self._seen = (stamp, _rows(pq.read_table(self._path, page_checksum_verification=True, use_threads=False)))
+                with pq.ParquetFile(self._path, page_checksum_verification=True) as file:
+                    self._seen = (stamp, _rows(file.read(use_threads=False)))
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
             return None
         return self._seen[1]

@@ -12,9 +12,11 @@ from pathlib import Path
 from dashboard.server import run_dashboard
 from domain.clock import Clock
 from domain.site import OpenId
+from keepwarm.lean import without_pandas
 from tests.dashboard.sample_town import sample_site
 
 if __name__ == "__main__":
+    without_pandas()  # as every process of ours
     folder = Path(sys.argv[1])
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Collecting and judging work without pandas in their processes."""
+"""Every process of ours works without pandas."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WORK = """
 import sys
-from keepwarm.processes import NoPandas
-sys.meta_path.insert(0, NoPandas())
+from keepwarm.lean import without_pandas
+without_pandas()
 from pathlib import Path
 import numpy as np
 from domain.reading import Readings
@@ -32,7 +32,40 @@ except ModuleNotFoundError as error:
     print(error.name)
 """  # noqa: E501 - a script
 
+TABLES = """
+from keepwarm.lean import without_pandas
+without_pandas()
+import sys
+import pyarrow as pa
+table = pa.table({"a": pa.array([1, 2]), "b": ["x", None]})
+print(table["a"].to_numpy().tolist(), table["b"].to_pylist())
+import streamlit
+print([name for name in sys.modules if name.partition(".")[0] == "pandas"])
+"""
+COMMAND = """
+import sys
+from keepwarm.main import main
+sys.argv = ["keepwarm", "audit", "--readings", sys.argv[1]]
+try:
+    main()
+finally:
+    print([name for name in sys.modules if name.partition(".")[0] == "pandas"], file=sys.stderr)
+"""
+
 
 def test_histories_and_watch_do_without_it(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", WORK, str(tmp_path / "history")], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.stdout.splitlines() == ["2700 100 27", "2", "False", "pandas"], ran.stderr
+
+
+def test_pyarrow_and_streamlit_do_without_it() -> None:
+    ran = subprocess.run([sys.executable, "-c", TABLES], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.stdout.splitlines() == ["[1, 2] ['x', None]", "[]"], ran.stderr
+
+
+def test_a_command_does_without_it(tmp_path: Path) -> None:
+    readings = tmp_path / "readings.csv"
+    readings.write_text("point,measured_at,value\nroom/R1/indoor_temp_c,2026-01-15T08:00:00+08:00,19.0\n", encoding="utf-8")
+    ran = subprocess.run([sys.executable, "-c", COMMAND, str(readings)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "[]\n")
+    assert '"rooms_known"' in ran.stdout
