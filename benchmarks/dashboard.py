@@ -27,6 +27,7 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.large_town import NOW_MS, large_town, rest, season_station
+from benchmarks.page_answers import PAGE_MOST_MS, answers
 from benchmarks.viewers import FRESH_S, Seen, watch
 from dashboard.accounts import make_invitation, redeem_invitation, signing_key, wall_ms
 from dashboard.api.keys import make_key
@@ -39,6 +40,7 @@ RUNS: Final = 5
 WAVES: Final = 6
 STARTS_S: Final = 120.0
 DAY_MS: Final = 86_400_000
+STEPS: Final = 800  # of a chart over a season, as the station's page asks for them
 ASKS: Final = ("/now",)  # bar.js
 CHROMIUM: Final = "/usr/bin/chromium"
 ARGUMENTS: Final = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -109,10 +111,10 @@ class Server:
         _answers(f"http://127.0.0.1:{self.port}/healthz")
         self.starts_s = time.monotonic() - began
 
-    def cookie(self) -> str:
+    def cookie(self, role: str = "viewer") -> str:
         """A reader of his own, signed in."""
         now_ms = wall_ms()
-        account = redeem_invitation(self.records, make_invitation(self.records, f"viewer-{next(self._names)}", "viewer", now_ms), now_ms)
+        account = redeem_invitation(self.records, make_invitation(self.records, f"viewer-{next(self._names)}", role, now_ms), now_ms)
         assert account is not None
         return self._sessions.open(account)
 
@@ -219,7 +221,8 @@ def api_figures(server: Server, size: Size) -> dict[str, float]:
     token = make_key(server.records, "benchmark", ("read",), "benchmark", wall_ms())
     address = f"http://127.0.0.1:{server.port}/api/v1"
     point = f"station/{season_station(server.site)}/secondary_supply_temp_c"
-    span = {"from": iso(NOW_MS - size.season_days * DAY_MS), "to": iso(NOW_MS), "step_s": str(size.season_days * 86_400 // 800)}
+    step_h = -(-size.season_days * 24 // STEPS)
+    span = {"from": iso(NOW_MS - size.season_days * DAY_MS), "to": iso(NOW_MS), "step_s": str(step_h * 3_600)}
     with httpx.Client(base_url=address, headers={"authorization": f"Bearer {token}"}, timeout=60.0) as client:
         trend, _ = asked_ms(client, f"/readings?{httpx.QueryParams({'point': point, **span})}")
         latest, latest_bytes = asked_ms(client, "/latest")
@@ -255,6 +258,7 @@ def run(folder: Path, size: Size, say: Callable[[str], None] = print, *, runs: i
         say(
             f"{size.stations} stations, {size.rooms} rooms; answers after {server.starts_s:.1f} s, {idle_mb:.0f} MB; load {found['load']:.1f}"  # noqa: E501
         )
+        found |= first_answers(server, say)
         html = _wall_html(server)
         port, bare = stack.enter_context(bare_page(html, folder))
         found |= paints(server, port, runs, say)
@@ -274,6 +278,17 @@ def _wall_html(server: Server) -> str:
     addresses = asyncio.run(watch(server.port, [cookie], 0.0)).fresh
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers={"cookie": cookie}, timeout=60.0) as client:
         return "".join("".join(client.get(address).json()) for address in addresses)
+
+
+def first_answers(server: Server, say: Callable[[str], None]) -> dict[str, float]:
+    """What the pages cost whoever opens them first, and the next: the dearest of each, in CPU of the server."""
+    found = answers(server.port, server.process, f"{COOKIE}={server.cookie('admin')}")
+    first, later = max(found, key=lambda one: one.first_cpu_ms), max(found, key=lambda one: one.next_cpu_ms)
+    names = ", ".join(f"{one.path or 'overview'} {one.first_cpu_ms:.0f}/{one.next_cpu_ms:.0f}" for one in found)
+    _line(say, f"the dearest of {len(found)} pages, first opened", first.first_cpu_ms, PAGE_MOST_MS, "ms CPU", first.path or "overview")
+    _line(say, "  opened again", later.next_cpu_ms, PAGE_MOST_MS, "ms CPU", names)
+    troubles = sum(one.troubles for one in found)
+    return {"page_first_ms": first.first_cpu_ms, "page_next_ms": later.next_cpu_ms, "page_troubles": troubles, "pages": len(found)}
 
 
 def paints(server: Server, bare_port: int, runs: int, say: Callable[[str], None]) -> dict[str, float]:

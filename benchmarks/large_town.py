@@ -1,8 +1,8 @@
 """A town of any size on disk, as collect and watch leave it behind: site folder, readings, live tables, records. Seeded.
 
 large_town(FOLDER) ──▶ site.toml + tables ──▶ points, history (two days by the hour; one station's season at 10 s), journal (the last hour)
-                                          ──▶ live tables, alarms, outages, complaints, events, days of rooms
-python -m benchmarks.large_town FOLDER ──▶ goes on with it: station polls, rooms, live tables, health, until it is killed
+                                          ──▶ live tables, a season's records (season_records.py)
+python -m benchmarks.large_town FOLDER ──▶ goes on with it: station polls, rooms, live tables, alarms, health, until it is killed
 """
 
 import csv
@@ -16,17 +16,18 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import insert
 
+from benchmarks.season_records import happen, write_records
 from domain.clock import Clock
 from domain.reading import Readings
 from domain.site import Site
 from store.health import write_health
 from store.history import open_history
+from store.history.parquet import ParquetHistory
 from store.journal import Journal
 from store.live import write_live
 from store.points import PointRegistry
-from store.records import open_records, tables
+from store.records import open_records
 from store.site_folder import load_site
 
 ZONE: Final = ZoneInfo("Asia/Shanghai")
@@ -36,6 +37,7 @@ HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 ROOMS_A_STATION: Final = 20
 POLL_S: Final = 10
+HAPPENS_S: Final = 4  # between two things that watch writes down
 COMPONENTS: Final = ("collect", "watch", "forward")
 # Quantity → its value on a cold afternoon; all that an XD100n class controller measures.
 MEASURED: Final = {
@@ -53,7 +55,7 @@ def large_town(folder: Path, stations: int, rooms: int, *, season_days: int = 12
     site = load_site(folder)
     site.data.mkdir(parents=True)
     _write_readings(site, season_days)
-    _write_records(site)
+    write_records(site, NOW_MS, season_days)
     rest(site)
     return site
 
@@ -85,7 +87,7 @@ def go_on(site: Site) -> None:
     station_ids, room_ids = points.ids(_station_points(site)), points.ids(_room_points(site))
     shares = [slice(k * len(station_ids) // POLL_S, (k + 1) * len(station_ids) // POLL_S) for k in range(POLL_S)]
     values, temperatures = _station_values(site), _room_values(site)
-    live, rng = live_tables(site), np.random.default_rng(7)
+    live, rng, records = live_tables(site), np.random.default_rng(7), open_records(site.data / "records.db")
     for second in range(10**9):
         began = time.monotonic()
         now_ms = clock.now_ms()
@@ -95,6 +97,8 @@ def go_on(site: Site) -> None:
         value = np.concatenate([values[share], temperatures[heard]]) + np.round(rng.normal(0, 0.1, len(ids)), 1)
         journal.append(Readings.of(ids, np.full(len(ids), now_ms - 300), value, received_at=np.full(len(ids), now_ms - 100)))
         say(site, clock, live)
+        if second % HAPPENS_S == 0:
+            happen(records, site, now_ms, second // HAPPENS_S)
         time.sleep(max(0.0, 1.0 - (time.monotonic() - began)))
 
 
@@ -174,6 +178,16 @@ def _room_values(site: Site) -> NDArray[np.float64]:
     return np.round(np.random.default_rng(5).normal(20.0, 1.5, len(site.rooms)), 1)
 
 
+def tidy(site: Site, points: PointRegistry) -> None:
+    """What the forwarder has done by then: files merged, hours counted, the newest noted."""
+    history = ParquetHistory(site.data / "history", points.name, grace_s=0.0)
+    counted = -1
+    while counted != (now := sum(path.stat().st_size for path in (site.data / "history" / "hours").glob("*.parquet"))):
+        counted = now
+        history.tidy()
+    history.close()
+
+
 def _write_readings(site: Site, season_days: int) -> None:
     points = PointRegistry(site.data / "points.db")
     names = [*_station_points(site), *_room_points(site)]
@@ -189,81 +203,12 @@ def _write_readings(site: Site, season_days: int) -> None:
         at = np.full(len(ids), NOW_MS - hours * HOUR_MS) + rng.integers(0, 10 * MINUTE_MS, len(ids))
         history.write(Readings.of(ids, at, np.round(values + rng.normal(0, 0.2, len(ids)), 1)))
     history.close()
+    tidy(site, points)
     journal = Journal(site.data / "journal.db")
     at = np.full(len(ids), NOW_MS - 2_000) - rng.integers(0, 8_000, len(ids))
     journal.append(Readings.of(ids, at, values))
     journal.close()
     points.close()
-
-
-def _write_records(site: Site) -> None:
-    records = open_records(site.data / "records.db")
-    room_ids, station_ids = list(site.rooms), list(site.stations)
-    with records.begin() as connection:
-        connection.execute(insert(tables.alarms), list(_alarms(site, room_ids)))
-        connection.execute(insert(tables.outages), [_outage(station_ids[n], n) for n in range(3, len(station_ids), 400)])
-        connection.execute(insert(tables.complaints), [_complaint(site, room_ids[n]) for n in range(0, len(room_ids), 400)])
-        connection.execute(insert(tables.events), [_event(room_ids[n % len(room_ids)], n) for n in range(5_000)])
-        connection.execute(insert(tables.room_days), list(_room_days(site)))
-    records.dispose()
-
-
-def _alarms(site: Site, room_ids: Sequence[str]) -> Iterable[dict[str, object]]:
-    """A fiftieth of the rooms with an alarm that stands, and five times as many that are over."""
-    for n, room_id in enumerate(room_ids):
-        if n % 8:
-            continue
-        room, raised_at, stands = site.rooms[room_id], NOW_MS - HOUR_MS - n * 1_000, n % 48 == 0
-        row: dict[str, object] = {
-            "kind": "room_low",
-            "subject": f"room/{room_id}",
-            "station_id": room.station_id,
-            "building_id": room.building_id,
-        }
-        row |= {"pending_at": raised_at - HOUR_MS, "raised_at": raised_at, "value": 16.9, "limit_value": 18.0, "policy": "default"}
-        cleared: dict[str, object] = {"state": "unacknowledged", "cleared_at": None, "cleared_reason": None}
-        if not stands:
-            cleared = {"state": "normal", "cleared_at": raised_at + HOUR_MS, "cleared_reason": "recovered"}
-        yield row | cleared
-
-
-def _outage(station_id: str, n: int) -> dict[str, object]:
-    started = NOW_MS - 6 * HOUR_MS - n * 1_000
-    row: dict[str, object] = {
-        "subject": f"station/{station_id}",
-        "station_id": station_id,
-        "source_id": None,
-        "state": "open",
-        "cause": "pump_trip",
-    }
-    row |= {"started_at": started, "started_earliest": started, "opened_at": started + 15 * MINUTE_MS}
-    return row | {"evidence": [{"quantity": "pump1_running", "at": started, "value": 0.0}], "stations": [station_id]}
-
-
-def _complaint(site: Site, room_id: str) -> dict[str, object]:
-    room = site.rooms[room_id]
-    row: dict[str, object] = {
-        "kind": "room",
-        "origin": "sensor",
-        "subject": f"room/{room_id}",
-        "station_id": room.station_id,
-        "building_id": room.building_id,
-    }
-    return row | {"opened_at": NOW_MS - 5 * HOUR_MS, "state": "new", "reason": "", "evidence": {"limit_c": 18.0, "policy": "default"}}
-
-
-def _event(room_id: str, n: int) -> dict[str, object]:
-    return {"at": NOW_MS - n * 5_000, "event": "alarm.raised", "subject": f"room/{room_id}", "body": {"value_c": 16.9, "limit_c": 18.0}}
-
-
-def _room_days(site: Site) -> Iterable[dict[str, object]]:
-    judged = round(14.38 * HOUR_MS)
-    for day in ("2026-01-14", "2026-01-15"):
-        for room in site.rooms.values():
-            row: dict[str, object] = {"day": day, "room_id": room.room_id, "building_id": room.building_id, "station_id": room.station_id}
-            row |= {"judged_ms": judged, "compliant_ms": judged - HOUR_MS, "breach_ms": HOUR_MS, "unknown_ms": 0, "breach_day_ms": HOUR_MS}
-            row |= {"breach_night_ms": 0, "deficit_kh": 0.5, "longest_breach_ms": HOUR_MS, "readings": 80, "readings_breach": 6}
-            yield row | {"computed_at": NOW_MS}
 
 
 if __name__ == "__main__":

@@ -53,13 +53,14 @@ class Seen:
 
 
 class Viewer:
-    """One open page, which refreshes from its first whole page on. Use as ``async with``."""
+    """One open page, which refreshes from its first whole page on (with ``ticks``). Use as ``async with``."""
 
-    def __init__(self, port: int, cookie: str = "", page: str = "", *, asks: Sequence[str] = ()) -> None:
+    def __init__(self, port: int, cookie: str = "", page: str = "", *, asks: Sequence[str] = (), ticks: bool = True) -> None:
         self.origin = f"http://127.0.0.1:{port}"
         self.cookie = cookie
         self.page = page
         self.asks = asks
+        self.ticks = ticks
         self.seen = Seen()
         self.fragments: dict[str, float] = {}
         self.fresh: list[str] = []
@@ -80,11 +81,12 @@ class Viewer:
         async with asyncio.timeout(BEGINS_S):
             while not self._heard(await self._socket.recv()):
                 pass
-        self.seen = Seen([time.monotonic() - began], [self._size])
+        self.seen = Seen([time.monotonic() - began], [self._size], troubles=self.seen.troubles)
         self._size = 0
         self.seen.fresh = [f"/fresh?{httpx.QueryParams([('panel', name) for name in self.fresh])}"] if self.fresh else []
-        works = [self._listen(), *map(self._tick, self.fragments), *map(self._poll, [*self.seen.fresh, *self.asks])]
-        self._tasks = [asyncio.create_task(work) for work in works]
+        if self.ticks:
+            works = [self._listen(), *map(self._tick, self.fragments), *map(self._poll, [*self.seen.fresh, *self.asks])]
+            self._tasks = [asyncio.create_task(work) for work in works]
         return self
 
     async def __aexit__(self, *_: object) -> None:

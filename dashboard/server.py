@@ -24,6 +24,8 @@ from dashboard.accounts import signing_key
 from dashboard.api.app import http_problem, make_api
 from dashboard.api.asked import Asked
 from dashboard.board import Board
+from dashboard.facts.point_states import point_table
+from dashboard.facts.stations import station_states
 from dashboard.facts.town import Town
 from dashboard.forms import language_of, page
 from dashboard.fresh import PATH, fresh
@@ -44,6 +46,7 @@ from dashboard.text import speech
 from dashboard.theme import streamlit_options
 from dashboard.visit_sheet import VisitSheet
 from domain.clock import Clock
+from domain.errors import StoreError
 from domain.site import Site
 from store.health import write_health
 
@@ -96,9 +99,11 @@ def make_app(town: Town) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         gc.freeze()  # half a million objects of the libraries: full collections need not look at them again
         telling = asyncio.create_task(_tell_health(town), name="health")
+        warming = asyncio.create_task(asyncio.to_thread(_warm, town), name="warming")
         async with pages.lifespan()(app):
             yield
         telling.cancel()
+        warming.cancel()
 
     app = FastAPI(title="Keepwarm", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.router.routes.extend(
@@ -200,6 +205,13 @@ def _streamlit_app() -> Any:
         return False
 
     return streamlit.App(Path(__file__).parent / "app.py", on_script_error=log_error)
+
+
+def _warm(town: Town) -> None:
+    """Looks at what takes seconds in a large town for the first time, before the first reader does."""
+    with contextlib.suppress(StoreError):
+        station_states(town)
+        point_table(town)
 
 
 async def _tell_health(town: Town) -> None:

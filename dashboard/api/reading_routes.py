@@ -15,6 +15,7 @@ router = APIRouter()
 READINGS_MOST: Final = 200_000
 POINTS_MOST: Final = 200
 STRETCHES_MOST: Final = 20_000
+HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 
 Instant = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
@@ -48,7 +49,11 @@ def latest(call: Reader, asked: Annotated[LatestAsked, Query()]) -> Response:
 
 @router.get("/readings", summary="Readings of points over a span, in columns, or what they did in each step")
 def readings(call: Reader, asked: Annotated[ReadingsAsked, Query()]) -> Response:
-    """From (default: a day before `to`) up to, not including, `to` (default: now)."""
+    """From (default: a day before `to`) up to, not including, `to` (default: now).
+
+    With a `step_s` of whole hours the steps begin on whole hours, the first of them at or before `from`: the history has these counted,
+    and a season of a point is there in a moment.
+    """
     to_ms = call.instant_ms("to", asked.to or None) or call.town.now_ms()
     from_ms = call.instant_ms("from", asked.from_ or None)
     from_ms = to_ms - DAY_MS if from_ms is None else from_ms
@@ -56,7 +61,8 @@ def readings(call: Reader, asked: Annotated[ReadingsAsked, Query()]) -> Response
         raise ProblemError(422, "from is not before to")
     point = list(dict.fromkeys(asked.point))
     if asked.step_s:
-        return call.answer(_steps(call.town, point, from_ms, to_ms, asked.step_s * 1000))
+        step_ms = asked.step_s * 1000
+        return call.answer(_steps(call.town, point, from_ms if step_ms % HOUR_MS else from_ms // HOUR_MS * HOUR_MS, to_ms, step_ms))
     ids, found = call.town.readings(point, from_ms, to_ms)
     if len(found) > READINGS_MOST:
         raise ProblemError(422, "too many readings", f"{len(found)} in this span, at most {READINGS_MOST}: ask for less, or with step_s")

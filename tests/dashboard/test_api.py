@@ -102,6 +102,10 @@ def test_readings_and_their_steps(server: Server) -> None:
         assert hours["count"] == [12] * 6
         assert hours["low"][0] <= hours["mean"][0] <= hours["high"][0]
         assert hours["mean"][0] == pytest.approx(sum(found["value"][:12]) / 12)
+        late = {**span, "from": "2026-01-15T00:20:00+08:00"}
+        assert api.get("readings", params={"point": point, **late, "step_s": 3600}).json() == hours  # steps of hours are whole hours
+        minutes = api.get("readings", params={"point": point, **late, "step_s": 1200}).json()
+        assert minutes["at"][0] - hours["at"][0] == 20 * 60_000
         assert "not before" in problem(api.get("readings", params={"point": point, "from": span["to"], "to": span["from"]}), 422)
         assert "no time" in problem(api.get("readings", params={"point": point, "from": "yesterday"}), 422)
         assert "too many steps" in problem(api.get("readings", params={"point": point, "from": "2020-01-01", "step_s": 1}), 422)
