@@ -97,7 +97,7 @@ class StandingDuties:
         known = {}
         for complaint_id, case in cases.items():
             before = self._known.get(complaint_id)
-            if before is None or not before[1] <= now_ms <= before[2] or before[0] != case:
+            if before is None or not before[1] <= now_ms <= before[2] or (before[0] is not case and before[0] != case):
                 states = duty_states(case, table_of(site.policy, calendar, case.reported_at), calendar, now_ms)
                 before = case, now_ms, stand_until(case, states, now_ms), states
             known[complaint_id] = before

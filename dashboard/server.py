@@ -99,7 +99,7 @@ def make_app(town: Town) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         gc.freeze()  # half a million objects of the libraries: full collections need not look at them again
         telling = asyncio.create_task(_tell_health(town), name="health")
-        warming = asyncio.create_task(asyncio.to_thread(_warm, town), name="warming")
+        warming = asyncio.create_task(asyncio.to_thread(warm, town), name="warming")
         async with pages.lifespan()(app):
             yield
         telling.cancel()
@@ -207,11 +207,12 @@ def _streamlit_app() -> Any:
     return streamlit.App(Path(__file__).parent / "app.py", on_script_error=log_error)
 
 
-def _warm(town: Town) -> None:
+def warm(town: Town) -> None:
     """Looks at what takes seconds in a large town for the first time, before the first reader does."""
     with contextlib.suppress(StoreError):
         station_states(town)
         point_table(town)
+    gc.freeze()  # nor at a large town's rooms and points
 
 
 async def _tell_health(town: Town) -> None:

@@ -101,9 +101,8 @@ def _read_all(folder: Path, name: str, schema: pa.Schema) -> tuple[pa.Table, lis
 
 def _read(path: Path, schema: pa.Schema) -> tuple[pa.Table, int | None]:
     try:
-        content = path.read_bytes()
-        with pa.ipc.open_file(pa.BufferReader(content)) as reader:
-            table = reader.read_all()
+        with pa.memory_map(str(path)) as content, pa.ipc.open_file(content) as reader:
+            table = reader.read_all()  # no copy: the file is replaced, never changed
         return table, int(table.schema.metadata[_JUDGED_AT])
     except FileNotFoundError:
         return schema.empty_table(), None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -104,6 +105,7 @@ class StationStates(Mapping[str, StationState]):
         judged = iter(self._seen.take(pa.array(places[places >= 0])).to_pylist())
         return [self._state(int(row), UNSEEN if place < 0 else next(judged)) for row, place in zip(rows, places, strict=True)]
 
+    @cached_property
     def order(self) -> NDArray[np.intp]:
         """Rows, worst first: no heat, heat unknown, no link, bad data, rooms below their limit, off the curve; then as in the file."""
         stopped, unknown = self.heat == HEATS.index("stopped"), self.heat == HEATS.index("unknown")
@@ -189,4 +191,4 @@ def _card_intervals(town: Town) -> NDArray[np.int64]:
 
 def worst_first(states: StationStates, most: int | None = None) -> list[StationState]:
     """The stations in the order in which they need somebody, as many as asked for."""
-    return states.at(states.order()[:most])
+    return states.at(states.order[:most])

@@ -77,7 +77,7 @@ def town_map(town: Town, states: StationStates) -> TownMap | None:
         return None
     frame, background, rows, places = found
     marks = marks_of(states)[rows]
-    order = states.order()
+    order = states.order
     ranks = np.empty(len(order), np.intp)
     ranks[order] = np.arange(len(order))
     ranks = ranks[rows]

@@ -1,5 +1,8 @@
 """What the pages show of the sample town: counts, order, ages, and unknown as unknown."""
 
+import gc
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from dashboard.facts.complaints import attached_rooms, complaint_rows
 from dashboard.facts.events import lately
 from dashboard.facts.notices import notice_rows, public_notices
 from dashboard.facts.outages import notice_due_ms, open_outages, outage_rows
+from dashboard.facts.point_states import point_table
 from dashboard.facts.rooms import building_counts, day_figures, room_states, station_counts, town_counts
 from dashboard.facts.sparks import sparks
 from dashboard.facts.station import all_values, homes, station_trends
@@ -18,10 +22,11 @@ from dashboard.facts.subjects import subject
 from dashboard.facts.town import Town
 from dashboard.facts.wall import headline
 from dashboard.moments import HOUR_MS, Moments
+from dashboard.server import warm
 from dashboard.text import speech
 from domain.clock import Clock
 from domain.errors import StoreError
-from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, OVERDUE, PLANNED, SILENT, STOPPED, dead, write_town
+from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, OVERDUE, PLANNED, SILENT, STOPPED, SampleTown, dead, write_town
 
 DEAD = sum(dead(number) for number in range(400))
 
@@ -198,3 +203,19 @@ def test_before_watch_has_judged_nothing_is_compliant(tmp_path: Path) -> None:
     assert top.judged_at is None
     assert top.judged_late
     town.close()
+
+
+def test_a_town_is_warm_before_its_first_reader_comes_and_a_store_that_is_torn_stops_nothing(sample: SampleTown) -> None:
+    def nobody() -> None:
+        raise AssertionError
+
+    with closing(Town(sample.site, sample.clock)) as town:
+        warm(town)
+        assert len(town.shared.of("station_states", nobody)) == len(town.site.stations)  # type: ignore[arg-type]
+        assert len(point_table(town).names) > len(town.site.rooms)
+        assert gc.get_freeze_count() > 100_000
+    with closing(Town(replace(sample.site, data=sample.site.data / "nowhere"), sample.clock)) as town:
+        (town.site.data / "live").mkdir()
+        (town.site.data / "live" / "rooms.arrow").write_bytes(b"torn")
+        warm(town)
+        assert [trouble.store for trouble in town.troubles] == ["live"]
