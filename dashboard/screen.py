@@ -90,6 +90,12 @@ def choose(key: str, label: str, options: Sequence[str], written: Callable[[str]
     return st.selectbox(label, options, format_func=written, key=key, on_change=keep, label_visibility="collapsed", width=420)
 
 
+def page_of(rows: int, of: int, *, key: str) -> int:
+    """Which page of so many rows is chosen, where they take more than one page ``of`` so many; the last one where there are fewer now."""
+    pages = -(-rows // of)
+    return 1 if pages <= 1 else min(pages, int(st.pagination(pages, key=key)))
+
+
 def live(show: Callable[[], None], *, every_s: float | None = REFRESH_S) -> None:
     """Runs a part of a page now and again every so often; says so when a store can't be read, and goes on trying.
 

@@ -9,7 +9,7 @@ from dashboard.facts.alarm_system import flood_now
 from dashboard.facts.alarms import PAGE, AlarmRow, Wanted, alarm_counts, alarm_rows, alarms_found, out_of_service_rows
 from dashboard.facts.subjects import subject
 from dashboard.panel import panel
-from dashboard.screen import Screen, go, screen
+from dashboard.screen import Screen, go, page_of, screen
 from dashboard.text import N_
 from dashboard.words import ALARM_KIND, SUPPRESSED
 
@@ -50,7 +50,8 @@ def table() -> None:
     may, chosen = now.account.may("acknowledge"), st.query_params.get("alarm", "")
     controls, body = st.container(key="acknowledge"), st.container()
     state = st.session_state
-    wanted = _on_page(now, Wanted(state["only"], state["kind"], state["of_station"], state["named"]))
+    wanted = Wanted(state["only"], state["kind"], state["of_station"], state["named"])
+    wanted = replace(wanted, page=page_of(alarms_found(now.town, wanted), PAGE, key="page"))
 
     def values() -> dict[str, object]:
         rows = [row_of(now, alarm) for alarm in alarm_rows(now.town, wanted)]
@@ -63,14 +64,6 @@ def table() -> None:
         with controls:
             _act_on(now, picked)
     go(done.open)
-
-
-def _on_page(now: Screen, wanted: Wanted) -> Wanted:
-    """The page of them that is chosen, below the table; the last one where there are fewer now."""
-    pages = -(-alarms_found(now.town, wanted) // PAGE)
-    if pages <= 1:
-        return wanted
-    return replace(wanted, page=min(pages, int(st.pagination(pages, key="page"))))
 
 
 def row_of(now: Screen, alarm: AlarmRow) -> dict[str, object]:

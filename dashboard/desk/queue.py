@@ -9,7 +9,7 @@ from dashboard.desk.attempt import attempt
 from dashboard.facts.desk import PAGE, QueueCounts, Wanted, areas, call_back_rows, queue_counts, queue_rows
 from dashboard.facts.subjects import subject
 from dashboard.panel import panel
-from dashboard.screen import Screen, go, live, screen
+from dashboard.screen import Screen, go, live, page_of, screen
 from dashboard.text import N_
 from dashboard.words import CALL_BACK, CALL_BACK_SAYS, ORIGIN
 from domain.deadlines import DUTIES
@@ -73,19 +73,13 @@ def table() -> None:
     state = st.session_state
     wanted = Wanted(state["show"], state["duty"], state["area"], state["origin"])
     me = now.account.name
-    page = page_of(len(queue_rows(now.town, wanted, me)))
+    page = page_of(len(queue_rows(now.town, wanted, me)), PAGE, key="queue_page")
 
     def values() -> dict[str, object]:
         rows = queue_rows(now.town, wanted, me)[(page - 1) * PAGE : page * PAGE]
         return {"rows": [{"row": row, "subject": subject(now.town, row.complaint.subject)} for row in rows], "show": wanted.show}
 
     go(panel(now.shared_html("queue.html", (wanted, page, me if wanted.show == "mine" else ""), values), key="queue").open)
-
-
-def page_of(rows: int) -> int:
-    """The page of so many rows that is chosen, below the table; the last one where there are fewer now."""
-    pages = -(-rows // PAGE)
-    return 1 if pages <= 1 else min(pages, int(st.pagination(pages, key="queue_page")))
 
 
 def call_backs() -> None:

@@ -1,15 +1,14 @@
 """Accounts and what was done, for administrators. Instants of accounts are wall time; of the audit as each act had them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from dashboard.facts.town import Town
 from store.records.tables import accounts, audit, sessions
 
-AUDIT_SHOWN: Final = 200
+AUDIT_PAGE: Final = 60
 
 
 @dataclass(frozen=True)
@@ -62,25 +61,42 @@ def account_rows(town: Town) -> list[AccountRow]:
     return [AccountRow(*row) for row in town.rows(query)]
 
 
-def audit_rows(
-    town: Town, *, who: str = "", text: str = "", named: Sequence[str] = (), refused_only: bool = False, before_id: int | None = None
-) -> list[AuditRow]:
-    """The newest acts: of somebody, with a text in what was done or of what, or only those refused; older than ``before_id``.
+@dataclass(frozen=True)
+class AuditWanted:
+    """Which acts: of somebody, with a text in what was done or of what, or only those refused.
 
     ``named`` are acts that the text means as well: those whose name in the reader's language holds it.
     """
+
+    who: str = ""
+    text: str = ""
+    named: tuple[str, ...] = ()
+    refused_only: bool = False
+
+
+def audit_rows(town: Town, wanted: AuditWanted = AuditWanted(), page: int = 1) -> list[AuditRow]:
+    """One page of the acts wanted, the newest first."""
     columns = audit.c
     query = select(*(columns[name] for name in ("id", "at", "who", "action", "subject", "before", "after", "refused")))
-    if who:
-        query = query.where(columns.who == who)
+    query = query.where(*_conditions(wanted)).order_by(columns.id.desc())
+    return [AuditRow(*row) for row in town.rows(query.limit(AUDIT_PAGE).offset((max(1, page) - 1) * AUDIT_PAGE))]
+
+
+def audit_found(town: Town, wanted: AuditWanted) -> int:
+    """How many acts are wanted, on all pages together."""
+    query = select(func.count()).select_from(audit).where(*_conditions(wanted))
+    return int(town.shared.of(("audit_found", wanted), lambda: town.rows(query))[0][0])
+
+
+def _conditions(wanted: AuditWanted) -> list[ColumnElement[bool]]:
+    columns, text = audit.c, wanted.text.strip()
+    found: list[ColumnElement[bool]] = [columns.who == wanted.who] if wanted.who else []
     if text:
         there = columns.action.contains(text, autoescape=True) | columns.subject.contains(text, autoescape=True)
-        query = query.where(there | columns.action.in_(named))
-    if refused_only:
-        query = query.where(columns.refused.is_(True))
-    if before_id is not None:
-        query = query.where(columns.id < before_id)
-    return [AuditRow(*row) for row in town.rows(query.order_by(columns.id.desc()).limit(AUDIT_SHOWN))]
+        found.append(there | columns.action.in_(wanted.named))
+    if wanted.refused_only:
+        found.append(columns.refused.is_(True))
+    return found
 
 
 def audited_people(town: Town) -> list[str]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 
 from dashboard.accounts import add_account, redeem_invitation, wall_ms
 from dashboard.actions.accounts import invite, let_in_again, set_districts, set_role, shut_out, sign_out_everywhere
 from dashboard.actions.acting import RefusedError
-from dashboard.facts.accounts import account_rows, audit_rows, audited_people
+from dashboard.facts.accounts import AUDIT_PAGE, AuditWanted, account_rows, audit_found, audit_rows, audited_people
 from dashboard.facts.town import Town
 from dashboard.roles import ROLES, Account
 from dashboard.session import open_session
@@ -136,9 +136,17 @@ def test_the_page_s_rows_and_the_audit_s_search(town: Town) -> None:
     row = {row.name: row for row in account_rows(town)}[ADMIN.name]
     assert (row.role, row.disabled, row.has_password, row.open) == ("admin", False, True, 0)
     assert {"孙工程师", ADMIN.name} <= set(audited_people(town))
-    (refused,) = audit_rows(town, who="孙工程师", refused_only=True)
+    (refused,) = audit_rows(town, AuditWanted("孙工程师", refused_only=True))
     assert (refused.action, refused.subject) == ("change_account", f"account/{ADMIN.name}")
-    assert [one.action for one in audit_rows(town, text="孙工程师")] == ["invite"]
-    assert audit_rows(town, text="%") == []
-    newest, *older = audit_rows(town)
-    assert audit_rows(town, before_id=newest.id) == older
+    assert [one.action for one in audit_rows(town, AuditWanted(text="孙工程师"))] == ["invite"]
+    assert audit_rows(town, AuditWanted(text="%")) == []
+    with town.records.begin() as connection:
+        deed: dict[str, object] = {"at": 1, "who": "谁", "subject": "alarm/1"}
+        connection.execute(insert(audit), [{**deed, "action": f"act-{number:03}"} for number in range(2 * AUDIT_PAGE + 5)])
+    wanted = AuditWanted("谁")
+    assert audit_found(town, wanted) == 2 * AUDIT_PAGE + 5
+    pages = [audit_rows(town, wanted, page) for page in (1, 2, 3, 4)]
+    assert [len(page) for page in pages] == [AUDIT_PAGE, AUDIT_PAGE, 5, 0]
+    shown = [one.action for page in pages for one in page]
+    assert shown == sorted(shown, reverse=True)
+    assert len(set(shown)) == len(shown)

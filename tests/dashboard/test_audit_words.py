@@ -8,7 +8,7 @@ import pytest
 
 from compliance.complaint_life import DEEDS
 from dashboard.audit_words import ACT, act_name, act_subject, acts_named, said
-from dashboard.facts.accounts import audit_rows
+from dashboard.facts.accounts import AuditWanted, audit_rows
 from dashboard.facts.town import Town
 from dashboard.moments import Moments
 from dashboard.text import speech
@@ -86,6 +86,6 @@ def test_what_it_was_done_to_has_a_name_and_a_page(town: Town) -> None:
 
 def test_the_search_takes_words_and_ids(town: Town) -> None:
     say = speech("zh")
-    by_word = audit_rows(town, text="投诉流转", named=acts_named(say, "投诉流转"))
+    by_word = audit_rows(town, AuditWanted(text="投诉流转", named=tuple(acts_named(say, "投诉流转"))))
     assert {row.action for row in by_word} == {"move_complaint"}
-    assert {row.subject for row in audit_rows(town, text="complaint/8")} == {"complaint/8"}
+    assert {row.subject for row in audit_rows(town, AuditWanted(text="complaint/8"))} == {"complaint/8"}

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
-from dashboard.facts.accounts import audit_rows, audited_people
+from dashboard.facts.accounts import AuditWanted, audit_rows, audited_people
 from dashboard.facts.alarm_system import flood_now
 from dashboard.facts.alarms import UNACKNOWLEDGED, Wanted, alarm_counts, alarm_rows, alarms_found, out_of_service_rows
 from dashboard.facts.complaints import attached_rooms, complaint_queue, complaint_rows, complaint_steps, dossier
@@ -45,7 +45,7 @@ ASKED: Final[dict[str, Callable[[Town], object]]] = {
     "notices": notice_rows,
     "stations off their curve": off_curve,
     "audit": audit_rows,
-    "audit of one": lambda town: audit_rows(town, who="admin"),
+    "audit of one": lambda town: audit_rows(town, AuditWanted("admin")),
 }
 
 
