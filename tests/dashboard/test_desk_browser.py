@@ -171,7 +171,7 @@ def file_a_signed_visit(page: Page, _: Speech) -> None:
     page.wait_for_url("**/visits?complaint=*")
     page.get_by_label(_("Readings ℃, parted by blanks")).fill("16.8 17.0")
     page.keyboard.press("Enter")
-    expect(page.locator(".kw-panel", has_text="16.90 ℃")).to_be_visible()
+    expect(page.locator(".st-key-visit_check", has_text="16.90 ℃")).to_be_visible()
     expect(page.get_by_text(_("not signed"))).to_be_visible()
     draw(page)
     expect(page.get_by_text(_("An official measurement."), exact=True)).to_be_visible()
