@@ -20,6 +20,11 @@ def language_of(request: Request) -> str:
     return wanted if wanted in LANGUAGES else DEFAULT_LANGUAGE
 
 
+def address_of(request: Request) -> str:
+    """The address that a request comes from."""
+    return request.client.host if request.client else ""
+
+
 def page(request: Request, template: str, status: int = 200, **values: object) -> HTMLResponse:
     """One of our own pages in the reader's language."""
     language = language_of(request)

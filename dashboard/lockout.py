@@ -4,6 +4,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from ipaddress import IPv6Network, ip_address
+from typing import Final
+
+_SUBSCRIBER_BITS: Final = 64
+
+
+def guesser_at(address: str) -> str:
+    """Who guesses from this address, as far as it tells: of IPv6 the network of 64 bits, all of which one subscriber has."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(found.ipv4_mapped or IPv6Network((int(found), _SUBSCRIBER_BITS), strict=False))
 
 
 class Lockout:
@@ -34,8 +49,9 @@ class Lockout:
             failures = self._recent(key)
             failures.append(self.now_s())
             self._failures[key] = failures
-            if len(self._failures) > self.keys:  # a flood of made-up names must not fill the memory
-                self._failures.pop(next(iter(self._failures)))
+            if len(self._failures) > self.keys:  # a flood of made-up names must not fill the memory, nor free a name that is locked
+                free = (one for one, times in self._failures.items() if len(times) < self.most)
+                self._failures.pop(next(free, next(iter(self._failures))))
 
     def succeeded(self, key: str) -> None:
         """Forgets the failures of a key."""

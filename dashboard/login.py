@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from dashboard.accounts import check_password, has_password, identity_is_kept, record, redeem_invitation, set_password, wall_ms
 from dashboard.facts.town import Town
-from dashboard.forms import fields_of, forged, is_ours, keep_form_cookie, language_of, local_path, page, stranger_form
-from dashboard.lockout import Lockout
+from dashboard.forms import address_of, fields_of, forged, is_ours, keep_form_cookie, language_of, local_path, page, stranger_form
+from dashboard.lockout import Lockout, guesser_at
 from dashboard.roles import Account
 from dashboard.session import COOKIE, Sessions
 from dashboard.text import N_, speech
@@ -65,15 +65,15 @@ class Login:
         if not self.passwords:
             return self._login_page(request, 403)
         name = fields.get("name", "").strip()[:128]
-        address = request.client.host if request.client else ""
-        locked_s = max(self.by_account.locked_s(name.casefold()), self.by_address.locked_s(address))
+        address = address_of(request)
+        locked_s = max(self.by_account.locked_s(name.casefold()), self.by_address.locked_s(guesser_at(address)))
         if locked_s:
             return self._login_page(request, 429, locked_s=locked_s)
         async with self._hashing:
             account = await asyncio.to_thread(check_password, self.town.records, name, fields.get("password", ""))
         if account is None:
             self.by_account.failed(name.casefold())
-            self.by_address.failed(address)
+            self.by_address.failed(guesser_at(address))
             await asyncio.to_thread(self.audit, name, "sign_in", address, refused=True)
             return self._login_page(request, 401)
         self.by_account.succeeded(name.casefold())
@@ -91,14 +91,14 @@ class Login:
         fields = await fields_of(request)
         if fields is None or not is_ours(request, self.sessions, fields):
             return forged(request)
-        address = request.client.host if request.client else ""
-        if self.by_address.locked_s(address):
-            return self._login_page(request, 429, locked_s=self.by_address.locked_s(address))
+        address = address_of(request)
+        if self.by_address.locked_s(guesser_at(address)):
+            return self._login_page(request, 429, locked_s=self.by_address.locked_s(guesser_at(address)))
         account = await asyncio.to_thread(redeem_invitation, self.town.records, fields.get("token", ""), wall_ms())
         if account is None:
             if self.sessions.account(request.cookies):  # the link was opened twice by the one it signed in
                 return RedirectResponse("/", 303)
-            self.by_address.failed(address)
+            self.by_address.failed(guesser_at(address))
             await asyncio.to_thread(self.audit, "", "enter", address, refused=True)
             return self._used_up(request)
         return await self.welcome(request, account, "enter", "/")
@@ -146,7 +146,7 @@ class Login:
         if before is not None:  # a session from before is not left behind
             await asyncio.to_thread(self.sessions.end, before)
         cookie = await asyncio.to_thread(self.sessions.open, account)
-        await asyncio.to_thread(self.audit, account.name, action, request.client.host if request.client else "")
+        await asyncio.to_thread(self.audit, account.name, action, address_of(request))
         _log.info("signed in", account=account.name, role=account.role, by=action)
         response = RedirectResponse(target, 303)
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="lax", secure=request.url.scheme == "https")

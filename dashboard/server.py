@@ -7,12 +7,14 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -145,7 +147,10 @@ def openid_routes(login: Login) -> list[Route]:
 
 
 class BehindTls:
-    """What came through a proxy with TLS counts as come by TLS: cookies are for it only, and browsers are told to stay with it."""
+    """What came through a proxy with TLS counts as come by TLS: cookies are for it only, and browsers are told to stay with it.
+
+    It comes from where the proxy says that it comes from (the last of ``X-Forwarded-For``): else one guesser locks everybody out.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -153,8 +158,19 @@ class BehindTls:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on under its true scheme."""
         if scope["type"] in {"http", "websocket"}:
-            scope = {**scope, "scheme": "https" if scope["type"] == "http" else "wss"}
+            told = Headers(scope=scope).getlist("x-forwarded-for")
+            address = told[-1].rpartition(",")[2].strip() if told else ""
+            client = (address, 0) if _is_address(address) else scope.get("client")
+            scope = {**scope, "scheme": "https" if scope["type"] == "http" else "wss", "client": client}
         await self.app(scope, receive, send)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class OnlyStreamlit:

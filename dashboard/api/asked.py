@@ -21,7 +21,7 @@ from dashboard.api.keys import Key, Scope, find_key
 from dashboard.api.rate import Rate
 from dashboard.facts.limited_town import within
 from dashboard.facts.town import Town
-from dashboard.lockout import Lockout
+from dashboard.lockout import Lockout, guesser_at
 from domain.errors import StoreError
 from store.site_folder.instants import parse_instant
 
@@ -49,7 +49,7 @@ class Asked:
 
     async def key(self, request: Request, scope: Scope) -> Key:
         """The key that asks. Raises ProblemError: 401 without one, 403 without the scope, 429 for too many requests or guesses."""
-        address = request.client.host if request.client else ""
+        address = guesser_at(request.client.host if request.client else "")
         locked_s = self.guesses.locked_s(address)
         if locked_s:
             raise ProblemError(429, "too many wrong keys", headers={"retry-after": str(round(locked_s) + 1)})

@@ -205,8 +205,36 @@ async def test_behind_a_proxy_with_tls_everything_counts_as_come_by_tls() -> Non
         raise AssertionError
 
     for kind, scheme in (("http", "http"), ("websocket", "ws")):
-        await BehindTls(app)({"type": kind, "scheme": scheme, "path": "/"}, never, nothing)
+        await BehindTls(app)({"type": kind, "scheme": scheme, "path": "/", "headers": []}, never, nothing)
     assert seen == ["http https /", "websocket wss /"]
+
+
+@pytest.mark.parametrize(
+    ("told", "client"),
+    [
+        ([], "127.0.0.1"),
+        (["192.0.2.7"], "192.0.2.7"),
+        (["10.0.0.1, 192.0.2.7"], "192.0.2.7"),
+        (["192.0.2.7", "2001:db8::1"], "2001:db8::1"),
+        (["unknown"], "127.0.0.1"),
+        (["192.0.2.7,"], "127.0.0.1"),
+    ],
+)
+async def test_behind_a_proxy_everybody_has_the_address_that_it_tells(told: list[str], client: str) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope["client"][0])
+
+    async def never() -> Message:
+        raise AssertionError
+
+    async def nothing(_message: Message) -> None:
+        raise AssertionError
+
+    headers = [(b"x-forwarded-for", one.encode()) for one in told]
+    await BehindTls(app)({"type": "http", "scheme": "http", "path": "/", "headers": headers, "client": ("127.0.0.1", 9)}, never, nothing)
+    assert seen == [client]
 
 
 @pytest.mark.parametrize("reached_by", ["http", "https"])

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from dashboard.facts.shared import Shared
-from dashboard.lockout import Lockout
+from dashboard.lockout import Lockout, guesser_at
 
 
 class Clock:
@@ -84,6 +84,32 @@ def test_made_up_names_do_not_fill_the_memory() -> None:
     for number in range(1_000):
         lockout.failed(f"name {number}")
     assert len(lockout._failures) == 100
+
+
+def test_a_flood_of_made_up_names_frees_nobody_who_is_locked() -> None:
+    lockout = Lockout(3, 60.0, keys=100, now_s=Clock())
+    for _ in range(3):
+        lockout.failed("victim")
+    for number in range(1_000):
+        lockout.failed(f"name {number}")
+    assert lockout.locked_s("victim") == 60.0
+    assert len(lockout._failures) == 100
+
+
+@pytest.mark.parametrize(
+    ("address", "guesser"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_whoever_has_a_network_of_addresses_is_one_guesser(address: str, guesser: str) -> None:
+    assert guesser_at(address) == guesser
 
 
 def test_of_another_mark_it_is_computed_anew_however_young() -> None:
