@@ -23,7 +23,7 @@ def on_disk(path: Path) -> Path:
     if key in _kept:
         return _place(_kept[key])
     copy = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-    with source.open("rb") as pipe:
+    with source.open("rb", buffering=0) as pipe:  # a buffer would ask the pipe again before it heeds a Ctrl-C
         shutil.copyfileobj(pipe, copy, 1 << 20)
     copy.flush()
     _kept[key] = copy

@@ -168,7 +168,7 @@ def test_which_data_can_be_relied_on(opened: Opened, server: Server) -> None:
 
 def test_a_season_of_a_station_and_from_its_points_to_data_health(opened: Opened) -> None:
     with opened(f"station?station={SILENT}") as page:
-        page.get_by_role("radio", name="150 d").or_(page.get_by_role("button", name="150 d")).first.click()
+        page.get_by_role("radio", name="150 天").or_(page.get_by_role("button", name="150 天")).first.click()
         expect(page.locator("canvas").first).to_be_visible()
         expect(page.locator(".kw-small-grid a").first).to_be_visible()
         page.get_by_role("link", name="全部 18 个异常测点").click()
