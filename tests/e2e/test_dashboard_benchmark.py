@@ -31,7 +31,7 @@ def test_a_small_town_gives_every_figure(tmp_path: Path, chromium: Path) -> None
         assert found[figure] > 0, figure
     assert 100 < found["memory_mb"] < 600
     assert (found["pages"], found["page_troubles"]) == (len(PAGES), 0)
-    assert found["page_first_ms"] >= found["page_next_ms"] / 4 > 0
+    assert min(found["page_first_ms"], found["page_next_ms"]) > 0
     assert sum("≤" in line for line in said) == 11
 
 
