@@ -47,10 +47,9 @@ class Ending(Body):
 @router.post("/outages/{row_id}/notice", summary="Prepare the notice of an open outage (scope notices)")
 def prepare(call: NoticeWriter, row_id: RowId, words: Words, if_match: IfMatch = None) -> Response:
     """What the notice will say when it falls due, to the second. If-Match is the outage's ETag."""
+    town, who, said = call.town, call.key.actor("notices"), words.said(call)
     outage = row_of(call, OUTAGE, row_id)
     check_seen(if_match, outage, needed=True)
-    town, said = call.town, words.said(call)
-    who = call.key.actor("notices")
     call.do("the notice is not prepared", lambda: prepare_notice(town.records, who, row_id, Said.of(outage["said"]), said, town.now_ms()))
     return call.answer(row_of(call, OUTAGE, row_id))
 

@@ -56,6 +56,12 @@ def test_who_does_not_say_what_he_read_changes_no_notice(desk: httpx.Client, act
     assert desk.get(f"notices/{DUE}").json() == before
 
 
+@pytest.mark.parametrize("path", [f"notices/{DUE}/edit", f"notices/{DUE}/amend", "outages/1/notice"])
+def test_what_is_no_time_is_told_before_what_was_read_is_looked_at(desk: httpx.Client, path: str) -> None:
+    for read in ({}, {"If-Match": '"of another day"'}, {"If-Match": "*"}):
+        assert "expected_at" in problem(desk.post(path, json={"expected_at": "tomorrow"}, headers=read), 422)
+
+
 def test_a_notice_is_edited_published_amended_and_closed(server: Server, desk: httpx.Client) -> None:
     one = f"notices/{DUE}"
     first = seen(desk, one)
@@ -198,6 +204,8 @@ def test_a_key_of_a_district_acts_there_alone(server: Server, desk: httpx.Client
     stop = {"from": at(50), "to": at(60), "reason": "x"}
     whatever = {"If-Match": "*"}
     with httpx.Client(base_url=desk.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0) as east:
+        registered = {row["station_id"] for row in east.get("planned-stops").json()["items"]}
+        assert registered <= {f"S0{number}" for number in range(1, 7)}
         for path, body in (
             (f"alarms/{far}/comments", {"comment": "x"}),
             (f"alarms/{far}/shelve", {"reason": "x", "until": at(1)}),
@@ -213,7 +221,7 @@ def test_a_key_of_a_district_acts_there_alone(server: Server, desk: httpx.Client
         assert done(east.post("acknowledgements", json={"alarms": [near]})) == {"acknowledged": 1}
         theirs = done(desk.post("planned-stops", json=stop | {"station_id": TOO_WARM}), 201)["id"]
         own = done(east.post("planned-stops", json=stop | {"station_id": "S05"}), 201)["id"]
-        assert {row["station_id"] for row in east.get("planned-stops").json()["items"]} == {"S02", "S05"}
+        assert {row["station_id"] for row in east.get("planned-stops").json()["items"]} == registered | {"S05"}
         problem(east.get(f"planned-stops/{theirs}"), 404)
         for path in (f"planned-stops/{theirs}/call-off", f"planned-stops/{theirs}/shorten"):
             problem(east.post(path, json={"to": at(55)}), 404)
