@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from compliance.cause import Cause, Signals, outage_cause
+from compliance.cause import Cause, Signals, cause_of_source, outage_cause
 from compliance.events import Event, outage_body, own_marks, subject_of, turn_event
 from compliance.notice_text import Facts
 from compliance.outage import Outage, SourceOutage, planned_at, source_outages
@@ -105,11 +105,14 @@ class IncidentPass:
 
     def _cause(self, outage: Outage | SourceOutage, now_ms: int) -> Cause:
         if isinstance(outage, SourceOutage):
-            return Cause("source_loss", tuple({"station": part.station_id, "at": part.started_at} for part in outage.parts))
-        tails = self.stations.stations[outage.station_id].tails
-        signals = self._again.get(outage.station_id) or {name: tail.series for name, tail in tails.items()}
+            return cause_of_source(outage)
+        others = [self._signals(station_id) for station_id in self.site.beside(outage.station_id)]
         lost = outage.ended_seen_at is None and self.stations.comm_of(outage.station_id, now_ms)[0] == "lost"
-        return outage_cause(signals, outage.started_at, comm_lost=lost)
+        return outage_cause(self._signals(outage.station_id), outage.started_at, others=others, comm_lost=lost)
+
+    def _signals(self, station_id: str) -> Signals:
+        tails = self.stations.stations[station_id].tails
+        return self._again.get(station_id) or {name: tail.series for name, tail in tails.items()}
 
     def _source_of(self, outage: Outage | SourceOutage) -> str | None:
         if isinstance(outage, SourceOutage):

@@ -12,6 +12,7 @@ from itertools import groupby, pairwise
 import numpy as np
 
 from compliance.adherence import KeepingTimer, curve_runs, curve_turns, water_runs, water_turns
+from compliance.cause import Cause, cause_of_source, outage_cause
 from compliance.complaint import ComplaintBook, Estate, RaisedRoom
 from compliance.events import Event, ExcludedAt, alarm_events, complaint_event, outage_events, own_marks, turn_event
 from compliance.heat import PointSeries, Runs, StationRules, heat_runs
@@ -160,7 +161,14 @@ def _outages(site: Site, columns: Columns, until_ms: int, outcome: Outcome) -> N
     both: list[Outage | SourceOutage] = [*outcome.outages, *outcome.sources]
     for outage in both:
         marks = own_marks(outage, outcome.sources, duty_at(site.policy, site, outage.opened_at), until_ms)
-        outcome.events.extend(outage_events(outage, marks, "unknown", until_ms))
+        outcome.events.extend(outage_events(outage, marks, _cause(site, columns, outage).name, until_ms))
+
+
+def _cause(site: Site, columns: Columns, outage: Outage | SourceOutage) -> Cause:
+    if isinstance(outage, SourceOutage):
+        return cause_of_source(outage)
+    others = [columns.stations[station_id] for station_id in site.beside(outage.station_id)]
+    return outage_cause(columns.stations[outage.station_id], outage.started_at, others=others)
 
 
 def _complaints(site: Site, columns: Columns, raised: Sequence[tuple[int, int]], outcome: Outcome) -> None:

@@ -298,6 +298,11 @@ class Site:
                 feeds.setdefault(station.source_id, []).append(station.station_id)
         return {source_id: tuple(ids) for source_id, ids in feeds.items()}
 
+    def beside(self, station_id: str) -> tuple[str, ...]:
+        """The other stations of a station's heat source; none where its source is not known."""
+        source_id = self.stations[station_id].source_id if station_id in self.stations else None
+        return tuple(one for one in self.sources.get(source_id or "", ()) if one != station_id)
+
     def hold_ms(self, room: Room) -> int:
         """How long a reading of this room stands at most, in milliseconds (R2)."""
         return round((self.hold_max_min if room.hold_max_min is None else room.hold_max_min) * 60_000)

@@ -16,7 +16,7 @@ START = "2026-01-14 00:00"
 
 def decided(events: Sequence[Event]) -> list[tuple[int, str, str, str]]:
     """What must agree: instant, event, subject and the parts that identify the decision. With hindsight nothing is amended."""
-    keys = ("hours", "started_at", "started_earliest", "ended_at", "stations", "kind", "rooms")
+    keys = ("hours", "started_at", "started_earliest", "ended_at", "stations", "cause", "kind", "rooms")
     return sorted(
         (event.at, event.event, event.subject, str([event.body.get(key) for key in keys if event.event != "notice.closed"]))
         for event in events
