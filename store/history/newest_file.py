@@ -36,10 +36,13 @@ _SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True)
 class NewestRows:
-    """One row a point, sorted by point: ``any`` reading, and ``usable`` ones; ``covered`` is the last write seen of each day."""
+    """``any``: the newest reading of each point, sorted by point; ``behind``: the newest usable one of those points whose newest is not.
+
+    ``covered`` is the last write seen of each day.
+    """
 
     any: Readings
-    usable: Readings
+    behind: Readings
     covered: dict[int, int]
 
     @classmethod
@@ -49,20 +52,21 @@ class NewestRows:
 
     def of(self, points: NDArray[np.int32], *, usable: bool) -> Readings:
         """The rows of these points (sorted)."""
-        rows = self.usable if usable else self.any
-        return rows.take(np.isin(rows.point, points, assume_unique=True))
+        found = _of(self.any, points)
+        return newest(Readings.concat([_of(self.behind, points), found.usable()])) if usable else found
 
     def seeing(self, readings: Readings) -> "NewestRows":
         """With these readings, written later than all before, taken into account."""
-        return replace(self, any=_folded(self.any, newest(readings)), usable=_folded(self.usable, newest(readings.usable())))
+        fresh = newest(readings)
+        now = _folded(self.any, fresh)
+        bad = np.setdiff1d(fresh.point, _of(now, fresh.point).usable().point, assume_unique=True)
+        usable = [self.of(bad, usable=True), readings.take(np.isin(readings.point, bad)).usable()]
+        others = self.behind.take(~np.isin(self.behind.point, fresh.point))
+        return replace(self, any=now, behind=newest(Readings.concat([others, *usable])))
 
     def since(self, first_ms: int) -> "NewestRows":
         """Without readings measured before this instant."""
-        return replace(
-            self,
-            any=self.any.take(self.any.measured_at >= first_ms),
-            usable=self.usable.take(self.usable.measured_at >= first_ms),
-        )
+        return replace(self, any=_since(self.any, first_ms), behind=_since(self.behind, first_ms))
 
 
 class NewestFile:
@@ -90,7 +94,7 @@ class NewestFile:
         schema = _SCHEMA.with_metadata({_COVERED: json.dumps(rows.covered).encode()})
         try:
             with pq.ParquetWriter(part, schema, compression="zstd", write_page_checksum=True) as writer:
-                for usable, some in ((False, rows.any), (True, rows.usable)):
+                for usable, some in ((False, rows.any), (True, rows.behind)):
                     columns = [some.point, some.measured_at, some.received_at, some.value, some.quality, np.full(len(some), usable)]
                     writer.write_table(pa.table(columns, schema=schema), row_group_size=_ROW_GROUP)
             sync(part)
@@ -101,21 +105,28 @@ class NewestFile:
             part.unlink(missing_ok=True)
 
 
+def _of(rows: Readings, points: NDArray[np.int32]) -> Readings:
+    return rows.take(np.isin(rows.point, points, assume_unique=True))
+
+
+def _since(rows: Readings, first_ms: int) -> Readings:
+    young = rows.measured_at >= first_ms
+    return rows if young.all() else rows.take(young)
+
+
 def _folded(known: Readings, fresh: Readings) -> Readings:
     """The newest of both, each sorted by point with one row of each; of one instant the one that counts (``duplicates.resolve``)."""
     at = np.searchsorted(known.point, fresh.point)
     there = at < len(known)
     there[there] = known.point[at[there]] == fresh.point[there]
-    rows = at[there]
-    better = newest(Readings.concat([known.take(rows), fresh.take(there)]))  # of the few that are in both
-    merged = Readings(*(column.copy() for column in _columns(known)))
-    for column, fresher in zip(_columns(merged), _columns(better), strict=True):
-        column[rows] = fresher
-    if there.all():
-        return merged
+    better = newest(Readings.concat([known.take(at[there]), fresh.take(there)]))  # of the few that are in both
+    rows = at[there] + np.cumsum(~there)[there]  # where they stand once the first ones of other points are between them
     first = fresh.take(~there)
-    pairs = zip(_columns(merged), _columns(first), strict=True)
-    return Readings(*(np.insert(column, at[~there], more) for column, more in pairs))
+    # Column by column, each copied once: of a large town all together are more than is worth holding twice.
+    merged = [np.insert(column, at[~there], more) for column, more in zip(_columns(known), _columns(first), strict=True)]
+    for column, fresher in zip(merged, _columns(better), strict=True):
+        column[rows] = fresher
+    return Readings(*merged)
 
 
 def _columns(readings: Readings) -> tuple[NDArray[Any], ...]:
@@ -126,4 +137,6 @@ def _rows(table: pa.Table) -> NewestRows:
     covered = {int(day): int(number) for day, number in json.loads(table.schema.metadata[_COVERED]).items()}
     usable = table.column("usable").to_numpy()
     both = Readings(*(table.column(name).to_numpy() for name in ("point", "measured_at", "received_at", "value", "quality")))
-    return NewestRows(both.take(~usable), both.take(usable), covered)
+    rows, behind = both.take(~usable), both.take(usable)
+    # Until 2026-11 the file held a usable row of every point: those that are the newest themselves need none.
+    return NewestRows(rows, behind.take(~np.isin(behind.point, rows.usable().point)), covered)

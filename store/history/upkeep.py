@@ -176,7 +176,7 @@ class Upkeep:
             covered[day] = number
         if covered != known.covered:
             kept = {day: number for day, number in covered.items() if day in days}
-            self.newest.save(NewestRows(rows.any, rows.usable, kept).since(self.kept_from * DAY_MS))
+            self.newest.save(NewestRows(rows.any, rows.behind, kept).since(self.kept_from * DAY_MS))
 
     def _pieces(self, part: Part) -> Iterator[Readings]:
         try:
