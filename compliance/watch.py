@@ -63,6 +63,7 @@ class Watch:
         self.map = PointsMap(site, points)
         self.map.refresh()
         self.cursor = 0
+        self.behind = False  # whether the journal held more than the last pass took
         self.judged_at = 0
         self.start_ms = now_ms
         self.counts = {"readings": 0, "raised": 0, "too_late": 0, "late_stations": 0, "passes": 0}
@@ -138,14 +139,16 @@ class Watch:
         """One pass: what has arrived is judged to ``now_ms``, or to its own arrival while there is a backlog."""
         self._refile()
         cursor, readings = self.journal.read(self.cursor)
-        behind = len(readings) > 0 and self.journal.last() > cursor
-        upto_ms = min(now_ms, int(readings.received_at.max())) if behind else now_ms
+        came = cursor > self.cursor
+        self.behind = came and self.journal.last() > cursor
+        upto_ms = min(now_ms, int(readings.received_at.max())) if self.behind and len(readings) else now_ms
         upto_ms = max(upto_ms, self.judged_at)
         room_row = self.map.rooms_of(readings.point)
         of_rooms = room_row >= 0
         changes = self.rooms.advance(room_row[of_rooms], readings.take(of_rooms), upto_ms)
         self.stations.advance(readings.take(~of_rooms), self.map.subjects, upto_ms)
-        if not self.alarms.found_again(changes, cursor):
+        # A journal that holds nothing more will not tell again what was recorded: duties of time don't wait for that.
+        if not (came and self.alarms.found_again(changes, cursor)):
             again = self.late.at_once(upto_ms)
             with self.records.begin() as connection:
                 raised = self.alarms.run(connection, changes, cursor, upto_ms)

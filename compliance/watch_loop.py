@@ -114,7 +114,7 @@ def _watch(watch: Watch, clock: Clock, stop: threading.Event, turn: Turn) -> Non
         turn.confirm()
         worked = watch.step(clock.now_ms())
         show.run()
-        if watch.journal.last() <= watch.cursor:
+        if not watch.behind:
             for chore in chores:
                 chore.run()
         if not worked:
@@ -124,7 +124,7 @@ def _watch(watch: Watch, clock: Clock, stop: threading.Event, turn: Turn) -> Non
 
 def _show(watch: Watch, clock: Clock) -> None:
     watch.write_live()
-    behind = watch.journal.last() - watch.cursor if watch.cursor else 0  # nothing has come yet
+    behind = watch.journal.backlog_after(watch.cursor).batches
     detail = {**watch.counts, "judged_at_ms": watch.judged_at, "behind": behind}
     write_health(watch.site.data, watch.consumer, clock.now_ms(), detail)
 
