@@ -6,7 +6,7 @@ SOURCES ──▶ one task per connection ──▶ intake ──▶ journal    
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -29,6 +29,8 @@ HEALTH_EVERY_S = 1.0
 UNKNOWN_SHOWN = 50
 LAST_COMMIT_S = 1.5
 MEMORY_EVERY_S = 600.0  # what a kill may cost; a large town's is 20 MB
+
+Work = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger("collect")
 
@@ -61,17 +63,20 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
     await intake.ids([name for source in sources for name in source.point_names()] + health_names(records))
     log.info("collecting", sources=len(sources), devices=len(site.devices), brokers=len(site.brokers))
     committing = asyncio.create_task(intake.run(), name="intake")
-    tasks = [asyncio.create_task(keep_running(source), name=source.name) for source in sources]
     changes = ChangeLog()
-    health = asyncio.create_task(_tell_health(site, clock, sources, intake, unknown, changes), name="health")
-    noting = asyncio.create_task(_note_health(clock, sources, intake), name="health points")
-    keeping = asyncio.create_task(_keep_memory(site, intake), name="screen's memory")
+    works: list[tuple[str, Work]] = [
+        *((source.name, source.run) for source in sources),  # several connections to one address have one name
+        ("health", lambda: _tell_health(site, clock, sources, intake, unknown, changes)),
+        ("health points", lambda: _note_health(clock, sources, intake)),
+        ("screen's memory", lambda: _keep_memory(site, intake)),
+    ]
+    tasks = [asyncio.create_task(keep_running(name, work), name=name) for name, work in works]
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
         # The intake never ends by itself: if it does, that is a fault which must end the process loudly.
         await asyncio.wait([stopped, committing], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _cancel([*tasks, health, noting, keeping, stopped])
+        await _cancel([*tasks, stopped])
         await _end(site, intake, committing, sources)
         unknown.save()
         _write(site, clock, sources, intake, unknown)
@@ -130,15 +135,15 @@ async def _cancel(tasks: Sequence[asyncio.Task[None] | asyncio.Task[bool]]) -> N
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def keep_running(source: Source) -> None:
-    """Runs a source for good. An error of our own in one source must not end the others: it is logged whole, and begun anew."""
+async def keep_running(name: str, work: Work) -> None:
+    """Runs a source, or what tells of them, for good. An error of our own in one must not end the others: it is logged, and begun anew."""
     backoff = Backoff(1.0, 30.0)
     while True:
         began = time.monotonic()
         try:
-            await source.run()
+            await work()
         except Exception:
-            log.exception("source failed", source=source.name)
+            log.exception("failed; beginning anew", what=name)
         if time.monotonic() - began > 60:
             backoff.succeeded()
         await asyncio.sleep(backoff.failed())

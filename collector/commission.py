@@ -89,7 +89,7 @@ async def _read(site: Site, clock: Clock, folder: Path, wait_s: float) -> list[F
     sources = [source for make in SOURCES.values() for source in make(site, clock, intake, unknown)]
     try:
         committing = asyncio.create_task(intake.run())
-        tasks = [asyncio.create_task(keep_running(source)) for source in sources]
+        tasks = [asyncio.create_task(keep_running(source.name, source.run)) for source in sources]
         records = {record.name: record for source in sources for record in source.health()}
         await _until_settled(list(records.values()), wait_s)
         await asyncio.sleep(0.5)  # what came last is committed by then; a subscription's values come a moment after its start

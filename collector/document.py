@@ -29,11 +29,13 @@ def parse(payload: bytes) -> object:
         pass
     for encoding in ("utf-8-sig", "gb18030"):
         try:
-            return json.loads(payload.decode(encoding))
+            document: object = json.loads(payload.decode(encoding))
+            json.dumps(document, ensure_ascii=False).encode()  # half a pair of surrogates is no text: it could be written nowhere
         except UnicodeDecodeError:
             continue
         except (ValueError, RecursionError):
             break
+        return document
     raise UnreadableError("not JSON")
 
 

@@ -38,6 +38,7 @@ class _Gathered:
     notes: tuple[list[int], list[int], list[float]] = field(default_factory=lambda: ([], [], []))
     committed: list[Callable[[], None]] = field(default_factory=list)
     count: int = 0
+    marked: Readings | None = None  # as they were screened
 
     def readings(self) -> Readings:
         """Everything as columns, in order of arrival."""
@@ -214,9 +215,10 @@ class Intake:
         self.trouble = reason
 
     def _store(self, gathered: _Gathered) -> None:
-        readings = gathered.readings()
-        if len(readings):
-            marked = self._screen(readings)
+        if gathered.marked is None:  # once, however often the journal refuses them: the screen would compare them with themselves
+            gathered.marked = self._screen(gathered.readings())
+        marked = gathered.marked
+        if len(marked):
             self._journal.append(marked)
             self.bad += int((marked.quality >= FIRST_BAD).sum())
             self.suspect += int(((marked.quality > Quality.GOOD) & (marked.quality < FIRST_BAD)).sum())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+import structlog
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
@@ -19,7 +20,9 @@ NAMESPACE = "spBv1.0"
 BIRTHS, DATA, DEATHS = ("NBIRTH", "DBIRTH"), ("NDATA", "DDATA"), ("NDEATH", "DDEATH")
 BITS = {1: 8, 2: 16, 3: 32, 4: 64}  # signed integers are sent as unsigned ones (Sparkplug 3.0, 6.4.16)
 FLOAT = 9
-STALE, BAD, GOOD = 500, 0, 192
+GOOD = 192
+
+log = structlog.get_logger("collect")
 
 
 class NotSparkplugError(ValueError):
@@ -55,6 +58,7 @@ class Births:
         self._path = path
         self._nodes: dict[str, dict[str, dict[str, list[Any]]]] = {}
         self._sequence: dict[str, int] = {}
+        self._unsaved = False
         if path is not None and path.exists():
             try:
                 self._nodes = orjson.loads(path.read_bytes())
@@ -81,11 +85,13 @@ class Births:
         if kind in DEATHS:
             return Told([], [], (owner, False))
         faults = self._gap(node, kind, message)
+        told = [metric for metric in message.metrics if isinstance(metric.name, str)]
+        faults += ["metric's name is not UTF-8"] * (len(message.metrics) - len(told))
         if kind in BIRTHS:
-            self._born(node, device, message.metrics)
+            self._born(node, device, told)
         known = self._nodes.get(node, {})
         metrics = []
-        for metric in message.metrics:
+        for metric in told:
             named = _named(metric, device, known)
             if named is None:
                 faults.append(f"alias without a birth: {node}")
@@ -110,15 +116,24 @@ class Births:
             if metric.HasField("alias"):
                 of_device[str(metric.alias)] = [metric.name, metric.datatype]
         stale = [] if device else [other for other in known if other]
-        if known.get(device) != of_device or stale:
+        if known.get(device) != of_device or stale or self._unsaved:
             self._nodes[node] = {**({} if stale else known), device: of_device}
             self._save()
 
     def _save(self) -> None:
-        if self._path is not None:
-            part = self._path.with_suffix(".tmp")
+        """Keeps what was told; where the disk is full it is known until the end of this process, and kept at the next birth."""
+        if self._path is None:
+            return
+        part = self._path.with_suffix(".tmp")
+        try:
             part.write_bytes(orjson.dumps(self._nodes))
             part.replace(self._path)
+        except OSError as error:
+            if not self._unsaved:
+                log.warning("births of Sparkplug nodes not written", reason=str(error))
+            self._unsaved = True
+        else:
+            self._unsaved = False
 
 
 def _named(metric: Any, device: str, known: dict[str, dict[str, list[Any]]]) -> tuple[str, int] | None:
@@ -143,7 +158,7 @@ def _value(metric: Any, datatype: int) -> object:
     value = getattr(metric, kind)
     if kind == "bytes_value":
         return None
-    if datatype in BITS:
+    if datatype in BITS and isinstance(value, int):  # some say whole number and send another kind
         bits = BITS[datatype]
         value &= (1 << bits) - 1
         return value - (1 << bits) if value >> (bits - 1) else value

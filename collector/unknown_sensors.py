@@ -45,7 +45,7 @@ class UnknownSensors:
     def newest(self, count: int) -> list[dict[str, object]]:
         """The sensors heard last."""
         latest = sorted(self._sensors.items(), key=lambda item: -item[1]["last_ms"])
-        return [{"sensor": sensor, **entry} for sensor, entry in latest[:count]]
+        return [{"sensor": sensor, **entry, "values": dict(entry["values"])} for sensor, entry in latest[:count]]
 
     def save(self) -> None:
         """Writes the list if it has changed."""

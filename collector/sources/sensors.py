@@ -38,6 +38,7 @@ REMEMBERED = 20_000  # messages: as many as the inbox holds
 NOTE_EVERY_S = 60.0
 TICK_S = 1.0
 GATHER_S = 0.06  # after the first message, for those that follow: taken together they cost half as much each
+OUR_ERROR = "not read, by an error of our own: see the log"
 FEW_IN_FLIGHT = 100  # a broker that sends fewer before it wants acknowledgements is not kept waiting
 
 log = structlog.get_logger("collect")
@@ -159,7 +160,7 @@ class Sensors:
         await self._intake.room()
         rows: list[Row] = []
         for message in messages:
-            self._rows(message, rows)
+            self._read(message, rows)
         readings = Readings.empty()
         if rows:
             names, measured, received, values, qualities = zip(*rows, strict=True)
@@ -183,6 +184,15 @@ class Sensors:
     def _committed(self, listener: Listener, messages: Sequence[Message], owed: int) -> None:
         self._unacknowledged -= owed
         listener.acknowledge(messages)
+
+    def _read(self, message: Message, rows: list[Row]) -> None:
+        """As ``_rows``; an error of our own in reading one message must not take those beside it with it."""
+        try:
+            self._rows(message, rows)
+        except Exception:
+            if OUR_ERROR not in self._health.counts:
+                log.exception("message not read", source=self._broker.name, topic=message.topic)
+            self._health.counts[OUR_ERROR] += 1
 
     def _rows(self, message: Message, rows: list[Row]) -> None:
         """Adds the readings in one message; what it holds besides is counted by reason."""
@@ -239,8 +249,11 @@ class Sensors:
         self._health.counts["sensors offline"] = len(self._offline)
 
     def _heard_before(self, message: Message) -> bool:
-        """Whether the broker sends this again because it has not seen our acknowledgement: it is in the intake already."""
-        mark = hash((message.topic, message.payload))
+        """Whether the broker sends this again because it has not seen our acknowledgement: it is in the intake already.
+
+        Then it has the number it had before [MQTT-4.4.0-1]. One that was lost on its way may say the same as another that was not.
+        """
+        mark = hash((message.mid, message.topic, message.payload))
         if message.repeated and mark in self._recent:
             return True
         self._recent[mark] = None

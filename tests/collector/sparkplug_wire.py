@@ -9,15 +9,16 @@ VALUE_FIELD = {INT16: 10, FLOAT: 12, DOUBLE: 13, BOOLEAN: 14, STRING: 15}
 
 
 class Sent(NamedTuple):
-    """One metric to be sent; ``datatype`` 0 leaves it out."""
+    """One metric to be sent; ``datatype`` 0 leaves it out. ``sent_as``: the kind of the value's field, where that is another one's."""
 
-    name: str | None
+    name: str | bytes | None
     value: float | bool | str | None
     datatype: int = 0
     alias: int | None = None
     at_ms: int | None = None
     historical: bool = False
     quality: int | None = None
+    sent_as: int | None = None
 
 
 def varint(number: int) -> bytes:
@@ -35,7 +36,7 @@ def field(number: int, value: int | bytes) -> bytes:
 
 
 def metric(sent: Sent) -> bytes:
-    out = field(1, sent.name.encode()) if sent.name is not None else b""
+    out = field(1, sent.name.encode() if isinstance(sent.name, str) else sent.name) if sent.name is not None else b""
     out += field(2, sent.alias) if sent.alias is not None else b""
     out += field(3, sent.at_ms) if sent.at_ms is not None else b""
     out += field(4, sent.datatype) if sent.datatype else b""
@@ -44,7 +45,7 @@ def metric(sent: Sent) -> bytes:
         out += field(9, field(1, b"Quality") + field(2, field(1, 3) + field(3, sent.quality)))
     if sent.value is None:
         return out + field(7, 1)
-    number = VALUE_FIELD[sent.datatype or INT16]
+    number = VALUE_FIELD[sent.sent_as or sent.datatype or INT16]
     if isinstance(sent.value, str):
         return out + field(number, sent.value.encode())
     if number == 12:

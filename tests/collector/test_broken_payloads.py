@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from collector.intake import Intake
 from collector.sources.mqtt import Message
-from collector.sources.sensors import Row, Sensors
+from collector.sources.sensors import OUR_ERROR, Row, Sensors
 from collector.sparkplug import Births, NotSparkplugError
 from collector.unknown_sensors import UnknownSensors
 from domain.clock import Clock
@@ -148,6 +148,44 @@ async def test_a_message_without_a_single_point_or_metric_is_counted(sensors: Se
     counts = sensors.health()[0].counts
     assert counts["no point in it"] == 1
     assert counts["no metric in it"] == 1
+
+
+def points(*sensors: str) -> bytes:
+    return json.dumps({"points": [{"point_id": f"{one}.temperature", "value": 20.5} for one in sensors]}).encode()
+
+
+async def test_half_a_character_is_no_text_and_spoils_no_list(sensors: Sensors, tmp_path: Path) -> None:
+    assert told(sensors, "edge/1/points", points("\ud800"), 1) == ([], 1)
+    assert sensors.health()[0].counts["not JSON"] == 1
+    told(sensors, "edge/1/points", points("新的"), 2)
+    sensors._unknown.save()
+    assert UnknownSensors(tmp_path / "data" / "unknown.json", ()).newest(5)[0]["sensor"] == "新的"
+
+
+async def test_an_error_of_ours_in_one_message_takes_no_other_with_it(sensors: Sensors, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, sound = sensors._unknown.saw, json.dumps(SOUND["edge_json"][1]).encode()
+
+    def saw(sensor: str, *rest: Any) -> bool:
+        if sensor == "poison":
+            raise ArithmeticError(sensor)
+        return heard(sensor, *rest)
+
+    monkeypatch.setattr(sensors._unknown, "saw", saw)
+    rows = list[Row]()
+    for number, payload in enumerate((points("poison"), sound, points("poison"))):
+        sensors._read(Message("edge/1/points", payload, False, False, number, 1, AT, 1), rows)
+    assert [row[0] for row in rows] == ["room/R0/indoor_temp_c"]
+    assert sensors.health()[0].counts[OUR_ERROR] == 2
+
+
+async def test_what_the_broker_sends_again_is_known_by_its_number_not_by_what_it_says(sensors: Sensors) -> None:
+    payload = points("a")
+    found = []
+    for mid, repeated in ((1, False), (1, True), (2, True), (2, True)):  # the second one was lost on its way the first time
+        rows = list[Row]()
+        sensors._rows(Message("edge/1/points", payload, False, repeated, mid, 1, AT + mid, 1), rows)
+        found.append([row[1] for row in rows])
+    assert found == [[AT + 1], [], [AT + 2], []]
 
 
 # ── Sparkplug: bytes that are nearly protobuf ─────────────────────────────────────────────────────────────────────────

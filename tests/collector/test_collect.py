@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -19,6 +20,7 @@ from domain.profile import ModbusProfile, Register
 from domain.reading import Quality
 from domain.screening import Screen
 from domain.site import Broker, Device
+from store.health import write_health
 from tests.collector.conftest import Collected, Collecting, MakeSite
 from tests.collector.raw_modbus import Asked, RawModbus, Wire, registers
 
@@ -98,7 +100,26 @@ async def test_a_fault_of_our_own_in_one_source_ends_no_other(
             await collected.until(lambda: collected.rows("station/S2/secondary_supply_temp_c"))
             assert len(collected.rows(SUPPLY)) >= 1
     assert faults == 2
-    assert capsys.readouterr().out.count("] source failed") == 2
+    assert capsys.readouterr().out.count("] failed; beginning anew") == 2
+
+
+async def test_a_fault_of_our_own_in_telling_of_health_silences_it_not_for_good(
+    make_site: MakeSite, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = 0
+
+    def faulty(*about: Any) -> None:
+        nonlocal faults
+        if faults < 2:
+            faults += 1
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "a fault of our own")
+        write_health(*about)
+
+    monkeypatch.setattr(collect, "write_health", faulty)
+    monkeypatch.setattr(collect, "Backoff", lambda *_: collect_backoff())
+    async with RawModbus(sound).running() as one, collecting(make_site(devices=[device(one.address)])) as collected:
+        await collected.until(lambda: collected.health().get("sources_good") == 1)
+    assert faults == 2
 
 
 def collect_backoff() -> object:

@@ -162,6 +162,20 @@ async def test_while_the_disk_is_full_readings_wait_unacknowledged_and_then_all_
     assert printed.count("journal takes readings again") == 1
 
 
+async def test_readings_that_the_journal_refused_at_first_keep_the_marks_of_their_screening(stores: Stores, disk_full: object) -> None:
+    async with stores.running() as intake:
+        points = await intake.ids(["room/R1/indoor_temp_c"])
+        disk_full(True)  # type: ignore[operator]
+        try:
+            intake.put(Readings.of(np.repeat(points, 4), [60_000, 120_000, 180_000, 240_000], [20.0, 25.0, 25.0, 19.0]))
+            await until(lambda: intake.refusals >= 2)
+        finally:
+            disk_full(False)  # type: ignore[operator]
+        await until(lambda: intake.commits == 1)
+    assert stores.kept().quality.tolist() == [Quality.GOOD, Quality.RATE, Quality.GOOD, Quality.RATE]
+    assert intake.suspect == 2
+
+
 async def test_the_intake_is_bounded_and_says_so(tmp_path: Path) -> None:
     class Stuck(Journal):
         stuck = True

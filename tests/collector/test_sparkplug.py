@@ -147,3 +147,33 @@ def test_a_float_is_the_shortest_decimal_that_means_it(value: float) -> None:
 def test_signed_integers_keep_their_sign(value: int) -> None:
     (metric,) = Births(None).read("spBv1.0/g/NDATA/n", message([Sent("temperature", value, INT16)], seq=1)).metrics
     assert metric.value == value
+
+
+@pytest.mark.parametrize(
+    ("sent_as", "value", "read"), [(FLOAT, 20.5, 20.5), (DOUBLE, 20.25, 20.25), (STRING, "20.5", 20.5), (BOOLEAN, True, 1.0)]
+)
+def test_a_metric_that_is_sent_as_another_kind_than_it_says_is_read(
+    sent_as: int, value: float | str, read: float, payload: Payload
+) -> None:
+    sent = [Sent("temperature", value, INT16, at_ms=AT, sent_as=sent_as), Sent("humidity", 41, INT16, at_ms=AT)]
+    content = payload.read_told(Births(None).read("spBv1.0/town/DDATA/S01/B03", message(sent, seq=1)), AT)
+    assert [row[1:3] for row in rows(content)] == [("indoor_temp_c", read), ("indoor_humidity_pct", 41)]
+
+
+def test_a_metric_whose_name_is_no_text_is_counted_and_harms_no_other(payload: Payload, tmp_path: Path) -> None:
+    sent = [Sent(b"temp\xff\xfe", 20.5, FLOAT, alias=7, at_ms=AT), Sent("humidity", 41, INT16, alias=8, at_ms=AT)]
+    content = payload.read_told(Births(tmp_path / "births.json").read("spBv1.0/town/DBIRTH/S01/B03", message(sent, seq=1)), AT)
+    assert (content.faults, [row[1:3] for row in rows(content)]) == (["metric's name is not UTF-8"], [("indoor_humidity_pct", 41)])
+
+
+def test_births_that_can_not_be_written_now_are_known_and_written_at_the_next(payload: Payload, tmp_path: Path) -> None:
+    kept = tmp_path / "later" / "births.json"
+    births = Births(kept)
+    birth = message([Sent("temperature", 20.5, FLOAT, alias=7, at_ms=AT)], seq=0)
+    births.read("spBv1.0/town/NBIRTH/S01", birth)
+    told = births.read("spBv1.0/town/NDATA/S01", message([Sent(None, 21.3, FLOAT, alias=7, at_ms=AT)], seq=1))
+    assert rows(payload.read_told(told, AT)) == [("town/S01", "indoor_temp_c", 21.3, 0, 0)]
+    kept.parent.mkdir()
+    births.read("spBv1.0/town/NBIRTH/S01", birth)
+    told = Births(kept).read("spBv1.0/town/NDATA/S01", message([Sent(None, 21.4, FLOAT, alias=7, at_ms=AT)], seq=1))
+    assert rows(payload.read_told(told, AT)) == [("town/S01", "indoor_temp_c", 21.4, 0, 0)]
