@@ -162,18 +162,21 @@ class IncidentPass:
                 record_event(connection, Event(at, f"comm.{state}", f"station/{station_id}"))
 
     def _keeping(self, connection: Connection, now_ms: int) -> None:
-        """Stations that left their curve or lose water (R9): each turn once."""
+        """Stations that left their curve or lose water (R9): each turn once. What no station derives any more is told already."""
+        derived: set[tuple[str, str, int]] = set()
         for station_id, state in self.stations.stations.items():
             if station_id in self._again:
                 correct_station_alarms(connection, f"station/{station_id}", state.checkpoint_at, state.turns, now_ms)
             for turn in state.turns:
                 key = (station_id, turn.event, turn.at)
+                derived.add(key)
                 if turn.at > now_ms or key in self._turns:
                     continue
                 self._turns.add(key)
                 event = turn_event(turn, station_id)
                 if record_event(connection, event):
                     station_alarm(connection, event)
+        self._turns &= derived
 
     def covering(self, station_id: str | None, at: int) -> str | None:
         """What suppresses a room's alarm by design: ``planned_stop``, or ``outage/ID`` of the open outage; None when nothing does."""

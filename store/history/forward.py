@@ -124,16 +124,21 @@ class Forwarding:
         try:
             if at_s >= self._retry_s and self._due(at_s):
                 more = self._flush(at_s)
-            if at_s - self._tidied_s >= TIDY_S:
-                self._tidied_s = at_s
-                self._journal.prune(self._clock.now_ms())
-                self._history.tidy(self._clock.now_ms())
         except StoreError as error:
             self._failed(error, at_s)
+        finally:  # whatever befalls the forwarding, the journal must not outgrow its bounds
+            self._tidy(at_s)
         if at_s - self._told_s >= HEALTH_S:
             self._told_s = at_s
             self._tell()
         return more
+
+    def broke(self, error: Exception, at_s: float) -> None:
+        """Takes note of an error of our own, to be called where it is caught: told like a refusal, and tried again like one."""
+        told = f"an error of our own: {error!r}"
+        if self._error != told:
+            _log.exception("forwarding failed; it is tried again")
+        self._failed(StoreError(told), at_s)
 
     def finish(self) -> None:
         """Forwards what one more step can; the rest waits in the journal for the next start."""
@@ -142,6 +147,18 @@ class Forwarding:
         except StoreError as error:
             _log.warning("history: readings stay in the journal", reason=str(error))
         self._tell()
+
+    def _tidy(self, at_s: float) -> None:
+        if at_s - self._tidied_s < TIDY_S:
+            return
+        self._tidied_s = at_s
+        try:
+            if CURSOR not in self._journal.cursors():
+                self._journal.advance(CURSOR, 0)  # a history that has never answered has read nothing, whatever others have
+            self._journal.prune(self._clock.now_ms())
+            self._history.tidy(self._clock.now_ms())
+        except StoreError as error:
+            self._failed(error, at_s)
 
     def _due(self, at_s: float) -> bool:
         return at_s - self._flushed_s >= FLUSH_S or self._forwarder.waiting() >= PORTION
@@ -231,8 +248,8 @@ def _forward(site: Site, clock: Clock, stop: Event, points: PointRegistry) -> No
         while not stop.wait(0.0 if more else PAUSE_S):
             try:
                 more = forwarding.turn(time.monotonic())
-            except Exception:
-                _log.exception("forwarding failed; going on")
+            except Exception as error:
+                forwarding.broke(error, time.monotonic())
                 more = False
         forwarding.finish()
     finally:

@@ -1,5 +1,6 @@
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -35,6 +36,13 @@ class Refusing(ParquetHistory):
         super().write(readings)
 
 
+class Unanswering(ParquetHistory):
+    """A server that is not reached from the beginning."""
+
+    def identity(self) -> str:
+        raise StoreError("history: connection refused")
+
+
 @pytest.fixture
 def journal(site: Site, registry: PointRegistry) -> Iterator[Journal]:
     journal = open_journal(site)
@@ -56,12 +64,15 @@ def values(history: History) -> list[float]:
     return [float(value) for value in history.read([3], START, START + DAY_MS).value]
 
 
-def until_forwarded(journal: Journal) -> None:
-    for _ in range(1_000):
-        if journal.backlog("history").readings == 0:
-            return
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.02)
-    pytest.fail("not forwarded")
+
+
+def until_forwarded(journal: Journal) -> None:
+    until(lambda: journal.backlog("history").readings == 0)
 
 
 def test_a_step_moves_what_has_arrived(journal: Journal, history: Refusing) -> None:
@@ -164,6 +175,50 @@ def test_retry_waits_as_long_as_asked(site: Site, journal: Journal, history: Ref
     history.down = False
     forwarding.turn(RETRY_S + 120.0)
     assert values(history) == [1.0]
+
+
+def test_what_a_history_that_never_answered_has_not_got_is_kept_or_counted_as_lost(site: Site, registry: PointRegistry) -> None:
+    site = replace(site, stores=replace(site.stores, journal_days=1.0))
+    journal, history = open_journal(site), Unanswering(site.data / "history", str)
+    journal.append(batch(0))
+    journal.append(batch(1))
+    journal.advance("watch", journal.last())
+    clock = Clock.starting_at(START + 10 * DAY_MS, 1.0)
+    Forwarding(site, clock, journal, history).turn(100.0)
+    assert (journal.backlog("history").readings, journal.lost()) == (20, 0)
+    journal.close()
+    journal = open_journal(replace(site, stores=replace(site.stores, journal_bytes=1)))
+    Forwarding(site, clock, journal, history).turn(100.0)
+    assert (journal.backlog("history").readings, journal.lost()) == (10, 10)
+    journal.close()
+
+
+def test_an_error_of_our_own_is_told_and_keeps_the_journal_within_its_bounds(
+    site: Site, registry: PointRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = replace(site, stores=replace(site.stores, journal_bytes=1))
+    journal = open_journal(site)
+    for number in range(5):
+        journal.append(batch(number))
+    journal.advance("watch", journal.last())
+
+    def write(*_: object) -> None:
+        raise ZeroDivisionError("poison")
+
+    monkeypatch.setattr(ParquetHistory, "write", write)
+    monkeypatch.setattr("store.history.forward.TIDY_S", 0.1)
+    stop = Event()
+    thread = Thread(target=run_forward, args=(site, Clock(), stop, registry))
+    thread.start()
+    try:
+        until(lambda: journal.lost() == 40)  # all but the newest
+        until(lambda: "ZeroDivisionError('poison')" in next((word.detail["error"] for word in read_health(site.data)), ""))
+    finally:
+        stop.set()
+        monkeypatch.undo()
+        thread.join(10)
+        journal.close()
+    assert not thread.is_alive()
 
 
 def test_of_two_nodes_on_one_journal_one_forwards_and_the_other_takes_over(site: Site, journal: Journal, registry: PointRegistry) -> None:
