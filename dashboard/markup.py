@@ -1,11 +1,15 @@
 """HTML from templates: escaped by default, in the reader's language."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.ext import Extension
+from markupsafe import Markup, escape
 
 from dashboard.text import Speech, speech
 from dashboard.words import WORDS, alarm_bits
@@ -13,6 +17,10 @@ from domain.quantity import quantity
 
 FOLDER = Path(__file__).parent
 ASSETS = FOLDER / "assets"
+ICON: Final = Markup('<svg class="kw-icon" aria-hidden="true" focusable="false"><use href="/assets/icons.svg?v={}#{}"></use></svg>')
+LINK: Final = Markup('href="/{0}" data-open="{0}" data-key="{0}"')
+FIXED_WORDS: Final = re.compile(r'{{ _\("([^"{}\\]+)"\) }}')
+FIXED_ICON: Final = re.compile(r'{{ icon\("([\w-]+)"\) }}')
 
 
 @lru_cache(maxsize=1)
@@ -22,6 +30,28 @@ def assets_version() -> str:
     for path in sorted(ASSETS.iterdir()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+class SaidOnce(Extension):
+    """Words and icons that stand fixed in a template are put there when it is compiled, not at every rendering."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """The template with its fixed words in the environment's language."""
+        del name, filename
+        say: Speech = self.environment.said_in  # type: ignore[attr-defined]
+        return FIXED_ICON.sub(lambda found: icon_svg(found[1]), FIXED_WORDS.sub(lambda found: escape(say(found[1])), source))
+
+
+@lru_cache(maxsize=256)
+def icon_svg(name: str) -> Markup:
+    """An icon of ``assets/icons.svg``."""
+    return ICON.format(assets_version(), name)
+
+
+@lru_cache(maxsize=1024)
+def link_to(address: str) -> Markup:
+    """The attributes of a link that the panel opens without loading anew; without scripts it is an ordinary link."""
+    return LINK.format(address)
 
 
 @lru_cache(maxsize=8)
@@ -34,10 +64,11 @@ def templates(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        extensions=[SaidOnce],
     )
-    say = speech(language)
+    environment.said_in = say = speech(language)  # type: ignore[attr-defined]
     names = {"quantity_name": partial(_quantity_name, say), "sign_name": partial(_sign_name, say), "sign_value": partial(_sign_value, say)}
-    environment.globals["quantity_value"] = _quantity_value
+    environment.globals |= {"quantity_value": _quantity_value, "icon_svg": icon_svg, "link_to": link_to}
     environment.filters["grouped"] = _grouped
     environment.globals.update(WORDS, **names, _=say, language=say.language, version=assets_version())
     return environment

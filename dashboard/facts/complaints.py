@@ -189,8 +189,7 @@ def complaint_queue(town: Town) -> list[QueueRow]:
 def _queue(town: Town) -> list[QueueRow]:
     now_ms = town.now_ms()
     rows = complaint_rows(town)
-    cases = town.shared.of("cases", lambda: _cases(town, [row.id for row in rows]), life_s=KEPT_S, mark=complaints_mark(town))
-    states = town.shared.of("standing_duties", StandingDuties, life_s=float("inf")).of(town.site, cases, now_ms)
+    states = standing_duties(town, "queue", [row.id for row in rows], now_ms)
     queue = []
     for row in rows:
         duty = next_due(states.get(row.id, []))
@@ -214,6 +213,13 @@ def used_up(duty: DutyState | None, now_ms: int) -> float:
 def duties_of(town: Town, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyState]]:
     """The duties of these complaints as they stand (R7)."""
     return states_of(town.site, _cases(town, ids), now_ms)
+
+
+def standing_duties(town: Town, name: str, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyState]]:
+    """As ``duties_of``, of a list that is asked for again and again: of one ``name`` only what changed is computed anew."""
+    mark = complaints_mark(town), tuple(ids)
+    cases = town.shared.of(("cases", name), lambda: _cases(town, ids), life_s=KEPT_S, mark=mark)
+    return town.shared.of(("standing_duties", name), StandingDuties, life_s=float("inf")).of(town.site, cases, now_ms)
 
 
 def _cases(town: Town, ids: Sequence[int]) -> dict[int, Case]:

@@ -10,7 +10,17 @@ from typing import Any, Final
 from sqlalchemy import case, select
 
 from compliance.complaint_life import OVER
-from dashboard.facts.complaints import ComplaintRow, Dossier, QueueRow, complaint_queue, complaint_rows, duties_of, rows_where
+from dashboard.facts.complaints import (
+    KEPT_S,
+    ComplaintRow,
+    Dossier,
+    QueueRow,
+    complaint_queue,
+    complaint_rows,
+    complaints_mark,
+    rows_where,
+    standing_duties,
+)
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS
 from store.records.tables import complaint_deeds, complaints
@@ -120,12 +130,9 @@ def call_back_rows(town: Town) -> list[CallBackRow]:
 
 
 def _call_back_rows(town: Town) -> list[CallBackRow]:
-    now_ms, columns = town.now_ms(), complaints.c
-    calls = _calls(town, now_ms - CALLED_MS)
-    cured = (columns.origin == "resident") & columns.state.in_(("resolved", "called_back", "closed"))
-    recent = (columns.state == "resolved") | columns.id.in_(calls)
-    found = rows_where(town, cured & recent, columns.opened_at, columns.id, most=CALLED_MOST)
-    duties = duties_of(town, [row.id for row in found], now_ms)
+    now_ms = town.now_ms()
+    found, calls = town.shared.of("cured", lambda: _cured(town, now_ms), life_s=KEPT_S, mark=complaints_mark(town))
+    duties = standing_duties(town, "cured", [row.id for row in found], now_ms)
     rows = []
     for row in found:
         own = calls.get(row.id, ())
@@ -136,6 +143,14 @@ def _call_back_rows(town: Town) -> list[CallBackRow]:
     to_do = sorted((row for row in rows if row.done is None), key=lambda row: (row.left_ms is None, row.left_ms or 0, row.complaint.id))
     called = sorted((row for row in rows if row.done is not None), key=lambda row: -(row.done.at if row.done else 0))
     return [*to_do, *called]
+
+
+def _cured(town: Town, now_ms: int) -> tuple[list[ComplaintRow], dict[int, tuple[CallBack, ...]]]:
+    """Residents' complaints that are resolved or were called back lately, and the calls of each."""
+    columns, calls = complaints.c, _calls(town, now_ms - CALLED_MS)
+    cured = (columns.origin == "resident") & columns.state.in_(("resolved", "called_back", "closed"))
+    recent = (columns.state == "resolved") | columns.id.in_(calls)
+    return rows_where(town, cured & recent, columns.opened_at, columns.id, most=CALLED_MOST), calls
 
 
 def _calls(town: Town, since_ms: int) -> dict[int, tuple[CallBack, ...]]:

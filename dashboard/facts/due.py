@@ -107,4 +107,4 @@ def _notices(town: Town) -> Iterator[Due]:
 
 
 def _complaint(number: int) -> str:
-    return address("complaints", complaint=str(number))
+    return f"complaints?complaint={number}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from dashboard.actions.complaints import assign_complaint, move_complaint, record_call_back
 from dashboard.facts.complaints import Dossier, complaint_queue, dossier
@@ -91,6 +91,21 @@ def test_who_is_to_be_called_back_and_who_was(town: Town) -> None:
     assert first.done is not None
     assert first.done.satisfied is False
     assert queue_counts(town, DESK.name).call_back == 0
+
+
+def test_whom_to_call_back_is_read_anew_only_when_something_was_stored_and_its_time_runs_on(town: Town) -> None:
+    read: list[str] = []
+    event.listen(town.records, "before_cursor_execute", lambda _c, _cursor, statement, *_: read.append(statement))
+    town.shared.life_s = 0.0  # as when a moment has passed
+    before = call_back_rows(town)
+    read.clear()
+    town.clock = Clock.starting_at(NOW_MS + HOUR_MS, 1e-6)
+    later = call_back_rows(town)
+    assert not any("WHERE" in statement for statement in read), read
+    assert before[0].left_ms is not None
+    assert later[0].left_ms == before[0].left_ms - HOUR_MS
+    record_call_back(town.records, DESK, CURED, "resolved", True, "热了", NOW_MS)
+    assert [row.complaint.id for row in call_back_rows(town) if row.done is None] == []
 
 
 def test_one_cured_again_is_to_be_called_again(town: Town) -> None:

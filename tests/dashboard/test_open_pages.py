@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from dashboard.accounts import wall_ms
 from dashboard.healthz import EXPECTED
-from dashboard.markup import templates
+from dashboard.markup import icon_svg, link_to, templates
 from dashboard.server import run_dashboard
 from dashboard.session import COOKIE
 from domain.clock import Clock
@@ -53,6 +53,16 @@ def test_html_in_a_notice_is_inert_on_the_board(server: Server) -> None:
         assert not any(bad in text for bad in FORBIDDEN)
 
 
+def test_words_that_stand_fixed_in_a_template_are_in_its_language_and_what_is_put_into_a_link_is_escaped() -> None:
+    source = '{{ _("Stations") }} {{ _("{n} more", n=n) }} {{ icon_svg("ok") }}'
+    told = {language: templates(language).from_string(source).render(n="<b>") for language in ("zh", "en")}
+    assert told == {"zh": f"换热站 另有 &lt;b&gt; 项 {icon_svg('ok')}", "en": f"Stations &lt;b&gt; more {icon_svg('ok')}"}
+    assert str(link_to('x?a=1&b="><script>')) == "".join(
+        f'{name}="{first}x?a=1&amp;b=&#34;&gt;&lt;script&gt;"{after}'
+        for name, first, after in (("href", "/", " "), ("data-open", "", " "), ("data-key", "", ""))
+    )
+
+
 def test_every_template_escapes() -> None:
     environment = templates("zh")
     assert environment.autoescape is True
@@ -67,8 +77,8 @@ def test_healthz_is_fine_while_everything_works_and_names_what_does_not(server: 
     data = server.town.site.data
     with server.stranger() as client:
         for component in EXPECTED:
-            write_health(data, component, NOW_MS, {})
-        write_health(data, "watch", NOW_MS, {"secret": "value"})
+            write_health(data, component, server.town.clock.now_ms(), {})
+        write_health(data, "watch", server.town.clock.now_ms(), {"secret": "value"})
         answer = until(lambda: found if (found := client.get("/healthz")).status_code == 200 else None)
         body = answer.json()
         assert body["status"] == "ok"
