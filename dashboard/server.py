@@ -33,6 +33,7 @@ from dashboard.forms import language_of, page
 from dashboard.fresh import PATH, fresh
 from dashboard.guard import Guard, is_streamlit
 from dashboard.healthz import Healthz
+from dashboard.in_time import InTime
 from dashboard.login import Login
 from dashboard.markup import ASSETS
 from dashboard.metrics import Metrics
@@ -73,6 +74,7 @@ def run_dashboard(site: Site, clock: Clock, host: str, port: int, sock: socket.s
             app,
             log_level="warning",
             access_log=False,
+            http=InTime,
             ws="websockets-sansio",
             ws_max_size=MESSAGE_MOST,
             ws_ping_interval=20.0,
