@@ -4,14 +4,14 @@ reported, reopened ─┬─▶ on site, resolved, answered, verified, filed …
 resolved, closed  ──┴─▶ called back                                      kept, late, overdue, or no longer owed
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from compliance.complaint_life import OVER, Deed, Round, Step, holds, rounds
+from compliance.complaint_life import OVER, Deed, Step, holds, rounds
 from compliance.working_days import is_working_day
 from domain.deadlines import LENGTH_MS, Deadline, DeadlineTable
 
@@ -102,15 +102,13 @@ def duty_states(case: Case, table: DeadlineTable | None, calendar: Calendar, now
     """Every duty of every round, as it stands at ``now_ms``; what happened later is not known yet.
 
     Each clock is its own: one that is met or shorter never moves another. A reopening starts a new round. A merged complaint owes
-    nothing more, and the one it was merged into is held to the earliest report among them. A rejection ends what was owed before it.
+    nothing more, and the round that it was merged into is held to the earliest report among them. A rejection ends what was owed before it.
     """
-    whole = _with_merged(_known(case, now_ms))
-    waiting = holds(whole.deeds, whole.steps)
     found = []
-    for one in rounds(whole.reported_at, whole.steps):
+    for one in _rounds(known_by(case, now_ms)):
         for duty in table.duties.values() if table else ():
-            if _owes(whole, duty, table):
-                state = _state(duty, one, whole.deeds, waiting, calendar, now_ms)
+            if _owes(case, one.origin, duty, table):
+                state = _state(duty, one, calendar, now_ms)
                 if state is not None:
                     found.append(state)
     return found
@@ -137,7 +135,7 @@ def next_due(states: Sequence[DutyState]) -> DutyState | None:
     return min(left, key=lambda state: (state.standing == "held", state.due_at), default=None)
 
 
-def _owes(case: Case, duty: Deadline, table: DeadlineTable | None) -> bool:
+def _owes(case: Case, origin: str, duty: Deadline, table: DeadlineTable | None) -> bool:
     owed = OWED.get(duty.duty)
     if owed is None or case.kind == "maintenance":
         return False
@@ -146,48 +144,92 @@ def _owes(case: Case, duty: Deadline, table: DeadlineTable | None) -> bool:
     return (
         (not owed.categories or case.category in owed.categories)
         and (not owed.severity or case.severity == owed.severity)
-        and (not owed.residents or case.origin == "resident")
-        and (owed.measured or case.origin != "visit")
+        and (not owed.residents or origin == "resident")
+        and (owed.measured or origin != "visit")
     )
 
 
-def _known(case: Case, now_ms: int) -> Case:
+def known_by(case: Case, now_ms: int) -> Case:
+    """The case as it was known at ``now_ms``: what was stored of it, and merged into it, by then."""
     steps = tuple(step for step in case.steps if step.at <= now_ms)
     deeds = tuple(deed for deed in case.deeds if deed.at <= now_ms)
-    merged = tuple(_known(one, now_ms) for one in case.merged if any(step.to_state == "merged" and step.at <= now_ms for step in one.steps))
+    merged = tuple(
+        known_by(one, now_ms) for one in case.merged if any(step.to_state == "merged" and step.at <= now_ms for step in one.steps)
+    )
     return Case(case.category, case.severity, case.origin, case.kind, case.reported_at, steps, deeds, merged)
 
 
-def _with_merged(case: Case) -> Case:
-    if not case.merged:
-        return case
-    parts = [_with_merged(one) for one in case.merged]
-    reported_at = min(case.reported_at, *(_last_report(part) for part in parts))
-    own = [step for part in parts for step in rounds(part.reported_at, part.steps)[-1].steps if step.to_state != "merged"]
-    steps = sorted([*case.steps, *own], key=lambda step: step.at)
-    deeds = sorted([*case.deeds, *(deed for part in parts for deed in part.deeds)], key=lambda deed: deed.at)
-    origin = "resident" if "resident" in (case.origin, *(part.origin for part in parts)) else case.origin
-    return Case(case.category, case.severity, origin, case.kind, reported_at, tuple(steps), tuple(deeds))
+@dataclass(frozen=True)
+class _Round:
+    """A round with all that was merged into it: the earliest report, what was done for each, when any of them waited (UTC ms)."""
+
+    origin: str
+    reported_at: int
+    until: int | None
+    steps: tuple[Step, ...]
+    deeds: tuple[Deed, ...]
+    waiting: tuple[tuple[int, int | None], ...]
 
 
-def _last_report(case: Case) -> int:
-    return rounds(case.reported_at, case.steps)[-1].reported_at
+def _rounds(case: Case) -> list[_Round]:
+    """The rounds of a case. Each takes in the last round of what was merged into it, and leaves the rounds before it as they were."""
+    found = []
+    for one in rounds(case.reported_at, case.steps):
+        end = _FAR if one.until is None else one.until
+        parts = [_rounds(merged)[-1] for merged in case.merged if one.reported_at <= _merged_at(merged) < end]
+        own = [deed for deed in case.deeds if one.reported_at <= deed.at < end]
+        steps = [step for part in parts for step in part.steps if step.to_state != "merged"]
+        waiting = [*holds(own, one.steps), *(span for part in parts for span in part.waiting)]
+        found.append(
+            _Round(
+                _residents_first(case.origin, *(part.origin for part in parts)),
+                min(one.reported_at, *(part.reported_at for part in parts), _FAR),
+                one.until,
+                tuple(sorted([*one.steps, *steps], key=lambda step: step.at)),
+                tuple(sorted([*own, *(deed for part in parts for deed in part.deeds)], key=lambda deed: deed.at)),
+                _joined(waiting),
+            )
+        )
+    return found
 
 
-def _state(
-    duty: Deadline, one: Round, deeds: Sequence[Deed], waiting: Sequence[tuple[int, int | None]], calendar: Calendar, now_ms: int
-) -> DutyState | None:
+def origin_of(case: Case) -> str:
+    """Whose a complaint is with all that was merged into it: a resident's does not vanish in a sensor's."""
+    return _residents_first(case.origin, *(origin_of(one) for one in case.merged))
+
+
+def _residents_first(own: str, *merged: str) -> str:
+    return "resident" if "resident" in merged else own
+
+
+def _merged_at(case: Case) -> int:
+    return next(step.at for step in case.steps if step.to_state == "merged")
+
+
+def _joined(spans: Iterable[tuple[int, int | None]]) -> tuple[tuple[int, int | None], ...]:
+    """The same time in spans that do not overlap, in order; None is an end that has not come."""
+    found: list[tuple[int, int | None]] = []
+    for since, until in sorted(spans, key=lambda span: span[0]):
+        last = found[-1] if found else None
+        if last is None or (last[1] is not None and last[1] < since):
+            found.append((since, until))
+        else:
+            found[-1] = (last[0], None if last[1] is None or until is None else max(last[1], until))
+    return tuple(found)
+
+
+def _state(duty: Deadline, one: _Round, calendar: Calendar, now_ms: int) -> DutyState | None:
     """How the duty stands in this round; None where its clock has not started."""
     started_at = _started(duty, one)
     if started_at is None:
         return None
-    done_at = _done(duty, one, deeds, started_at)
+    done_at = _done(duty, one, started_at)
     ended_at = next((step.at for step in one.steps if step.to_state in ("rejected", "merged")), one.until)
     if duty.starts != "reported":
         ended_at = one.until  # a call-back is owed to whoever was told that it is over
     upto = min(at for at in (done_at, ended_at, now_ms) if at is not None)
     first_due = _due(duty, started_at, calendar)
-    held_ms, held_now = _held(waiting, started_at, min(upto, _FAR), first_due)
+    held_ms, held_now = _held(one.waiting, started_at, min(upto, _FAR), first_due)
     due_at = first_due + held_ms
     standing: Standing
     if done_at is not None and (ended_at is None or done_at <= ended_at):
@@ -205,18 +247,17 @@ def _state(
 _FAR = 1 << 60
 
 
-def _started(duty: Deadline, one: Round) -> int | None:
+def _started(duty: Deadline, one: _Round) -> int | None:
     if duty.starts == "reported":
         return one.reported_at
     return next((step.at for step in one.steps if step.to_state == duty.starts), None)
 
 
-def _done(duty: Deadline, one: Round, deeds: Sequence[Deed], started_at: int) -> int | None:
+def _done(duty: Deadline, one: _Round, started_at: int) -> int | None:
     """When the duty was done: the first state at or past its end, or the first such deed of the round.
 
     Whoever was reached by a call-back has verified the complaint as well.
     """
-    end = _FAR if one.until is None else one.until
     end_mark = ENDS.get(duty.target, duty.target)
     passed = [step.at for step in one.steps if step.to_state in _at_or_past(BESIDES.get(end_mark, end_mark))]
     if end_mark in ORDER:
@@ -224,7 +265,7 @@ def _done(duty: Deadline, one: Round, deeds: Sequence[Deed], started_at: int) ->
     # A call-back made when it was resolved also serves the clock that starts when it is closed.
     since = one.reported_at if end_mark != "call_back" else next((s.at for s in one.steps if s.to_state == "resolved"), started_at)
     kinds = (end_mark, "call_back") if end_mark == "verified" else (end_mark,)
-    done = [deed.at for deed in deeds if deed.kind in kinds and since <= deed.at < end and (deed.kind != "call_back" or deed.reached)]
+    done = [deed.at for deed in one.deeds if deed.kind in kinds and since <= deed.at and (deed.kind != "call_back" or deed.reached)]
     return max(min(done + passed), started_at) if done or passed else None
 
 
@@ -261,6 +302,6 @@ def handled_in_time(case: Case, table: DeadlineTable | None, calendar: Calendar,
         return False
     if any(state.standing in ("open", "held") for state in states):
         return None
-    if not states and not any(step.to_state in (*OVER, "resolved", "called_back") for step in case.steps):
+    if not states and not any(step.to_state in (*OVER, "resolved", "called_back") for step in _rounds(case)[-1].steps):
         return None
     return True

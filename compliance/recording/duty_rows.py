@@ -14,7 +14,7 @@ from compliance.notice import REVIEW_DUTY
 from compliance.service_duties import DAY_MS, WATER, DutyState, span_ms
 from domain.deadlines import Deadline, Within
 from domain.site import Site
-from store.records.tables import alarms, complaint_deeds, complaint_rooms, complaints, notices
+from store.records.tables import alarms, complaint_deeds, complaint_rooms, complaint_transitions, complaints, notices
 from store.records.tables import escalations as table
 
 CALL_BACKS_FOR_MS = 60 * DAY_MS  # a closed complaint may owe its call-back for so long
@@ -23,7 +23,9 @@ CALL_BACKS_FOR_MS = 60 * DAY_MS  # a closed complaint may owe its call-back for 
 def overdue(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, Escalation]]:
     """The steps that overdue duties have reached and that are not stored yet, with their subject. Only reads."""
     columns = complaints.c
-    owing = or_(columns.state.not_in(OVER), (columns.state == "closed") & (columns.opened_at > now_ms - CALL_BACKS_FOR_MS))
+    steps = complaint_transitions.c
+    lately = select(steps.complaint_id).where(steps.to_state == "closed", steps.at > now_ms - CALL_BACKS_FOR_MS)
+    owing = or_(columns.state.not_in(OVER), (columns.state == "closed") & columns.id.in_(lately))
     cases = read_cases(connection, owing & (columns.kind != "maintenance"))
     found = [
         (f"complaint/{complaint_id}", one)

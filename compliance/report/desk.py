@@ -11,7 +11,7 @@ from sqlalchemy import Connection, or_, select
 from compliance.complaint_cases import calendar_of, read_cases, table_of
 from compliance.complaint_life import WORKED_ON, Deed, rounds
 from compliance.report.rooms import ratio
-from compliance.service_duties import Case, DutyState, duty_states, handled_in_time
+from compliance.service_duties import Case, DutyState, duty_states, handled_in_time, known_by, origin_of
 from domain.clock import iso
 from domain.deadlines import DUTIES
 from domain.site import Site
@@ -29,7 +29,8 @@ class Reported:
     id: int
     month: str
     cause: str
-    case: Case
+    case: Case  # as far as it was known then
+    origin: str  # a resident's also where a resident's was merged into a sensor's
     state: str
     duties: tuple[DutyState, ...]
     in_time: bool | None
@@ -55,19 +56,21 @@ def reported(
     cases, calendar = read_cases(connection, which), calendar_of(site)
     causes = {row.id: row.cause for row in connection.execute(select(columns.id, columns.cause).where(which))}
     found = []
-    for number, case in cases.items():
-        steps = [step for step in case.steps if step.at <= as_of_ms]
+    for number, stored in cases.items():
+        case = known_by(stored, as_of_ms)
         table = table_of(site.policy, calendar, case.reported_at)
         month = f"{datetime.fromtimestamp(case.reported_at / 1000, site.timezone):%Y-%m}"
         duties = tuple(duty_states(case, table, calendar, as_of_ms))
-        state = steps[-1].to_state if steps else "new"
-        found.append(Reported(number, month, causes[number], case, state, duties, handled_in_time(case, table, calendar, as_of_ms)))
+        state = case.steps[-1].to_state if case.steps else "new"
+        cause = "" if state in WORKED_ON else causes[number]  # one found after the report's day is not known yet
+        in_time = handled_in_time(case, table, calendar, as_of_ms)
+        found.append(Reported(number, month, cause, case, origin_of(case), state, duties, in_time))
     return found
 
 
 def desk_indicators(found: Sequence[Reported]) -> list[dict[str, Any]]:
     """Residents' indicators (R7): sensor complaints never count, and a merged complaint counts with the one it was merged into."""
-    own = [one for one in found if one.case.origin == "resident" and one.state != "merged"]
+    own = [one for one in found if one.origin == "resident" and one.state != "merged"]
     repairs = [one for one in own if one.case.category in REPAIRS and one.state != "rejected"]
     decided = [one for one in repairs if one.in_time is not None]
     cured = [one for one in own if one.state in ("resolved", "called_back", "closed")]
@@ -120,7 +123,7 @@ def complaint_counts(found: Sequence[Reported]) -> list[dict[str, Any]]:
 
 def cause_counts(found: Sequence[Reported]) -> list[dict[str, Any]]:
     """Complaints by origin and the cause found; an empty cause is one not yet found, or not entered."""
-    counts = Counter((one.case.origin, one.cause) for one in found if one.state != "merged")
+    counts = Counter((one.origin, one.cause) for one in found if one.state != "merged")
     return [{"origin": origin, "cause": cause, "complaints": count} for (origin, cause), count in sorted(counts.items())]
 
 
@@ -129,7 +132,7 @@ def duty_rows(found: Sequence[Reported]) -> list[dict[str, Any]]:
     counts: dict[tuple[str, str], Counter[str]] = {}
     for one in found:
         for state in one.duties:
-            counts.setdefault((state.duty.duty, one.case.origin), Counter())[state.standing] += 1
+            counts.setdefault((state.duty.duty, one.origin), Counter())[state.standing] += 1
     rows = []
     for (duty, origin), own in sorted(counts.items(), key=lambda item: (list(DUTIES).index(item[0][0]), item[0][1])):
         missed = own["late"] + own["overdue"]

@@ -30,6 +30,7 @@ from compliance.report.period import Period
 from compliance.report.rooms import RoomSum, over_months, ratio, room_sums, total_of, worst_buildings
 from compliance.report.stations import StationDays, station_day_rows, station_days, station_rows
 from compliance.room_days import day_span
+from compliance.service_duties import Case
 from domain.clock import iso
 from domain.site import Site
 from store.history import History
@@ -60,14 +61,14 @@ def build_report(
     days = _days(period.first, period.after, site, until_ms)
     edges = np.array([day_span(day, site.timezone)[0] for day in days] + [until_ms], np.int64)
     with reading(records).connect() as connection:
-        sums, room_rows = room_sums(connection, period, frozenset(site.rooms) if area else None)
+        sums, rooms_sha256 = room_sums(connection, period, frozenset(site.rooms) if area else None)
         desk = reported(connection, site, (period.from_ms, period.to_ms), as_of_ms, stations_of)
         outages = outage_register(connection, site, (period.from_ms, period.to_ms), as_of_ms, stations_of)
         curves = {key: own for key, own in in_force(site, filed_curves(connection)).items() if stations_of is None or key in stations_of}
         head = chain_head(connection)
     stations = list(station_days(site, stores, curves, edges))
     whole = over_months(sums, sums)
-    inputs = [room_rows, [_known(one, as_of_ms) for one in desk], outages, [(one.station_id, one.readings_sha256) for one in stations]]
+    inputs = [rooms_sha256, [_known(one) for one in desk], outages, [(one.station_id, one.readings_sha256) for one in stations]]
     inputs += [[site.policy.sha256], sorted((key, [_point(curve) for curve in found]) for key, found in curves.items())]
     names = [day.isoformat() for day in days]
     return {
@@ -146,11 +147,15 @@ def _indicators(rooms: dict[str, RoomSum], desk: Sequence[Reported], stations: S
     ]
 
 
-def _known(one: Reported, as_of_ms: int) -> list[Any]:
-    case = one.case
-    steps = [[step.to_state, step.at] for step in case.steps if step.at <= as_of_ms]
-    deeds = [[deed.kind, deed.at, deed.reached, deed.satisfied] for deed in case.deeds if deed.at <= as_of_ms]
-    return [one.id, one.cause, case.category, case.severity, case.origin, case.reported_at, steps, deeds]
+def _known(one: Reported) -> list[Any]:
+    return [one.id, one.cause, *_case(one.case)]
+
+
+def _case(case: Case) -> list[Any]:
+    steps = [[step.to_state, step.at] for step in case.steps]
+    deeds = [[deed.kind, deed.at, deed.reached, deed.satisfied] for deed in case.deeds]
+    merged = [_case(one) for one in case.merged]
+    return [case.category, case.severity, case.origin, case.reported_at, steps, deeds, merged]
 
 
 def _point(curve: Any) -> list[Any]:

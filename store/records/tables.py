@@ -521,6 +521,8 @@ audit = Table(
     Column("refused", Boolean, nullable=False, default=False),
 )
 
+_closed = complaint_transitions.c.to_state == "closed"
+Index("ix_complaint_transitions_closed", complaint_transitions.c.at, sqlite_where=_closed, postgresql_where=_closed)
 Index("ix_complaint_deeds_kind_at", complaint_deeds.c.kind, complaint_deeds.c.at)
 Index("ix_outages_state_subject", outages.c.state, outages.c.subject)
 Index("ix_outages_subject_opened_at", outages.c.subject, outages.c.opened_at)  # not unique: late readings may move one past another

@@ -1,5 +1,6 @@
 """Service deadlines (R7) from stored steps: worked by hand, over holds, reopenings and merges."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -208,6 +209,24 @@ def test_who_was_on_site_for_the_one_was_on_site_for_both() -> None:
 def test_a_sensor_s_complaint_with_a_resident_s_merged_into_it_owes_the_resident() -> None:
     resident = case("merged 01 09:00")
     assert "complaint_verified" in states(case(origin="sensor", reported="01 07:00", merged=(resident,)), "01 10:00")
+
+
+def test_what_is_merged_after_a_reopening_leaves_the_first_round_as_it_was() -> None:
+    early = case("merged 03 09:00", reported="01 06:00")
+    first = "on_site 01 08:20, resolved 01 12:00, called_back 01 13:00, closed 01 13:05"
+    alone = case(f"{first}, reopened 03 08:00")
+    together = replace(alone, merged=(early,))
+    before, after = (duty_states(one, TABLES["A"], CALENDAR, at("03 10:00")) for one in (alone, together))
+    round_one = [state for state in before if state.started_at < at("03 08:00")]
+    assert [state for state in after if state in round_one] == round_one
+    cured = [state for state in after if state.duty.duty == "low_temperature_cured"]
+    assert [state.due_at for state in cured] == [at("03 08:00"), at("03 06:00")], "the second round is held to the earlier report"
+
+
+def test_a_wait_ends_when_its_complaint_is_merged() -> None:
+    early = case("merged 01 09:00", "held 01 08:10")
+    found = states(case(reported="01 08:50", merged=(early,)), "02 09:00")["low_temperature_cured"]
+    assert (found.held_ms, found.standing) == (50 * 60_000, "open")
 
 
 def test_the_shorter_clock_does_not_overrule_another() -> None:

@@ -245,7 +245,7 @@ def test_a_month_without_any_data_is_an_answer(run: Callable[..., Ran]) -> None:
 def test_residents_only_and_what_is_merged_or_rejected() -> None:
     def one(origin: str, state: str, in_time: bool | None, *deeds: Deed) -> Reported:
         case = Case("low_temperature", "ordinary", origin, "household", 0, (Step("resolved", 1), Step(state, 2)), deeds)
-        return Reported(1, "2026-01", "", case, state, (), in_time)
+        return Reported(1, "2026-01", "", case, case.origin, state, (), in_time)
 
     reached, nobody = Deed("call_back", 3, True, True), Deed("call_back", 2, False)
     found = [

@@ -379,6 +379,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_complaint_transitions")),
     )
     op.create_index(op.f("ix_complaint_transitions_complaint_id"), "complaint_transitions", ["complaint_id"])
+    op.create_index(
+        "ix_complaint_transitions_closed",
+        "complaint_transitions",
+        ["at"],
+        sqlite_where=sa.text("to_state = 'closed'"),
+        postgresql_where=sa.text("to_state = 'closed'"),
+    )
     op.create_table(
         "notices",
         sa.Column("id", _KEY, nullable=False),
