@@ -68,7 +68,7 @@ def templates(language: str) -> Environment:
     )
     environment.said_in = say = speech(language)  # type: ignore[attr-defined]
     names = {"quantity_name": partial(_quantity_name, say), "sign_name": partial(_sign_name, say), "sign_value": partial(_sign_value, say)}
-    environment.globals |= {"quantity_value": _quantity_value, "icon_svg": icon_svg, "link_to": link_to}
+    environment.globals |= {"quantity_value": _quantity_value, "icon_svg": icon_svg, "link_to": link_to, "is_running": is_running}
     environment.filters["grouped"] = _grouped
     environment.globals.update(WORDS, **names, _=say, language=say.language, version=assets_version())
     return environment
@@ -102,6 +102,11 @@ def _quantity_value(name: str, value: float) -> str:
     return f"{value:.{found.decimals}f} {found.unit}".rstrip()
 
 
+def is_running(name: str) -> bool:
+    """Whether a quantity says that something runs (1) or stands (0)."""
+    return name.endswith("_running")
+
+
 def _sign_name(say: Speech, sign: Mapping[str, object]) -> str:
     """What a sign of an outage's cause is about: a quantity, the link, or a station of the source."""
     if "station" in sign:
@@ -114,6 +119,8 @@ def _sign_value(say: Speech, sign: Mapping[str, object]) -> str:
     """What a sign showed, with the decimals and the unit of its quantity; the set bits of an alarm word in words."""
     value = sign.get("value", "")
     try:
+        if is_running(str(sign.get("quantity", ""))):
+            return say("runs") if float(str(value)) else say("stands still")
         if sign.get("quantity") == "alarm_word":
             return "、".join(say(message) for message in alarm_bits(float(str(value)))) or str(value)
         what = quantity(str(sign.get("quantity", "")))

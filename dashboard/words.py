@@ -310,6 +310,7 @@ COMPONENT: Final = {
     "forward": N_("Storing"),
     "watch": N_("Judging"),
     "dashboard": N_("Pages"),
+    "simulate": N_("Simulated devices"),
 }
 PROTOCOL: Final = {
     "modbus_tcp": "Modbus TCP",
@@ -320,7 +321,19 @@ PROTOCOL: Final = {
 }
 
 # Why a step was taken, where the program took it.
-STEP_WHY: Final = {**ALARM_WHY, **COMPLAINT_SOURCE, "auto": N_("published without review")}
+STEP_WHY: Final = {
+    **ALARM_WHY,
+    **COMPLAINT_SOURCE,
+    "auto": N_("published without review"),
+    "heat is back": N_("heat is back"),
+    "the season is over": N_("the season is over"),
+    "called off": N_("called off"),
+    "the planned stop is over": N_("the planned stop is over"),
+    "correction: the plan has changed": N_("correction: the plan has changed"),
+    "correction: heat is not back": N_("correction: heat is not back"),
+    "correction: what is known has changed": N_("correction: what is known has changed"),
+    "correction: late readings showed no outage": N_("correction: late readings showed no outage"),
+}
 
 # How near a similar complaint is.
 SIMILAR: Final = {"place": N_("same home"), "building": N_("same building"), "station": N_("same station")}

@@ -89,8 +89,11 @@ def quantity(name: str) -> Quantity:
     numbered = _NUMBERED.match(name)
     if numbered is None:
         raise KeyError(name)
-    one = QUANTITIES[numbered[1] + numbered[3]]
-    return Quantity(name, one.unit, f"{one.zh}{numbered[2]}", f"{one.en} {numbered[2]}", one.reject, one.suspect, one.decimals, one.counter)
+    one, number = QUANTITIES[numbered[1] + numbered[3]], numbered[2]
+    zh, en = f"{one.zh}{number}", f"{one.en} {number}"
+    if "pump" in numbered[1]:  # 循环泵1运行, circulation pump 1 running
+        zh, en = one.zh.replace("泵", f"泵{number}", 1), one.en.replace("pump", f"pump {number}", 1)
+    return Quantity(name, one.unit, zh, en, one.reject, one.suspect, one.decimals, one.counter)
 
 
 class PointName(NamedTuple):

@@ -48,7 +48,9 @@ def rows_of(town: Town) -> list[dict[str, object]]:
 
 
 def table() -> None:
-    now, outage_id = screen(), asked("outage")
+    now = screen()
+    found = chosen_outage(now.town)
+    outage_id = found.id if found else None
 
     def values() -> dict[str, object]:
         return {"rows": rows_of(now.town), "chosen": outage_id}
@@ -168,17 +170,17 @@ def instant(now: Screen, day: object, clock: time) -> int:
     return round(datetime.combine(day, clock, now.town.site.timezone).timestamp() * 1000)  # type: ignore[arg-type]
 
 
-left, right = st.columns([3, 2], gap="small")
+# Lists on the left, the one chosen on the right; on a phone the one asked for comes first (``dispatch.css``).
+asked_for = "outages_asked" if {"outage", "notice"} & set(st.query_params) else "outages_split"
+with st.container(key=asked_for):
+    left, right = st.columns(2, gap="small")
 with left:
     live(table)
-with right:
-    live(detail)
-    prepare()
-left, right = st.columns([2, 3], gap="small")
-with left:
     live(notices)
     live(planned)
     plan()
 with right:
+    live(detail)
+    prepare()
     live(notice)
     desk()

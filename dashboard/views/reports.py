@@ -1,5 +1,6 @@
-"""报告: a period and an area chosen, its figures and charts, and the same as workbook, PDF or JSON."""
+"""报告: the figures and charts of a period and an area at once, and the same as workbook, PDF or JSON."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ import streamlit as st
 from dashboard.charts import COOL, GREY, WARM, bar_chart
 from dashboard.facts.desk import areas
 from dashboard.facts.reports import period_names, report_of
+from dashboard.facts.subjects import subject
 from dashboard.panel import panel
 from dashboard.screen import Screen, go, screen, show_troubles
 from dashboard.text import N_
@@ -39,11 +41,6 @@ def report() -> None:
     _ = now.say
     panel(now.html("report_title.html"), key="report_title")
     period, area = choice(now)
-    asked = (period, area)
-    if st.button(_("Make the report"), type="primary", key="make"):
-        st.session_state["report"] = asked
-    if st.session_state.get("report") != asked:
-        return
     try:
         with st.spinner(_("Reading the period …")):
             document = report_of(now.town, period, area)
@@ -55,9 +52,11 @@ def report() -> None:
         return
     query = f"?{urlencode({'area': area})}" if area else ""
     files = {form: f"/report/{period}.{form}{query}" for form in ("xlsx", "pdf", "json")}
-    go(panel(now.html("report.html", document=document, files=files), key="report").open)
+    last_day = (datetime.fromisoformat(document["report"]["to"]) - timedelta(days=1)).date()
+    go(panel(now.html("report.html", document=document, files=files, last_day=last_day), key="report").open)
     charts(now, document)
-    panel(now.html("report_tables.html", document=document), key="report_tables")
+    names = {row["subject"]: subject(now.town, row["subject"]).name for row in document["outages"]}
+    panel(now.html("report_tables.html", document=document, names=names), key="report_tables")
 
 
 def charts(now: Screen, document: dict[str, Any]) -> None:
