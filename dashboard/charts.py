@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ GREY: Final = "#8795a3"
 AIR: Final = "#1b9aa0"
 
 SPELT_MARKS: Final = 12
+LEAST_SCATTER: Final = 1.0  # K; less than that between the dots is noise
 
 Dash = Literal["solid", "dashed", "dotted"]
 
@@ -58,7 +60,7 @@ def trend_chart(
     start, stop = moments.wall_ms(np.array(span, np.int64)).tolist()
     series = [_series(line, moments) for line in lines]
     if marks is not None and (marks.areas or marks.moments):
-        series.append(_marks(marks, moments))
+        series.append(_marks(marks, moments, span))
     return {
         "animation": False,
         "useUTC": True,
@@ -77,10 +79,12 @@ def trend_chart(
     }
 
 
-def _marks(marks: Marks, moments: Moments) -> dict[str, Any]:
+def _marks(marks: Marks, moments: Moments, span: tuple[int, int]) -> dict[str, Any]:
     """A series without points that bears the marks; their names stand at the top where there is room for them."""
     spelt = len(marks.moments) <= SPELT_MARKS
     at = moments.wall_ms(np.array([at for at, _ in marks.moments], np.int64)).tolist()
+    room_ms = (span[1] - span[0]) // SPELT_MARKS // 4
+    crowded = {late for early, late in pairwise(sorted(at)) if late - early < room_ms}
     edges = moments.wall_ms(np.array([edge for area in marks.areas for edge in area], np.int64)).tolist()
     label = {"show": spelt, "rotate": 90, "position": "insideEndTop", "color": GREY, "fontSize": 11, "distance": 2}
     return {
@@ -93,7 +97,7 @@ def _marks(marks: Marks, moments: Moments) -> dict[str, Any]:
             "animation": False,
             "lineStyle": {"color": GREY, "type": "dotted", "width": 1, "opacity": 0.9},
             "data": [
-                {"xAxis": instant, "name": name, "label": {**label, "formatter": name}}
+                {"xAxis": instant, "name": name, "label": {**label, "formatter": name, **({"show": False} if instant in crowded else {})}}
                 for instant, (_, name) in zip(at, marks.moments, strict=True)
             ],
         },
@@ -108,12 +112,16 @@ def _marks(marks: Marks, moments: Moments) -> dict[str, Any]:
 def _axis(axis: Axis, trends: Sequence[Trend], place: int) -> dict[str, Any]:
     option: dict[str, Any] = {"type": "value", "scale": True, "splitLine": {"show": place == 0}, "axisLabel": {"hideOverlap": True}}
     values = np.concatenate([trend.value for trend in trends]) if trends else np.empty(0)
-    values = values[np.isfinite(values)]
-    if len(values) and float(np.ptp(values)) < axis.least_span:
-        middle, step = float(values.max() + values.min()) / 2, axis.least_span / 10
-        option["min"] = round(math.floor((middle - axis.least_span / 2) / step) * step, 6)
-        option["max"] = round(math.ceil((middle + axis.least_span / 2) / step) * step, 6)
-    return option
+    return option | _least_span(axis.least_span, values[np.isfinite(values)])
+
+
+def _least_span(least: float, values: NDArray[np.float64]) -> dict[str, float]:
+    """The ends of an axis whose values span less than this; nothing where they span more."""
+    if not len(values) or float(np.ptp(values)) >= least:
+        return {}
+    middle, step = float(values.max() + values.min()) / 2, least / 10
+    low, high = math.floor((middle - least / 2) / step), math.ceil((middle + least / 2) / step)
+    return {"min": round(low * step, 6), "max": round(high * step, 6)}
 
 
 def _series(line: Line, moments: Moments) -> dict[str, Any]:
@@ -154,13 +162,15 @@ class Dots:
 def scatter_chart(series: Sequence[Dots], x_name: str, y_name: str) -> dict[str, Any]:
     """The option of a chart of numbers over numbers; both axes show what there is."""
     axis = {"type": "value", "scale": True, "axisLabel": {"hideOverlap": True}, "nameLocation": "middle"}
+    everything = np.concatenate([one.y for one in series]) if series else np.empty(0)
+    spans = _least_span(LEAST_SCATTER, everything[np.isfinite(everything)])
     return {
         "animation": False,
         "grid": {"left": 34, "right": 14, "top": 30, "bottom": 26, "containLabel": True},
         "legend": {"type": "scroll", "top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
         "tooltip": {"trigger": "item", "confine": True, "transitionDuration": 0},
         "xAxis": {**axis, "name": x_name, "nameGap": 26, "splitLine": {"show": False}},
-        "yAxis": {**axis, "name": y_name, "nameGap": 32},
+        "yAxis": {**axis, **spans, "name": y_name, "nameGap": 34},
         "series": [_dots(one) for one in series],
     }
 

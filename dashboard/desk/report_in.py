@@ -82,7 +82,7 @@ def fields(now: Screen, chosen: Chosen | None, call: int) -> bool:
         first, second = st.columns(2, gap="small")
         reporter = first.text_input(_("Resident"), key=f"reporter-{call}", max_chars=100)
         contact = second.text_input(_("Telephone"), key=f"contact-{call}", max_chars=100)
-        address = first.text_input(_("Flat, as far as it is not said above"), key=f"address-{call}", max_chars=200)
+        address = first.text_input(_("Flat, as far as the home found does not say it"), key=f"address-{call}", max_chars=200)
         external = second.text_input(_("Number of the hotline's slip"), key=f"external-{call}", max_chars=100)
         source = st.segmented_control(
             _("By"), SOURCES, default="phone", required=True, key=f"source-{call}", format_func=lambda one: _(COMPLAINT_SOURCE[one])

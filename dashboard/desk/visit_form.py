@@ -65,7 +65,7 @@ def form() -> None:
         how = st.columns(3, gap="small")
         shut = how[0].number_input(_("Windows shut, min"), 0, 1_000, 30, 5, key=f"shut-{number}")
         height = how[1].number_input(_("Height, m"), 0.0, 3.0, 1.2, 0.1, key=f"height-{number}")
-        corrects = how[2].number_input(_("Corrects record № (none: 0)"), 0, step=1, key=f"corrects-{number}")
+        corrects = how[2].number_input(_("Corrects record №"), 1, value=None, step=1, placeholder=_("none"), key=f"corrects-{number}")
         remark = st.text_input(_("Remark"), max_chars=500, key=f"remark-{number}")
         centre = st.checkbox(_("At the centre of the room"), value=True, key=f"centre-{number}")
     with right:
@@ -74,7 +74,7 @@ def form() -> None:
         at_ms = round(datetime.combine(day, clock, now.town.site.timezone).timestamp() * 1000)
         visit = Visit(
             place, at_ms, who.strip(), str(instrument), calibration.since, calibration.until, float(shut), centre,
-            round(height, 2), values or (), b"signed" if picture else None, complaint_id, int(corrects) or None, remark.strip(),
+            round(height, 2), values or (), b"signed" if picture else None, complaint_id, corrects, remark.strip(),
         )  # fmt: skip
         faults = visit_faults(visit, now.town.site.timezone)
         told = {"visit": visit, "faults": faults, "calibration": calibration, "readable": values is not None}

@@ -25,17 +25,22 @@ def asked(name: str) -> int | None:
 
 
 def chosen_outage(town: Town) -> OutageRow | None:
-    rows = outage_rows(town)
-    wanted = asked("outage")
-    return next((row for row in rows if row.id == wanted), rows[0] if rows else None)
+    """The one asked for; else that of the notice asked for or waiting for somebody, else the newest."""
+    rows, notice = outage_rows(town), asked_notice(town)
+    wanted = asked("outage") or (notice.outage_id if notice else None)
+    return next((row for row in rows if row.id == wanted), rows[0] if rows and notice is None else None)
 
 
 def chosen_notice(town: Town) -> NoticeRow | None:
-    """The one asked for, that of the outage asked for; else the one that waits for somebody, else the newest."""
-    rows = notice_rows(town)
-    wanted, outage_id = asked("notice"), asked("outage")
-    found = next((row for row in rows if row.id == wanted or (outage_id is not None and row.outage_id == outage_id)), None)
-    return found or next((row for row in rows if row.state == "due"), rows[0] if rows else None)
+    """The one asked for or waiting for somebody; else that of the outage shown beside it."""
+    outage = None if (found := asked_notice(town)) else chosen_outage(town)
+    return found or (next((row for row in notice_rows(town) if row.outage_id == outage.id), None) if outage else None)
+
+
+def asked_notice(town: Town) -> NoticeRow | None:
+    """The notice that the address names; where it names nothing, the one that waits for somebody."""
+    wanted, named = asked("notice"), asked("outage") is not None
+    return next((row for row in notice_rows(town) if (row.id == wanted if wanted or named else row.state == "due")), None)
 
 
 def rows_of(town: Town) -> list[dict[str, object]]:

@@ -59,8 +59,11 @@ def writing() -> None:
                 summary = st.text_area(_("Summary for the next shift"), max_chars=COMMENT_MOST, height=90, key="summary")
                 if st.form_submit_button(_("Hand over the shift")):
                     act(now, lambda: hand_over(town.records, now.account, summary, standing(town), now.now_ms))
-        elif st.button(_("Take over, with the open points"), type="primary", key="take_over"):
-            act(now, lambda: take_over(town.records, now.account, now.now_ms))
+        else:
+            with st.container(border=True, gap="small"):
+                panel(now.html("hint.html", text=_("Entries stand under whoever is on duty.")), key="take_over_hint")
+                if st.button(_("Take over, with the open points"), type="primary", key="take_over"):
+                    act(now, lambda: take_over(town.records, now.account, now.now_ms))
 
 
 def act(now: Screen, work: Callable[[], object]) -> None:
