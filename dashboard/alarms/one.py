@@ -33,7 +33,7 @@ def detail() -> None:
     now = screen()
     alarm = chosen(now)
     if alarm is None:
-        panel(now.html("alarm.html", alarm=None), key="alarm")
+        go(panel(now.html("alarm.html", alarm=None), key="alarm").open)
         return
     values = {**row_of(now, alarm.row), "alarm": alarm}
     go(panel(now.html("alarm.html", **values), key="alarm").open)

@@ -30,14 +30,15 @@ ROOMS_LISTED = 12
 def one_complaint() -> None:
     """The whole page of the complaint that the address names."""
     live(head)
-    left, right = st.columns([3, 2], gap="small")
+    with st.container(key="case_split"):  # on a phone what is to be done comes before the evidence (``dispatch.css``)
+        left, right = st.columns([3, 2], gap="small")
+    with right:  # drawn first: nobody waits for charts to press a button
+        live(doing, every_s=CHART_S / 2)
+        live(around)
     with left:
         live(frozen, every_s=CHART_S)
         live(since, every_s=CHART_S)
         live(story)
-    with right:
-        live(doing, every_s=CHART_S / 2)
-        live(around)
 
 
 def asked(town: Town) -> Dossier | None:

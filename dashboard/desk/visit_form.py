@@ -140,7 +140,7 @@ def where(now: Screen, number: int) -> tuple[str, int | None]:
     home = str(st.session_state.get("visit_place", ""))
     building, _colon, flat = home.partition(":")
     shown = subject(now.town, f"building/{building}" if building in now.town.site.buildings else f"room/{building}")
-    panel(now.html("visit_place.html", home=home, subject=shown, flat=flat, found=found), key="visit_place")
+    go(panel(now.html("visit_place.html", home=home, subject=shown, flat=flat, found=found), key="visit_place").open)
     return home, found.complaint.id if found else None
 
 

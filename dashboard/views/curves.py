@@ -168,11 +168,8 @@ def page() -> None:
     now, station_id = screen(), st.session_state["station"]
     town = now.town
     _ = now.say
-    days = st.segmented_control(
-        _("Span"), list(DAYS), format_func=lambda one: _(DAYS[one]), default=30, key="days", required=True, label_visibility="collapsed"
-    )
     wanted, design = goal()
-    study = curve_study(town, station_id, int(days or 30), wanted, design)
+    study = curve_study(town, station_id, int(st.session_state["days"]), wanted, design)
     names = {building_id: building_name(building) for building_id, building in town.site.buildings.items()}
     left, right = st.columns(2, gap="small")
     with left:
@@ -226,8 +223,19 @@ def off_their_curve() -> None:
     go(panel(now.shared_html("off_curve.html", "", lambda: {"rows": off_curve(now.town)}), key="off_curve").open)
 
 
+def choices() -> bool:
+    """Which station, over how many days; tells whether there is one."""
+    _ = screen().say
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices"):
+        found = choose("station", _("Station"), list(running.town.site.stations), written)
+        st.segmented_control(
+            _("Span"), list(DAYS), format_func=lambda one: _(DAYS[one]), default=30, key="days", required=True, label_visibility="collapsed"
+        )
+    return found is not None
+
+
 live(off_their_curve, every_s=OFF_EVERY_S)
-if choose("station", screen().say("Station"), list(running.town.site.stations), written):
+if choices():
     try:
         page()
     except StoreError:

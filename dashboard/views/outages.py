@@ -123,7 +123,7 @@ def desk() -> None:
 def planned() -> None:
     """The planned stops to come and under way."""
     now = screen()
-    panel(now.html("planned.html", rows=planned_rows(now.town)), key="planned")
+    go(panel(now.html("planned.html", rows=planned_rows(now.town)), key="planned").open)
 
 
 def plan() -> None:

@@ -1,5 +1,6 @@
-"""Who sees which page: in the bar, and at its address."""
+"""Who sees which page: in the bar, and at its address; and that links on a page lead somewhere."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def test_a_page_without_the_right_is_not_in_the_bar_and_a_group_without_pages_ne
 def test_the_groups_stand_in_the_order_of_the_bar() -> None:
     found = list(grouped(allowed(Account("王", "admin"))))
     assert found == [group for group in GROUPS if group in found]
+
+
+def shown_and_left(source: str) -> list[str]:
+    """The templates of panels whose answer, such as an address to open, nobody looks at."""
+    calls = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    panels = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "panel"]
+    named = [made.args[0] for made in panels if isinstance(made, ast.Call) and made.args]
+    return [str(name.value) for name in named if isinstance(name, ast.Constant)]
+
+
+def test_every_link_of_a_panel_is_followed() -> None:
+    folder = ROOT / "dashboard"
+    left = {template for path in folder.rglob("*.py") for template in shown_and_left(path.read_text(encoding="utf-8"))}
+    assert "visit_check.html" in left
+    assert [template for template in sorted(left) if "{{ open(" in (folder / "templates" / template).read_text(encoding="utf-8")] == []
 
 
 def answer(records: Engine, entry: PageEntry, cookie: str = "") -> tuple[int, str]:
