@@ -42,8 +42,8 @@ format: .venv/.dev ## brings style and format in order where it can be done by m
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: .venv/.dev ## mypy, strict, tests too
-	$(BIN)/mypy $(PACKAGES) tests
+types: .venv/.dev ## mypy, strict, tests and benchmarks too
+	$(BIN)/mypy $(PACKAGES) tests benchmarks
 
 imports: .venv/.dev ## who may import whom
 	$(BIN)/lint-imports

@@ -225,6 +225,8 @@ def town(folder: Path, kind: str) -> Iterator[dict[str, Victim]]:
         "collector": [sys.executable, "-m", "keepwarm", "collect", str(folder / "site")],
     }
     victims = {name: Victim(name, command, folder / "log") for name, command in commands.items() if command}
+    # A shell has what it runs in the background ignore SIGINT, and so would processes of ours that are just coming up.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         for name, victim in victims.items():
             if name != "sensors":
@@ -234,6 +236,7 @@ def town(folder: Path, kind: str) -> Iterator[dict[str, Victim]]:
         victims["sensors"].start()
         yield victims
     finally:
+        signal.signal(signal.SIGINT, before)
         for victim in victims.values():
             if victim.process is not None:
                 victim.process.kill()

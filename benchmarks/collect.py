@@ -314,12 +314,13 @@ class Watcher:
                 return
             time.sleep(0.02)
 
-    def step(self) -> None:
+    def step(self) -> bool:
         self.cursor, some = self.journal.read(self.cursor)
         if len(some):
             now_ms = time.time_ns() // 1_000_000
             self.waits.append((now_ms - some.received_at)[some.received_at >= self.from_ms])  # the backlog before is not waited for
             self.seen.append(np.stack([some.point.astype(np.int64), some.measured_at, some.received_at]))
+        return len(some) > 0
 
     def kinds(self, data: Path) -> dict[str, NDArray[np.int64]]:
         """Point, measured_at and received_at of everything seen of stations and of rooms."""
@@ -377,7 +378,8 @@ def live(town: Town, seconds: float) -> Measured:
         memory = memory_mb(collect.pid)
         collect.terminate()
         collect.wait(10)
-        watcher.step()
+        while watcher.step():
+            pass
         outside_s = controllers.last["cpu_s"] + rooms.last["cpu_s"]  # of their whole life, some seconds longer
         kinds = watcher.kinds(data)
         return Measured(

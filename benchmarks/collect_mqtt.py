@@ -51,7 +51,10 @@ def bare(port: int) -> tuple[int, float]:
         client.ack(message.mid, message.qos)
         count += 1
 
-    client.on_connect = lambda *_: client.subscribe(TOPIC, qos=1)
+    def on_connect(*_: Any) -> None:
+        client.subscribe(TOPIC, qos=1)
+
+    client.on_connect = on_connect
     client.on_message = on_message
     client.connect("127.0.0.1", port)
     thread = threading.Thread(target=client.loop_forever)

@@ -16,13 +16,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import uvloop
-from asyncua import Client, ua
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.common.subscription import DataChangeEvent
 from asyncua.server.server import Server
+from asyncua.ua.attribute_ids import AttributeIds
 
 from benchmarks.collect import QUANTITIES, committed, site_of
 from collector.collect import run_collect
@@ -36,6 +40,8 @@ STATIONS, VALUES, EVERY_S, SPAN_S = 100, 50, 1.0, 4.0
 ROUNDS, BEGUN_S, PATIENCE_S = 4, 2.5, 60.0
 URI = "urn:keepwarm:bench"
 PROFILE = OpcUaProfile("bench", "bench", URI, tuple(Node(name, f"s={{station_id}}.{name}", 0.1) for name in QUANTITIES[:VALUES]))
+
+Mode = Literal["poll", "subscribe"]
 
 
 def names() -> list[str]:
@@ -61,7 +67,7 @@ async def serve(url: str) -> None:
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         for _ in range(int(line)):
             value += 1
-            at, due = datetime.now(UTC), loop.time() + EVERY_S
+            at, due = ua.DateTime.now(UTC), loop.time() + EVERY_S
             for node in nodes:
                 await server.write_attribute_value(node, ua.DataValue(ua.Variant(value), SourceTimestamp=at))
             await asyncio.sleep(due - loop.time())
@@ -128,7 +134,7 @@ async def bare_poll(client: Client, index: int) -> tuple[int, float]:
     before_s, due, end = time.process_time(), loop.time(), loop.time() + SPAN_S
     while loop.time() < end:
         for nodes in stations:
-            found = await client.uaclient.read_attributes(nodes, ua.AttributeIds.Value)
+            found = await client.uaclient.read_attributes(nodes, AttributeIds.Value)
             count += len([item.Value.Value * 0.1 for item in found if item.Value is not None])
             due += EVERY_S / STATIONS
             await asyncio.sleep(due - loop.time())
@@ -145,7 +151,7 @@ async def bare_subscribe(client: Client, index: int, server: Outside) -> tuple[i
     async def listen() -> None:
         while True:
             event = await subscription.next_event(1.0)
-            if event is not None:
+            if isinstance(event, DataChangeEvent):
                 values.append(event.value * 0.1)
 
     listening = asyncio.create_task(listen())
@@ -155,7 +161,7 @@ async def bare_subscribe(client: Client, index: int, server: Outside) -> tuple[i
     return len(values) - len(nodes), used_s
 
 
-async def bare(server: Outside, mode: str) -> tuple[int, float]:
+async def bare(server: Outside, mode: Mode) -> tuple[int, float]:
     client = Client(server.url, timeout=60, watchdog_intervall=60)  # all items are made in one request
     await client.connect()
     try:
@@ -173,7 +179,7 @@ async def polled() -> float:
     return time.process_time() - before_s
 
 
-async def whole(server: Outside, mode: str) -> tuple[int, float]:
+async def whole(server: Outside, mode: Mode) -> tuple[int, float]:
     """Values that ``collect`` read, decoded, screened and committed to its journal, and its CPU seconds."""
     with tempfile.TemporaryDirectory() as folder:
         devices = [Device(f"D{n}", f"S{n}", "opcua", server.url, "bench", interval_s=EVERY_S, timeout_s=5.0) for n in range(STATIONS)]
@@ -199,11 +205,11 @@ async def whole(server: Outside, mode: str) -> tuple[int, float]:
 def stored(site: Site) -> int:
     """How many values of nodes ``collect`` says it has committed, less what it notes of itself."""
     said = next((word.detail for word in read_health(site.data) if word.component == "collect"), {})
-    polls = sum(record["polls"] for record in said.get("sources", ()))
+    polls: int = sum(record["polls"] for record in said.get("sources", ()))
     return int(said.get("readings_committed", 0)) - polls - 5 * STATIONS
 
 
-def compare(server: Outside, mode: str) -> None:
+def compare(server: Outside, mode: Mode) -> None:
     pairs: list[tuple[float, float]] = []
     while len(pairs) < RUNS:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -227,8 +233,8 @@ def main() -> None:
         return
     server = Outside()
     try:
-        for mode in ("poll", "subscribe"):
-            compare(server, mode)
+        compare(server, "poll")
+        compare(server, "subscribe")
     finally:
         server.kill()
 

@@ -20,11 +20,12 @@ VARIANTS = 64
 
 
 class Controller(asyncio.Protocol):
-    """Answers reads of registers, any unit, any address, with the next of its variants."""
+    """Answers reads of registers, any unit, any address, with the next of its variants; nothing once it is ``closed``."""
 
-    def __init__(self, variants: list[bytes], answered: list[int]) -> None:
+    def __init__(self, variants: list[bytes], answered: list[int], closed: asyncio.Event) -> None:
         self.variants = variants
         self.answered = answered
+        self.closed = closed
         self.transport: asyncio.Transport | None = None
         self.buffer = b""
 
@@ -32,6 +33,8 @@ class Controller(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
+        if self.closed.is_set():  # the loop runs on for a moment: what it answered then nobody would count
+            return
         self.buffer += data
         while len(self.buffer) >= 12:
             request, self.buffer = self.buffer[:12], self.buffer[12:]
@@ -54,7 +57,7 @@ async def serve_controllers(registers: int, closed: asyncio.Event) -> dict[str, 
     loop = asyncio.get_running_loop()
     answered = [0]
     blocks = station_blocks(registers)
-    server = await loop.create_server(lambda: Controller(blocks, answered), "0.0.0.0", 0, backlog=2000)
+    server = await loop.create_server(lambda: Controller(blocks, answered, closed), "0.0.0.0", 0, backlog=2000)
     say({"port": server.sockets[0].getsockname()[1]})
     await closed.wait()
     return {"answered": answered[0]}
@@ -86,7 +89,7 @@ async def publish_rooms(port: int, rooms: int, every_s: float, closed: asyncio.E
             client.publish(f"application/1/device/{sensor(sent % rooms)}/event/up", json.dumps(body), qos=1)
             sent += 1
         await asyncio.sleep(0.02)
-    for _ in range(200):
+    for _ in range(1200):  # what the broker has not acknowledged it may have or not
         if acknowledged[0] < sent:
             await asyncio.sleep(0.05)
     client.disconnect()
