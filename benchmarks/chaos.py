@@ -80,7 +80,7 @@ class Victim:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            environment = {**os.environ, "KEEPWARM_CHAOS_PASSWORD": PASSWORD}
+            environment = {**os.environ, "KEEPWARM_CHAOS_PASSWORD": PASSWORD, "PYTHONFAULTHANDLER": "1"}
             self.process = subprocess.Popen(self.command, cwd=_ROOT, stdout=log, stderr=log, env=environment)
 
     def send(self, number: signal.Signals) -> None:
@@ -88,10 +88,15 @@ class Victim:
         self.process.send_signal(number)
 
     def end(self, number: signal.Signals, wait_s: float = 60) -> None:
-        """Sends the signal and waits for its end."""
+        """Sends the signal and waits for its end; one that does not end is asked where it stands."""
         self.send(number)
         assert self.process is not None
-        self.process.wait(wait_s)
+        try:
+            self.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            self.end(signal.SIGABRT)
+            words = self.log.read_text(errors="replace")[-6000:]
+            raise SystemExit(f"{words}\n{self.name} does not end within {wait_s:g} s of {number.name}: see above where it stood") from None
 
 
 class Chaos:

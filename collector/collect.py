@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -28,6 +29,7 @@ from store.points import PointRegistry, open_points
 HEALTH_EVERY_S = 1.0
 UNKNOWN_SHOWN = 50
 LAST_COMMIT_S = 1.5
+CANCELLED_TIMES, CANCELLED_AGAIN_S = 5, 0.2
 MEMORY_EVERY_S = 600.0  # what a kill may cost; a large town's is 20 MB
 
 Work = Callable[[], Awaitable[None]]
@@ -130,9 +132,17 @@ async def _close(source: Source) -> None:
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Ends these tasks. Told once is not enough: asyncua 2.1.0 takes it for its own where it comes while ``Client.disconnect`` waits for
+    its helpers (2026-11, found by ``benchmarks.chaos``), and ``asyncio.wait_for`` of Python 3.11 overhears it now and then (gh-86296).
+    """
+    waiting: set[asyncio.Task[Any]] = set(tasks)
+    for _ in range(CANCELLED_TIMES):
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=CANCELLED_AGAIN_S)
+        if not waiting:
+            return
+    log.error("sources did not end", sources=sorted(task.get_name() for task in waiting))
 
 
 async def keep_running(name: str, work: Work) -> None:

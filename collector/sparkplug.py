@@ -19,7 +19,6 @@ from google.protobuf.message import DecodeError
 NAMESPACE = "spBv1.0"
 BIRTHS, DATA, DEATHS = ("NBIRTH", "DBIRTH"), ("NDATA", "DDATA"), ("NDEATH", "DDEATH")
 BITS = {1: 8, 2: 16, 3: 32, 4: 64}  # signed integers are sent as unsigned ones (Sparkplug 3.0, 6.4.16)
-FLOAT = 9
 GOOD = 192
 
 log = structlog.get_logger("collect")

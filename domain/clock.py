@@ -40,12 +40,6 @@ class Clock:
         held_s = max(0, self.wall_epoch_ms - _wall_ms()) / 1000
         await asyncio.sleep(held_s + max(0.0, self.wall_s(duration_s)))
 
-    async def sleep_until(self, instant_ms: int) -> None:
-        """Waits until this clock shows ``instant_ms``; returns at once when that has passed."""
-        ahead_ms = instant_ms - self.now_ms()
-        if ahead_ms > 0:
-            await self.sleep(ahead_ms / 1000)
-
     @classmethod
     def starting_at(cls, epoch_ms: int, speed: float, held_s: float = 0.0) -> "Clock":
         """A clock that shows ``epoch_ms`` at this moment, and in ``held_s`` wall seconds begins to run ``speed`` times as fast as life."""

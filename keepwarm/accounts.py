@@ -40,23 +40,21 @@ def invite(folder: Path, name: str, *, role: str, page: str | None, districts: t
 
     from dashboard.accounts import make_invitation, wall_ms
     from keepwarm.run import page_address
-    from store.records import open_records, reading, tables
+    from store.records import reading, records_of, tables
     from store.site_folder import load_site
 
     site = load_site(folder)
-    engine = open_records(site.records_url or site.data / "records.db")
     try:
-        with reading(engine).connect() as connection:
-            secured = connection.execute(
-                select(tables.accounts.c.name).where(tables.accounts.c.password_hash.is_not(None)).limit(1)
-            ).first()
-        if if_first and secured:
-            return
-        token = make_invitation(engine, name, role, wall_ms(), known_districts(site, districts))
+        with records_of(site) as engine:
+            with reading(engine).connect() as connection:
+                secured = connection.execute(
+                    select(tables.accounts.c.name).where(tables.accounts.c.password_hash.is_not(None)).limit(1)
+                ).first()
+            if if_first and secured:
+                return
+            token = make_invitation(engine, name, role, wall_ms(), known_districts(site, districts))
     except ValueError as error:
         raise ConfigError(Mistake("keepwarm accounts invite", str(error))) from error
-    finally:
-        engine.dispose()
     click.echo(f"{(page or page_address(site, site.dashboard_port)).rstrip('/')}/enter?token={token}")
 
 
@@ -194,16 +192,11 @@ def _changed(folder: Path, name: str, values: dict[str, object]) -> None:
 
 @contextmanager
 def _records(folder: Path) -> "Iterator[Engine]":
-    from store.records import open_records
+    from store.records import records_of
     from store.site_folder import load_site
 
-    site = load_site(folder)
-    site.data.mkdir(parents=True, exist_ok=True)
-    engine = open_records(site.records_url or site.data / "records.db")
-    try:
+    with records_of(load_site(folder)) as engine:
         yield engine
-    finally:
-        engine.dispose()
 
 
 def invitation(folder: Path, name: str, role: str, page: str, *, if_first: bool = False) -> str:

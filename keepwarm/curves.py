@@ -134,14 +134,10 @@ def _clock(site: Site) -> Clock:
 
 @contextmanager
 def _filed(site: Site) -> "Iterator[tuple[Engine, dict[str, tuple[FiledCurve, ...]]]]":
-    from store.records import open_records, reading
+    from store.records import reading, records_of
     from store.records.filed_curves import filed_curves, in_force
 
-    site.data.mkdir(parents=True, exist_ok=True)
-    engine = open_records(site.records_url or site.data / "records.db")
-    try:
+    with records_of(site) as engine:
         with reading(engine).connect() as connection:
             known = in_force(site, filed_curves(connection))
         yield engine, known
-    finally:
-        engine.dispose()

@@ -4,7 +4,7 @@ A process of its own, so that its memory is given back. Each line on stdout is t
 """
 
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from store.history import open_history
 from store.history.forward import Forwarder
 from store.journal import open_journal
 from store.points import PointRegistry
-from store.records import open_records
+from store.records import records_of
 from store.site_folder import load_site
 
 HISTORY_H = 48.0
@@ -68,15 +68,10 @@ def store_history(folder: Path, town: DemoTown, clock: Clock, tell: Tell) -> int
 def register_instruments(site: Site, now_ms: int) -> None:
     """Registers one thermometer whose calibration holds and one whose has run out, so that a visit can be filed whole, and one wrongly."""
     today = datetime.fromtimestamp(now_ms / 1000, site.timezone).date()
-    records = open_records(site.records_url or site.data / "records.db")
-    try:
+    with records_of(site) as records, suppress(RefusedError):  # registered before a start that was broken off
         for name, begun_days, lasts_days, certificate in INSTRUMENTS:
             begun = today - timedelta(days=begun_days)
             register_calibration(records, WHO, name, begun, begun + timedelta(days=lasts_days), certificate, now_ms)
-    except RefusedError:  # registered before a start that was broken off
-        return
-    finally:
-        records.dispose()
 
 
 def _tell(what: str, share: float | None = None) -> None:

@@ -37,20 +37,16 @@ def list_(site: Path | None) -> None:
         for name in shipped_policies():
             click.echo(name)
         return
-    from store.records import open_records, reading
+    from store.records import reading, records_of
     from store.records.policies import policies_used
 
     found = load_site(site)
-    engine = open_records(found.records_url or found.data / "records.db") if _has_records(found) else None
-    if engine is None:
+    if not _has_records(found):
         click.echo(f"{found.name}: nothing was judged yet")
         return
-    try:
-        with reading(engine).connect() as connection:
-            for one in policies_used(connection):
-                click.echo(f"{iso(one.first_used_at, found.timezone)}  {one.name}  {one.sha256[:12]}  {one.who}")
-    finally:
-        engine.dispose()
+    with records_of(found) as engine, reading(engine).connect() as connection:
+        for one in policies_used(connection):
+            click.echo(f"{iso(one.first_used_at, found.timezone)}  {one.name}  {one.sha256[:12]}  {one.who}")
 
 
 @policy.command()

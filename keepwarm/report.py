@@ -27,7 +27,7 @@ def report(folder: Path, period: str, form: str | None, out: Path | None, area: 
     from compliance.report.document import build_report
     from compliance.report.period import parse_period
     from dashboard.report.files import WRITERS
-    from store.records import open_records
+    from store.records import records_of
     from store.site_folder import load_site
 
     site = load_site(folder)
@@ -40,13 +40,8 @@ def report(folder: Path, period: str, form: str | None, out: Path | None, area: 
         raise ConfigError(Mistake("--out", f"a file is needed for {form}; only JSON goes to a terminal"))
     now_ms = Clock.load(site.data / "clock.json").now_ms()
     asked = parse_period(period, site.policy, site.timezone, now_ms)
-    site.data.mkdir(parents=True, exist_ok=True)
-    with stores_of(site) as stores:
-        records = open_records(site.records_url or site.data / "records.db")
-        try:
-            document = build_report(site, records, (stores.history, stores.journal, stores.points), asked, now_ms, area)
-        finally:
-            records.dispose()
+    with records_of(site) as records, stores_of(site) as stores:
+        document = build_report(site, records, (stores.history, stores.journal, stores.points), asked, now_ms, area)
     content = WRITERS[form](document)
     if out is None:
         sys.stdout.buffer.write(content)

@@ -2,8 +2,6 @@
 
 import csv
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +15,6 @@ from domain.visit import visit_faults
 from keepwarm.processes import site_argument
 
 if TYPE_CHECKING:  # loaded late, with the records
-    from sqlalchemy import Engine
-
     from store.records.visits import FiledVisit
 
 BAD_NEWS = 1
@@ -44,6 +40,7 @@ def file_(folder: Path, file: Path, who: str, *, dry_run: bool) -> None:
     from dashboard.actions.acting import RefusedError
     from dashboard.actions.visits import file_visit, visit_refusal
     from dashboard.roles import Account
+    from store.records import records_of
     from store.site_folder import load_site
     from store.site_folder.visits import load_visits
 
@@ -53,7 +50,7 @@ def file_(folder: Path, file: Path, who: str, *, dry_run: bool) -> None:
     refused = [Mistake(str(file), why, line=line) for line, visit in found if (why := visit_refusal(visit, site, now_ms))]
     if refused:
         raise ConfigError(*refused)
-    with _records(site) as engine:
+    with records_of(site) as engine:
         for line, visit in found:
             faults = visit_faults(visit, site.timezone)
             said = f"not official: {', '.join(faults)}" if faults else "official"
@@ -74,14 +71,14 @@ def file_(folder: Path, file: Path, who: str, *, dry_run: bool) -> None:
 @click.argument("room", required=False)
 def list_(folder: Path, room: str | None) -> None:
     """Lists the visits of SITE, or of one ROOM, as CSV; only official ones count, and of a corrected one only the correction."""
-    from store.records import reading
+    from store.records import reading, records_of
     from store.records.visits import filed_visits
     from store.site_folder import load_site
 
     site = load_site(folder)
     if room is not None and room not in site.rooms:
         raise ConfigError(Mistake("ROOM", f"a room of {site.name}", value=room))
-    with _records(site) as engine, reading(engine).connect() as connection:
+    with records_of(site) as engine, reading(engine).connect() as connection:
         found = filed_visits(connection, room)
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(COLUMNS)
@@ -124,13 +121,13 @@ def verify_records(folder: Path, head: str | None) -> int:
 
 def _verify(folder: Path, head: str | None, *, whole: bool = False) -> int:
     """``whole``: the guards of every append-only table, not those of visits only."""
-    from store.records import reading
+    from store.records import reading, records_of
     from store.records.append_only import APPEND_ONLY, unguarded
     from store.records.visits import broken_visits, chain_head
     from store.site_folder import load_site
 
     site = load_site(folder)
-    with _records(site) as engine, reading(engine).connect() as connection:
+    with records_of(site) as engine, reading(engine).connect() as connection:
         broken = list(broken_visits(connection, head))
         broken += unguarded(connection, [table for table in APPEND_ONLY if whole and table != "visits"])
         count, last = chain_head(connection)
@@ -140,15 +137,3 @@ def _verify(folder: Path, head: str | None, *, whole: bool = False) -> int:
         return BAD_NEWS
     click.echo(f"{site.name}: {count} visits, none altered; head {last}")
     return 0
-
-
-@contextmanager
-def _records(site: Site) -> "Iterator[Engine]":
-    from store.records import open_records
-
-    site.data.mkdir(parents=True, exist_ok=True)
-    engine = open_records(site.records_url or site.data / "records.db")
-    try:
-        yield engine
-    finally:
-        engine.dispose()

@@ -12,7 +12,7 @@ from domain.quantity import PointName, Quantity, parse_point, quantity
 from domain.site import Room, Station
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
-RADIATORS_MOST_C, FLOOR_MOST_C = 85.0, 60.0
+FLOOR_MOST_C = 60.0
 METER_OVERRANGE = 1.5
 ROOM_STEP_K = 3.0
 STATION_STUCK_H, ROOM_STUCK_H = 6, 24

@@ -53,7 +53,7 @@ class Quarantine:
 class Delivery:
     """Sends lines by ``post`` (raises NotTakenError or StoreError); ``now_ms`` dates the harmless line.
 
-    ``expired`` counts readings older than the server's retention, ``splits`` the requests that had to be cut up.
+    ``expired`` counts readings older than the server's retention.
     """
 
     def __init__(self, post: Callable[[bytes], None], quarantine: Quarantine, now_ms: Callable[[], int]) -> None:
@@ -62,7 +62,6 @@ class Delivery:
         self._now_ms = now_ms
         self._at_once = AT_ONCE
         self.expired = 0
-        self.splits = 0
 
     def send(self, lines: Lines) -> None:
         """Returns when every line is taken, too old, or in quarantine.
@@ -96,7 +95,6 @@ class Delivery:
         if len(portion) == 1:
             poison.append((portion, reason))
             return []
-        self.splits += 1
         if refusal.status == 413:
             self._at_once = max(1, min(self._at_once, len(portion)) // 2)
             return self._portions(portion)

@@ -32,11 +32,6 @@ class Part:
     last: int
     path: Path
 
-    @property
-    def writes(self) -> int:
-        """How many writes are merged in it."""
-        return self.last - self.first + 1
-
 
 def days_of(span: tuple[int, int] | None) -> range:
     """The UTC days that a span of instants (both included) touches; none without a span."""

@@ -7,7 +7,6 @@ one of the servers' languages can't say are written as in an address (%22 for a 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,13 +79,6 @@ def name_of_tags(measurement: str, tags: str) -> PointName | None:
 def one_of(words: Iterable[str]) -> str:
     """A regular expression (RE2) for exactly these words, without any backslash."""
     return "|".join(re.sub(r"[.+*?()|\[\]{}$]", lambda match: f"[{match.group()}]", word) for word in words)
-
-
-def registry_name(name: PointName) -> str:
-    """The name in the registry of what the server calls so."""
-    if name.kind == _NAMELESS:
-        return unquote(name.subject_id)
-    return str(PointName(*map(unquote, name)))
 
 
 def _served(name: str) -> PointName:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from domain.errors import ConfigError, Mistake, StoreError
+from domain.site import Site
 
 BUSY_MS = 30_000
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -41,6 +42,17 @@ def open_records(url: str | Path) -> Engine:
         shown = address.database if address.get_backend_name() == "sqlite" else address.render_as_string()
         raise StoreError(f"{shown}: {_first_line(error)}") from error
     return engine
+
+
+@contextmanager
+def records_of(site: Site) -> Iterator[Engine]:
+    """The site's records (``open_records``), disposed of in the end; its data folder is made if need be."""
+    site.data.mkdir(parents=True, exist_ok=True)
+    engine = open_records(site.records_url or site.data / "records.db")
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def reading(engine: Engine) -> Engine:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import domain
 from domain.errors import ConfigError, Mistake
@@ -17,8 +17,6 @@ from store.site_folder.toml_file import read_toml
 SHIPPED = Path(domain.__file__).parent / "profiles"
 READ_FUNCTIONS = (1, 2, 3, 4)  # the collector never writes
 SENSOR_FORM = 'where the sensor\'s id is: "topic:N", "topic:N+" or a path into the payload'
-
-Item = TypeVar("Item", Register, Node, Field)
 
 
 @dataclass(frozen=True)

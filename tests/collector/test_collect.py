@@ -12,6 +12,7 @@ import uvloop
 
 from collector import collect
 from collector.collect import run_collect
+from collector.health import SourceHealth
 from collector.screen_memory import load_memory, save_memory
 from collector.sources.gateway import Gateway
 from domain.clock import Clock
@@ -20,7 +21,7 @@ from domain.profile import ModbusProfile, Register
 from domain.reading import Quality
 from domain.screening import Screen
 from domain.site import Broker, Device
-from store.health import write_health
+from store.health import read_health, write_health
 from tests.collector.conftest import Collected, Collecting, MakeSite
 from tests.collector.raw_modbus import Asked, RawModbus, Wire, registers
 
@@ -126,6 +127,43 @@ def collect_backoff() -> object:
     from collector.backoff import Backoff
 
     return Backoff(0.05, 0.1)
+
+
+class Obstinate:
+    """A source that goes on when it is told to end, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.name, self.left = "obstinate", times
+
+    def point_names(self) -> list[str]:
+        return []
+
+    def health(self) -> list[SourceHealth]:
+        return []
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                self.left -= 1
+                if self.left < 0:
+                    raise
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_a_source_that_does_not_hear_that_it_shall_end_is_told_again(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Obstinate(2)
+    monkeypatch.setattr(collect, "SOURCES", {"obstinate": lambda *_: [source]})
+    site, stop = make_site(), asyncio.Event()
+    site.data.mkdir()
+    running = asyncio.create_task(run_collect(site, Clock(), stop))
+    await Collected(site, Clock()).until(lambda: read_health(site.data))
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert source.left == -1
 
 
 async def test_a_fault_of_our_own_in_the_intake_ends_the_process(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
