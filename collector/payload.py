@@ -210,6 +210,7 @@ class Payload:
 
     def _read_points(self, document: object, received_ms: int, away_since_ms: int | None, content: Content) -> None:
         items = find(document, self._points)
+        items = document if items is ABSENT else items  # one point alone, or a bare list of them
         for item in items if isinstance(items, list) else [items]:
             point_id = find(item, self._point_id)
             raw = find(item, self._point_value)

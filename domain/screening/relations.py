@@ -17,6 +17,7 @@ PRIMARY_RETURN_MARGIN_K = 1.0
 RUNNING_HZ = 5.0
 VALVE_OFF_PCT = 10.0
 PUMP_OFF_HZ = 5.0  # 10 % of 50 Hz
+DUST = 1e-9  # of binary fractions: what is at a limit is not beyond it
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -61,12 +62,12 @@ WATER_FLOWS = Condition((Role.FLOW, *PUMPS, *PUMPS_HZ), flowing)
 PUMP_RUNS = Condition((*PUMPS, *PUMPS_HZ), running)
 
 RELATIONS = (
-    Relation(Role.PRIMARY_SUPPLY, Role.SUPPLY, lambda own, other: own < other, Quality.BELOW_SECONDARY),
-    Relation(Role.PRIMARY_RETURN, Role.RETURN, lambda own, other: own < other - PRIMARY_RETURN_MARGIN_K, Quality.BELOW_SECONDARY),
+    Relation(Role.PRIMARY_SUPPLY, Role.SUPPLY, lambda own, other: own < other - DUST, Quality.BELOW_SECONDARY),
+    Relation(Role.PRIMARY_RETURN, Role.RETURN, lambda own, other: own < other - PRIMARY_RETURN_MARGIN_K - DUST, Quality.BELOW_SECONDARY),
     Relation(
         Role.SUPPLY,
         Role.RETURN,
-        lambda own, other: other > own + RETURN_MARGIN_K,
+        lambda own, other: other > own + RETURN_MARGIN_K + DUST,
         Quality.RETURN_ABOVE_SUPPLY,
         WATER_FLOWS,
         30 * MINUTE_MS,
@@ -74,22 +75,26 @@ RELATIONS = (
     Relation(
         Role.RETURN,
         Role.SUPPLY,
-        lambda own, other: own > other + RETURN_MARGIN_K,
+        lambda own, other: own > other + RETURN_MARGIN_K + DUST,
         Quality.RETURN_ABOVE_SUPPLY,
         WATER_FLOWS,
         30 * MINUTE_MS,
     ),
-    Relation(Role.SUPPLY_PRESSURE, Role.RETURN_PRESSURE, lambda own, other: own <= other, Quality.PRESSURE, PUMP_RUNS),
-    Relation(Role.RETURN_PRESSURE, Role.SUPPLY_PRESSURE, lambda own, other: own >= other, Quality.PRESSURE, PUMP_RUNS),
+    Relation(Role.SUPPLY_PRESSURE, Role.RETURN_PRESSURE, lambda own, other: own <= other + DUST, Quality.PRESSURE, PUMP_RUNS),
+    Relation(Role.RETURN_PRESSURE, Role.SUPPLY_PRESSURE, lambda own, other: own >= other - DUST, Quality.PRESSURE, PUMP_RUNS),
     Relation(Role.FLOW, Role.FLOW, lambda own, _: own == 0, Quality.NO_FLOW, PUMP_RUNS),
     Relation(
-        Role.VALVE, Role.VALVE_COMMAND, lambda own, other: np.abs(own - other) > VALVE_OFF_PCT, Quality.FEEDBACK, for_ms=5 * MINUTE_MS
+        Role.VALVE,
+        Role.VALVE_COMMAND,
+        lambda own, other: np.abs(own - other) > VALVE_OFF_PCT + DUST,
+        Quality.FEEDBACK,
+        for_ms=5 * MINUTE_MS,
     ),
     *(
         Relation(
             Role.PUMP_HZ + number,
             Role.PUMP_COMMAND_HZ + number,
-            lambda own, other: np.abs(own - other) > PUMP_OFF_HZ,
+            lambda own, other: np.abs(own - other) > PUMP_OFF_HZ + DUST,
             Quality.FEEDBACK,
             for_ms=5 * MINUTE_MS,
         )

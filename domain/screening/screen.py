@@ -21,10 +21,11 @@ from domain.screening.hour import Hour, Points, Rows, keys_of
 from domain.screening.known_points import NEVER, KnownPoints
 from domain.screening.memory import Memory, memory_of, recall
 from domain.screening.moving import Moving, hour_of
-from domain.screening.relations import RELATIONS, WATER_FLOWS, Mask, Relation, Values
+from domain.screening.relations import DUST, RELATIONS, WATER_FLOWS, Mask, Relation, Values
 from domain.screening.surroundings import HOUR_MS, MINUTE_MS, ROLES, Kind, Place, Role, Surroundings
 
-SENTINELS = (-3276.8, 3276.7)  # 0x8000 and 0x7FFF in tenths, as gateways pass them on
+# 0x7FFF, 0x8000 and 0xFFFF as gateways pass them on: as they are, and the first two in tenths. Most lie outside what can be.
+SENTINELS = (-3276.8, 3276.7, 32767.0, 32768.0, -32768.0, 65535.0)
 STANDS_MS = 5 * MINUTE_MS  # a neighbour's last value can be compared with
 STEP_MS = 10 * MINUTE_MS
 AHEAD_MS = 10 * MINUTE_MS
@@ -113,7 +114,7 @@ class Screen:
         value = readings.value
         bad = (
             ~np.isfinite(value),
-            ((value == SENTINELS[0]) | (value == SENTINELS[1])) & (limits[:, 4] == 1),
+            _coded(value) & (limits[:, 4] == 1),
             (value < limits[:, 0]) | (value > limits[:, 1]),
         )
         for mark, found in zip((Quality.NOT_A_NUMBER, Quality.SENTINEL, Quality.RANGE), bad, strict=True):
@@ -155,7 +156,7 @@ class Screen:
         table = self._table[self._points.kind[hour.point]]
         before, before_at = hour.before(hour.value, self._points.value), hour.before(hour.at, self._points.at)
         marks[(table[:, 7] == 1) & (hour.value < before)] = Quality.COUNTER_BACKWARDS
-        marks[(np.abs(hour.value - before) > table[:, 5]) & (hour.at - before_at <= STEP_MS)] = Quality.RATE
+        marks[(np.abs(hour.value - before) > table[:, 5] + DUST) & (hour.at - before_at <= STEP_MS)] = Quality.RATE
         self._relate(hour, marks)
         stuck = self._stuck(hour, before, table[:, 6])
         self._points.value[hour.point[hour.last]] = hour.value[hour.last]
@@ -237,6 +238,14 @@ class Screen:
         if len(standing) >= OUTDOOR_LEAST:
             off = np.abs(hour.value[rows] - np.median(self._points.value[standing])) > OUTDOOR_OFF_K
             marks[rows[off]] = Quality.OUTDOOR
+
+
+def _coded(value: Values) -> Mask:
+    """Which values are codes for "no value". All of them are large: few are looked at twice."""
+    found: Mask = np.abs(value) >= SENTINELS[1]
+    if found.any():
+        found[found] = np.isin(value[found], SENTINELS)
+    return found
 
 
 def screened(names: Sequence[str], readings: Readings, surroundings: Surroundings | None = None) -> Readings:

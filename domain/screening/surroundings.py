@@ -108,7 +108,8 @@ class Surroundings:
             return Place(kind)
         room = self.rooms.get(point.subject_id)
         kind = kind._replace(step=ROOM_STEP_K, stuck_ms=ROOM_STUCK_H * HOUR_MS)
-        return Place(kind, neighbours=f"building/{room.building_id if room and room.building_id else ''}", room=point.subject_id)
+        building = room.building_id if room is not None else None  # who moves with a room of no building is not known
+        return Place(kind, neighbours=f"building/{building}" if building else "", room=point.subject_id)
 
     def _in_station(self, point: PointName, found: Quantity) -> Place:
         station = self.stations.get(point.subject_id) or Station(point.subject_id)

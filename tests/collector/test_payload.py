@@ -137,6 +137,14 @@ def test_edge_boxes_send_many_points_in_one_message() -> None:
     assert content.faults == ["point without id or value"] * 2
 
 
+POINT = {"point_id": "R0901.temperature", "value": 21.3, "unit": "℃", "quality": "good", "timestamp": AT - 1000, "source": {"unit": 12}}
+
+
+@pytest.mark.parametrize("document", [POINT, [POINT], {"points": [POINT]}])
+def test_edge_boxes_send_one_point_alone_or_a_bare_list_too(document: object) -> None:
+    assert values(shipped("edge_json").read("edge/S09/points", document, AT)) == {("R0901", "indoor_temp_c"): (21.3, -1000, 0)}
+
+
 def test_one_point_alone_needs_no_list() -> None:
     profile = MqttProfile("p", "p", "json", "p", "id", (Field("indoor_temp_c", "t"),), point_id="id", point_value="v")
     assert values(Payload(profile, ZONE).read("p", {"id": "a", "v": 20}, AT)) == {("a", "indoor_temp_c"): (20.0, 0, 0)}
