@@ -92,6 +92,7 @@ def live_pass(rooms: int, limit_s: float, new: int = 10_000, hours: int = 2) -> 
             Readings.of(np.zeros(rooms, int), at, np.round(dice.normal(17.5, 1.0, rooms), 1)),
             START_MS + step * 600_000 + 60_000,
         )
+        book.tidy(START_MS + step * 600_000 + 60_000)
     now_ms = START_MS + hours * 3_600_000
     took = []
     for _ in range(7):
@@ -99,7 +100,9 @@ def live_pass(rooms: int, limit_s: float, new: int = 10_000, hours: int = 2) -> 
         some = dice.choice(rooms, new, replace=False)
         readings = Readings.of(np.zeros(new, int), np.full(new, now_ms - 2_000), np.round(dice.normal(17.5, 1.0, new), 1))
         began = time.perf_counter()
+        book.note_late(some, readings)
         book.advance(some, readings, now_ms)
+        book.tidy(now_ms)
         took.append(time.perf_counter() - began)
     said(f"live pass, {rooms} rooms, {new} new readings", float(np.median(took)), f"worst {max(took):.3f} s, limit {limit_s} s")
 

@@ -40,18 +40,20 @@ class IncidentPass:
         self._comm: dict[str, str] = {}
         self._turns: set[tuple[str, str, int]] = set()
         self._planned_due = 0
+        self._changed = False
         self._told: dict[int, Facts] = {}  # what each notice was last compared with
 
     def replan(self, site: Site) -> None:
         """Takes other planned stops, for what is decided from now on."""
         self.site, self._planned_due = site, 0
 
-    def run(self, connection: Connection, now_ms: int, again: Mapping[str, Signals] | None = None) -> None:
-        """Matches, records and warns; everything with an instant up to ``now_ms``.
+    def run(self, connection: Connection, now_ms: int, again: Mapping[str, Signals] | None = None) -> bool:
+        """Matches, records and warns; everything with an instant up to ``now_ms``. Tells whether any outage is otherwise than before.
 
         ``again`` holds the stored signals of the stations that were judged again, from a checkpoint further back (late readings).
         """
         self._again = again or {}
+        self._changed = False
         recorded: list[Recorded] = []
         for station_id, state in self.stations.stations.items():
             subject = f"station/{station_id}"
@@ -73,6 +75,7 @@ class IncidentPass:
         self._keeping(connection, now_ms)
         if now_ms >= self._planned_due:
             self._planned_due = planned_notices(connection, self.site, now_ms)
+        return self._changed
 
     def _since(self, connection: Connection, source_id: str, station_ids: Sequence[str]) -> int | None:
         """From when on the source's outages must be found anew: nothing before has changed. None where nothing can have.
@@ -90,13 +93,16 @@ class IncidentPass:
     def _match(
         self, connection: Connection, subject: str, derived: Sequence[Outage] | Sequence[SourceOutage], since_ms: int, now_ms: int
     ) -> list[Recorded]:
-        pairs = reconcile(connection, self.site, derived, standing_rows(connection, subject, since_ms), now_ms)
-        found = []
+        rows = standing_rows(connection, subject, since_ms)
+        pairs = reconcile(connection, self.site, derived, rows, now_ms)
+        self._changed |= len(rows) > sum(row is not None for _, row in pairs)
+        found: list[Recorded] = []
         for outage, row in pairs:
             if row is not None:
                 found.append(update_outage(connection, outage, row, now_ms))
             elif outage.opened_at <= now_ms:
                 found.append(insert_outage(connection, outage, self._cause(outage, now_ms), self._source_of(outage), now_ms))
+        self._changed |= any(one.changed for one in found)
         return found
 
     def _stands(self, subject: str) -> bool:

@@ -8,11 +8,9 @@ An outage is thereby moved, split, joined, erased, restored or found, each with 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import Engine
 
 from compliance.cause import Signals
 from compliance.heat import PointSeries
-from compliance.incident_pass import IncidentPass
 from compliance.series import clean_series
 from compliance.station_book import StationBook
 from domain.errors import StoreError
@@ -29,38 +27,29 @@ MOST = 20  # stations judged at once: what arrives meanwhile waits no longer tha
 class LatePass:
     """Judges late stations again, a few at a time."""
 
-    def __init__(
-        self, stations: StationBook, incidents: IncidentPass, records: Engine, stores: tuple[History, Journal, PointRegistry]
-    ) -> None:
+    def __init__(self, stations: StationBook, stores: tuple[History, Journal, PointRegistry]) -> None:
         self._stations = stations
-        self._incidents = incidents
-        self._records = records
         self._stores = stores
         self.rejudged = 0
 
-    def run(self, now_ms: int) -> bool:
-        """Judges some of the stations that wait, and records what follows; False when none waits.
+    def at_once(self, now_ms: int, *, every: bool = False) -> Mapping[str, Signals]:
+        """Judges the stations that wait within the pass itself while they are few: nothing is decided that is known better already.
+
+        After a restart ``every`` one: what the last process found out of them is in the records.
+        """
+        found: dict[str, Signals] = {}
+        try:
+            while (every and self._stations.late()) or 0 < len(self._stations.late()) <= FEW:
+                found |= self.rejudge(now_ms)
+        except StoreError:  # they wait: what is decided without them is corrected later
+            pass
+        return found
+
+    def rejudge(self, now_ms: int) -> Mapping[str, Signals]:
+        """Judges some of the stations that wait; returns the stored signals of each, for ``IncidentPass``.
 
         Raises StoreError when the readings can't be read.
         """
-        again = self.rejudge(now_ms)
-        if not again:
-            return False
-        with self._records.begin() as connection:
-            self._incidents.run(connection, now_ms, again)
-        return True
-
-    def at_once(self, now_ms: int) -> Mapping[str, Signals]:
-        """Judges the stations that wait within the pass itself while they are few: nothing is decided that is known better already."""
-        if not 0 < len(self._stations.late()) <= FEW:
-            return {}
-        try:
-            return self.rejudge(now_ms)
-        except StoreError:  # they wait: what is decided without them is corrected later
-            return {}
-
-    def rejudge(self, now_ms: int) -> Mapping[str, Signals]:
-        """Judges some of the stations that wait; returns the stored signals of each, for ``IncidentPass``."""
         late = self._stations.late()[:MOST]
         if not late:
             return {}

@@ -107,7 +107,8 @@ def fold_alarms(series: Series, rules: RoomRules, states: NDArray[np.void], from
 
     ``states`` (R,) is changed in place.
     """
-    return _fold_all(series, rules, states, from_ms, to_ms)
+    rooms = len(states)
+    return fold_each(series, rules, states, np.full(rooms, from_ms), np.full(rooms, to_ms))
 
 
 @kernel
@@ -144,7 +145,8 @@ def first_events(events: RoomEvents, count: int) -> RoomEvents:
 
 
 @kernel
-def _fold_all(series: Series, rules: RoomRules, states: NDArray[np.void], from_ms: int, to_ms: int) -> RoomEvents:
+def fold_each(series: Series, rules: RoomRules, states: NDArray[np.void], from_ms: I64, to_ms: I64) -> RoomEvents:
+    """As ``fold_alarms``, each room over a span of its own: ``from_ms`` and ``to_ms`` are (R,)."""
     size = 0
     for room in range(len(series.starts) - 1):
         size = max(size, most_segments(rules, room, series.starts[room + 1] - series.starts[room]))
@@ -153,7 +155,8 @@ def _fold_all(series: Series, rules: RoomRules, states: NDArray[np.void], from_m
     events = events_of(1024)
     total = 0
     for room in range(len(series.starts) - 1):
-        count = cut(series.at, series.value, series.starts[room], series.starts[room + 1], rules, room, from_ms, to_ms, cuts)
+        low, high = series.starts[room], series.starts[room + 1]
+        count = cut(series.at, series.value, low, high, rules, room, from_ms[room], to_ms[room], cuts)
         for k in range(fold_room(count, cuts, states[room], found)):
             events = append(events, total, room, found, k)
             total += 1
@@ -167,7 +170,7 @@ def fold_room(count: int, cuts: Segments, state: Record, out: RoomEvents) -> int
     for k in range(count):
         limit = cuts.limit_c[k]
         value = cuts.value_c[k]
-        verdict = _verdict(limit, value)
+        verdict = verdict_of(limit, value)
         if verdict != state.verdict or state.verdict_at < 0:
             state.verdict = verdict
             state.verdict_at = cuts.at[k]
@@ -194,7 +197,8 @@ def _as_before(state: Record, value: float, breach: bool) -> bool:
 
 
 @kernel
-def _verdict(limit: float, value: float) -> int:
+def verdict_of(limit: float, value: float) -> int:
+    """The Verdict of a value under a limit (°C); NaN: no limit, no value."""
     if np.isnan(limit):
         return Verdict.UNJUDGED
     if np.isnan(value):

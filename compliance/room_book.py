@@ -3,6 +3,7 @@
     new readings ─▶ insert (any order) ─▶ touched and due rooms ─▶ fold to the newest reading ─▶ fold to now ─▶ new events
                                                      ▲                        │ near: closed events │ open events
                        checkpoint: the state before the oldest kept reading; late data folds again from it
+                       older late data: ``late_rooms`` finds what the state there should have been
 
 What was folded up to a room's newest reading (``near``) is closed: only a reading before it opens it again. What follows is open,
 for the next reading may change it. A pass costs what was touched, not what there is; what a pass finds does not depend on how passes
@@ -15,28 +16,38 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compliance.kernel import B1, F64, I64
 from compliance.room_alarm import RoomEvents, fresh_states
 from compliance.room_episodes import Episode, among, episodes, instant_of, keys_of, kind_of, reordered, room_of
 from compliance.room_tails import Kept, Progress, fold_rows, insert_all, settle_all
-from compliance.verdict import RoomRules, last_at_or_before, room_rules
+from compliance.verdict import FOREVER_MS, RoomRules, last_at_or_before, room_rules
 from domain.policy import Policy
 from domain.reading import FIRST_BAD, Readings
 from domain.site import Exclusion, Room
 
-WINDOW_MS = 6 * 3_600_000  # late readings up to this age change alarms; older ones change the figures of their day only
+WINDOW_MS = 6 * 3_600_000  # late readings up to this age are judged in the pass; for older ones the stored readings are read again
 HORIZON_MS = 3 * 86_400_000
 CAPACITY = 64
 
 
 @dataclass(frozen=True)
 class RoomChanges:
-    """What a pass found: events not known before, events known before that late data undid, and how many readings came too late."""
+    """What a pass found: events not known before, and events known before that late data undid."""
 
     happened: RoomEvents
     undone: RoomEvents
-    too_late: int
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """Rooms judged again from further back: ``rows`` (n,), normal at ``since_ms``, then ``events``, then ``states`` at the checkpoints."""
+
+    rows: I64
+    since_ms: I64
+    states: NDArray[np.void]
+    events: RoomEvents
 
 
 class RoomBook:
@@ -64,6 +75,8 @@ class RoomBook:
         self.due = np.full(count, start_ms, np.int64)
         self.closed = np.empty(0, np.uint64)  # keys of the events found between checkpoint and near, in no order
         self.open = np.empty(0, np.uint64)  # and after it
+        self.start_ms = start_ms
+        self.late_from = np.full(count, FOREVER_MS)  # the oldest reading of each room that came too late for it and is not judged yet
         self.covered_to = 0
         self.rules = self._rules(start_ms)
 
@@ -77,30 +90,56 @@ class RoomBook:
         usable = (readings.quality < FIRST_BAD) & np.isfinite(readings.value)
         touched = self.due <= now_ms
         again = np.zeros(len(self.rooms), np.bool_)
-        too_late = self._insert(np.asarray(room_row, np.int64)[usable], readings.take(usable), touched, again)
+        self._insert(np.asarray(room_row, np.int64)[usable], readings.take(usable), touched, again)
         if now_ms >= self.covered_to - HORIZON_MS // 3:
             self.rules = self._rules(now_ms)
         rows = np.flatnonzero(touched)
         progress = Progress(self.checkpoint, self.near, self.near_at, self.states, self.due)
         found, closed = fold_rows(rows, again, now_ms, self._kept(), self.rules, progress)
-        happened, undone = self._compare(touched, again, found, closed)
+        return RoomChanges(*self._compare(touched, again, found, closed))
+
+    def tidy(self, now_ms: int) -> None:
+        """Settles what is older than the window, when there is little room left; what the passes found must be recorded by then."""
         if self.count.max(initial=0) > self.at.shape[1] * 3 // 4:
             self.settle(now_ms - WINDOW_MS)
-        return RoomChanges(happened, undone, too_late)
 
     def _kept(self) -> Kept:
         return Kept(self.at, self.received, self.value, self.count, self.checkpoint_at)
 
-    def _insert(self, room: I64, readings: Readings, touched: B1, again: B1) -> int:
+    def _insert(self, room: I64, readings: Readings, touched: B1, again: B1) -> None:
         value = readings.value + self.offset_k[room]
-        done, too_late = 0, 0
+        done = 0
         while done < len(room):
-            columns = (room, readings.measured_at, readings.received_at, value)
-            done, late = insert_all(done, *columns, self._kept(), self.near_at, touched, again)
-            too_late += late
+            done = insert_all(done, room, readings.measured_at, readings.received_at, value, self._kept(), self.near_at, touched, again)
             if done < len(room):
                 self._widen(2 * self.at.shape[1])
-        return too_late
+
+    def note_late(self, room_row: I64, readings: Readings) -> tuple[I64, int]:
+        """Notes which rooms have readings from before their checkpoints; returns these rooms, and how many readings nothing is made of.
+
+        Those are from before everything ever judged.
+        """
+        usable = (readings.quality < FIRST_BAD) & np.isfinite(readings.value)
+        late = usable & (readings.measured_at < self.checkpoint_at[room_row])
+        reachable = late & (readings.measured_at >= self.start_ms)
+        np.minimum.at(self.late_from, room_row[reachable], readings.measured_at[reachable])
+        return np.unique(room_row[reachable]), int(late.sum() - reachable.sum())
+
+    def late(self) -> I64:
+        """The rooms that wait to be judged again, the newest readings first."""
+        rows = np.flatnonzero(self.late_from < FOREVER_MS)
+        return rows[np.argsort(-self.late_from[rows], kind="stable")]
+
+    def reopen(self, reopened: Reopened) -> None:
+        """Takes other states at the checkpoints of some rooms; the next pass folds their kept readings again."""
+        rows = reopened.rows
+        self.checkpoint[rows] = self.near[rows] = reopened.states
+        self.near_at[rows] = self.checkpoint_at[rows]
+        self.due[rows] = self.start_ms
+        self.late_from[rows] = FOREVER_MS
+        theirs = np.isin(room_of(self.closed), rows)
+        self.open = np.concatenate([self.open, self.closed[theirs]])
+        self.closed = self.closed[~theirs]
 
     def _widen(self, width: int) -> None:
         """Makes room for so many readings a room, at least for those there are."""
@@ -132,9 +171,11 @@ class RoomBook:
         rows = np.flatnonzero(~among(keys, before))
         return found.take(rows[np.argsort(found.at[rows], kind="stable")]), undone
 
-    def episodes(self, rows: Sequence[int]) -> dict[int, list[Episode]]:
-        """The alarms of these rooms since their checkpoints, the first of them maybe raised before."""
-        return episodes(np.concatenate([self.closed, self.open]), self.checkpoint, self.states, rows)
+    def episodes(self, rows: Sequence[int], reopened: Reopened) -> dict[int, list[Episode]]:
+        """The alarms of these rooms since their checkpoints, the first of them maybe raised before; of those reopened since then."""
+        before = self.checkpoint[rows]
+        before[np.isin(rows, reopened.rows)] = fresh_states(1)[0]
+        return episodes(np.concatenate([keys_of(reopened.events), self.closed, self.open]), before, self.states[rows], rows)
 
     def stands(self, events: RoomEvents) -> B1:
         """Which of these events nothing has undone since, as far as they lie behind the checkpoints."""
@@ -167,7 +208,7 @@ class RoomBook:
         np.savez_compressed(
             buffer, room_id=np.array([room.room_id for room in self.rooms]), at=self.at[:, :width], received=self.received[:, :width],
             value=self.value[:, :width], count=self.count, checkpoint=self.checkpoint, checkpoint_at=self.checkpoint_at,
-            known=np.concatenate([self.closed, self.open]),
+            known=np.concatenate([self.closed, self.open]), late_from=self.late_from,
         )  # fmt: skip
         return buffer.getvalue()
 
@@ -185,6 +226,8 @@ class RoomBook:
                 setattr(self, name, column)
             for name in ("count", "checkpoint", "checkpoint_at"):
                 getattr(self, name)[rows] = kept[name][olds]
+            if "late_from" in kept.files:  # not in what was kept before 2026-11-27
+                self.late_from[rows] = kept["late_from"][olds]
             new_row = np.full(len(old), -1, np.int64)
             new_row[olds] = rows
             known = kept["known"]

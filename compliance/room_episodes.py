@@ -61,19 +61,17 @@ def reordered(keys: Keys, rows: I64) -> Keys:
 
 
 def episodes(keys: Keys, before: NDArray[np.void], now: NDArray[np.void], rows: Sequence[int]) -> dict[int, list[Episode]]:
-    """The episodes of some rooms: those their keys make up since the states ``before`` them (R,), the first maybe begun earlier.
+    """The episodes of these rooms: those their keys make up since the states ``before`` them, the first maybe begun earlier.
 
-    ``now`` (R,) are the states after them.
+    ``now`` are the states after them; both are in the order of ``rows``.
     """
-    wanted = np.zeros(len(before), np.bool_)
-    wanted[list(rows)] = True
-    mine = np.sort(keys[wanted[room_of(keys)]])
+    mine = np.sort(keys[np.isin(room_of(keys), rows)])
     bounds = np.searchsorted(room_of(mine), [list(rows), [row + 1 for row in rows]])
     kinds, instants = kind_of(mine).tolist(), instant_of(mine).tolist()
     found: dict[int, list[Episode]] = {}
-    for row, low, high in zip(rows, *bounds.tolist(), strict=True):
+    for index, (row, low, high) in enumerate(zip(rows, *bounds.tolist(), strict=True)):
         told = zip(kinds[low:high], instants[low:high], strict=True)
-        found[row] = _paired(told, before[row], now[row])
+        found[row] = _paired(told, before[index], now[index])
     return found
 
 

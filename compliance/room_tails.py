@@ -49,18 +49,17 @@ class Progress(NamedTuple):
 @kernel
 def insert_all(
     start: int, room: I64, measured_at: I64, received_at: I64, value: F64, kept: Kept, near_at: I64, touched: B1, again: B1
-) -> tuple[int, int]:
-    """Inserts readings from row ``start`` on; stops where a room is full. Returns the next row and how many came too late.
+) -> int:
+    """Inserts readings from row ``start`` on; stops where a room is full. Returns the next row.
 
-    ``again`` is set for rooms with a reading that changes what is closed.
+    Those older than a room's checkpoint are passed over: see ``late_rooms``. ``again`` is set for rooms with a reading that changes
+    what is closed.
     """
     capacity = kept.at.shape[1]
-    late = 0
     for k in range(start, len(room)):
         row = room[k]
         instant = measured_at[k]
         if instant < kept.checkpoint_at[row]:
-            late += 1
             continue
         place = kept.filled[row]
         while place > 0 and kept.at[row, place - 1] > instant:
@@ -73,7 +72,7 @@ def insert_all(
                 again[row] |= instant < near_at[row]
             continue
         if kept.filled[row] == capacity:
-            return k, late
+            return k
         for later in range(kept.filled[row], place, -1):
             _move(kept, row, later - 1, later)
         kept.at[row, place] = instant
@@ -82,7 +81,7 @@ def insert_all(
         kept.filled[row] += 1
         touched[row] = True
         again[row] |= instant < near_at[row]
-    return len(room), late
+    return len(room)
 
 
 @kernel

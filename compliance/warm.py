@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from compliance.late_rooms import last_normal
 from compliance.room_alarm import fold_alarms, fresh_states
 from compliance.room_book import RoomBook
 from compliance.series import clean_series
@@ -33,6 +34,7 @@ def warm() -> None:
     book.advance(row, reading, HOUR_MS)
     book.settle(HOUR_MS)
     book.limits_c(HOUR_MS)
+    last_normal(series, rules, row, row + HOUR_MS)
 
 
 if __name__ == "__main__":

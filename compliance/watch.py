@@ -22,12 +22,14 @@ from compliance.complaint import Estate, RaisedRoom
 from compliance.desk_pass import DeskPass
 from compliance.evidence import gather
 from compliance.incident_pass import IncidentPass
+from compliance.kernel import I64
 from compliance.late_pass import LatePass
+from compliance.late_rooms import LateRooms
 from compliance.live_tables import room_table, station_state, station_table
 from compliance.points_map import PointsMap, measured_quantities
 from compliance.recording.alarm_rows import counted_since, re_annunciate, silenced_subjects, suppress
 from compliance.recording.complaint_rows import open_book, record_change
-from compliance.recording.episode_rows import recorded_upto
+from compliance.recording.episode_rows import note_recorded, recorded_upto
 from compliance.room_alarm import Verdict
 from compliance.room_book import RoomBook
 from compliance.room_days import days_of_changed_rooms, held_to, local_days, record_days
@@ -59,6 +61,7 @@ class Watch:
         self.history = history
         self.points = points
         self.records = records
+        self._stores = (history, journal, points)
         self.estate = Estate.of(site.rooms.values(), site.buildings.values())
         self.map = PointsMap(site, points)
         self.map.refresh()
@@ -66,7 +69,7 @@ class Watch:
         self.behind = False  # whether the journal held more than the last pass took
         self.judged_at = 0
         self.start_ms = now_ms
-        self.counts = {"readings": 0, "raised": 0, "too_late": 0, "late_stations": 0, "passes": 0}
+        self.counts = {"readings": 0, "raised": 0, "too_late": 0, "late_rooms": 0, "late_stations": 0, "passes": 0}
         self.days: set[date] = set()
         kept = self._kept()
         self.day_reasons = days_of_changed_rooms(records, json.loads(kept.get(self._name("held_to"), b"{}")), held_to(site))
@@ -88,10 +91,11 @@ class Watch:
             self.rooms.restore(kept[self._name("rooms")], self.judged_at)
             self.stations.restore(kept[self._name("stations")])
         recorded = min(recorded_upto(kept, self._name("recorded")), journal.last())  # another journal has its own places
-        self.alarms = AlarmPass(site, self.estate, self.rooms, self._name("recorded"), recorded)
+        self.alarms = AlarmPass(site, self.estate, self.rooms, recorded)
         self.incidents = IncidentPass(site, self.stations)
-        self.late = LatePass(self.stations, self.incidents, records, (history, journal, points))
-        self.desk = DeskPass(site, records, (history, journal, points))
+        self.late = LatePass(self.stations, self._stores)
+        self.late_rooms = LateRooms(self.rooms, records, self._stores)
+        self.desk = DeskPass(site, records, self._stores)
         self.last_filed = 0
         self.stops_version = (0, 0)
         with records.begin() as connection:
@@ -145,24 +149,40 @@ class Watch:
         upto_ms = max(upto_ms, self.judged_at)
         room_row = self.map.rooms_of(readings.point)
         of_rooms = room_row >= 0
-        changes = self.rooms.advance(room_row[of_rooms], readings.take(of_rooms), upto_ms)
-        self.stations.advance(readings.take(~of_rooms), self.map.subjects, upto_ms)
-        # A journal that holds nothing more will not tell again what was recorded: duties of time don't wait for that.
-        if not (came and self.alarms.found_again(changes, cursor)):
-            again = self.late.at_once(upto_ms)
-            with self.records.begin() as connection:
-                raised = self.alarms.run(connection, changes, cursor, upto_ms)
-                self.incidents.run(connection, upto_ms, again)
-                self._complaints(connection, raised, upto_ms)
-                re_annunciate(connection, upto_ms)
-            self.counts["raised"] += len(raised)
+        self._judge(room_row[of_rooms], readings.take(of_rooms), readings.take(~of_rooms), cursor, upto_ms)
+        self.rooms.tidy(upto_ms)
         self._note_days(readings.take(of_rooms), upto_ms)
         self.cursor, self.judged_at = cursor, upto_ms
         self.counts["readings"] += len(readings)
-        self.counts["too_late"] += changes.too_late
-        self.counts["late_stations"] = self.late.rejudged
+        self.counts["too_late"] = self.late_rooms.too_late + self.stations.too_late
+        self.counts["late_rooms"], self.counts["late_stations"] = self.late_rooms.rejudged, self.late.rejudged
         self.counts["passes"] += 1
         return len(readings) > 0
+
+    def _judge(self, room_row: I64, of_rooms: Readings, of_stations: Readings, cursor: int, upto_ms: int) -> None:
+        """Judges and records; after a restart not before the journal has been read up to where the last process had recorded.
+
+        A journal that holds nothing more will not tell again what was recorded: duties of time don't wait for that.
+        """
+        waits = cursor > self.cursor and cursor < self.alarms.recorded
+        caught_up = self.cursor < self.alarms.recorded and not waits
+        late = self.late_rooms.reopen(room_row, of_rooms, few=not waits, every=caught_up)
+        changes = self.rooms.advance(room_row, of_rooms, upto_ms)
+        self.stations.advance(of_stations, self.map.subjects, upto_ms)
+        if waits:
+            self.alarms.wait(changes)
+            return
+        again = self.late.at_once(upto_ms, every=caught_up)
+        with self.records.begin() as connection:
+            turned, raised = self.alarms.run(connection, changes, late, upto_ms)
+            if self.incidents.run(connection, upto_ms, again) or turned:
+                self._note_recorded(connection, cursor, upto_ms)
+            self._complaints(connection, raised, upto_ms)
+            re_annunciate(connection, upto_ms)
+        self.counts["raised"] += len(raised)
+
+    def _note_recorded(self, connection: Connection, cursor: int, now_ms: int) -> None:
+        note_recorded(connection, self._name("recorded"), cursor, now_ms)
 
     def _complaints(self, connection: Connection, raised: list[tuple[int, int, int]], now_ms: int) -> None:
         """Turns the alarms newly raised into complaints, instant by instant."""
@@ -171,10 +191,9 @@ class Watch:
         raised.sort()
         first_at, last_at = raised[0][0], raised[-1][0]
         room_ids = [self.rooms.rooms[row].room_id for _, row, _ in raised]
-        stores = (self.history, self.journal, self.points)
         fed_by = {station_id for room_id in room_ids if (station_id := self.estate.station_of.get(room_id)) in self.stations.stations}
         states = {station_id: station_state(self.stations, self.incidents, station_id, now_ms) for station_id in fed_by if station_id}
-        evidence = gather(self.site, self.estate, stores, room_ids, (first_at, min(last_at, now_ms)), states)
+        evidence = gather(self.site, self.estate, self._stores, room_ids, (first_at, min(last_at, now_ms)), states)
         book = open_book(connection, self.estate, counted_since(connection, first_at - TWO_HOURS_MS, first_at))
         for at, group in groupby(raised, key=lambda one: one[0]):
             silenced = silenced_subjects(connection, at)
@@ -198,16 +217,21 @@ class Watch:
         self.days.add(datetime.fromtimestamp(now_ms / 1000, zone).date())
 
     def judge_late(self) -> bool:
-        """Judges stations again whose readings came later than a pass keeps them; tells whether there were any.
+        """Judges stations and rooms again whose readings came later than a pass keeps them; tells whether there were any.
 
-        Raises StoreError when the history can't be read: they wait, also over a restart.
+        What becomes of rooms the next pass records. Raises StoreError when the history can't be read: they wait, also over a restart.
         """
-        return self.late.run(self.judged_at)
+        again = self.late.rejudge(self.judged_at)
+        if again:
+            with self.records.begin() as connection:
+                if self.incidents.run(connection, self.judged_at, again):
+                    self._note_recorded(connection, self.cursor, self.judged_at)
+        return self.late_rooms.read() or bool(again)
 
     def judge_days(self) -> None:
         """Recomputes the figures of the days that changed. Raises StoreError when the history can't be read."""
         today = datetime.fromtimestamp(self.judged_at / 1000, self.site.timezone).date()
-        record_days(self.site, self.records, (self.history, self.journal, self.points), sorted(self.days), self.judged_at, self.day_reasons)
+        record_days(self.site, self.records, self._stores, sorted(self.days), self.judged_at, self.day_reasons)
         self.days, self.day_reasons = {today}, {}
         with self.records.begin() as connection:
             connection.execute(delete(tables.kept).where(tables.kept.c.name == self._name("held_to")))

@@ -67,6 +67,20 @@ def _rows_since(connection: Connection, subjects: Sequence[str], since_ms: int) 
     return found
 
 
+def alarms_before(connection: Connection, subjects: Sequence[str], before_ms: int) -> Iterator[tuple[str, int, int | None]]:
+    """(subject, pending_at, cleared_at) of these rooms' alarms that stand as true and were pending before an instant.
+
+    In order of time for each room.
+    """
+    columns = ALARMS.c
+    true = columns.cleared_reason.is_(None) | (columns.cleared_reason != LATE_DATA)
+    for first in range(0, len(subjects), IDS_AT_ONCE):
+        mine = (columns.kind == KIND) & columns.subject.in_(subjects[first : first + IDS_AT_ONCE])
+        statement = select(columns.subject, columns.pending_at, columns.cleared_at).where(mine, true, columns.pending_at < before_ms)
+        rows = connection.execute(statement.order_by(columns.subject, columns.pending_at))
+        yield from ((row.subject, row.pending_at, row.cleared_at) for row in rows)
+
+
 def _match(connection: Connection, room: RoomAlarms, rows: Sequence[AlarmRow], now_ms: int) -> list[Outcome]:
     left = list(rows)
     pairs: dict[Episode, AlarmRow | None] = {}

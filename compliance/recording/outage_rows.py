@@ -22,13 +22,12 @@ FAR_MS = 1 << 60
 
 @dataclass(frozen=True)
 class Recorded:
-    """An outage as derived, with the id of its row and what is known of its cause."""
+    """An outage as derived, with the id of its row and what is known of its cause; whether its row had to be changed."""
 
     row_id: int
     outage: Outage | SourceOutage
     cause: str
-    opened: bool
-    ended: bool
+    changed: bool
 
 
 def standing_rows(connection: Connection, subject: str, since_ms: int) -> list[Row[tuple[Any, ...]]]:
@@ -110,7 +109,7 @@ def insert_outage(connection: Connection, outage: Outage | SourceOutage, cause: 
         add_transition(connection, "outage", row_id, ("none", "open"), outage.opened_at, why=cause.name)
     opening = outage_body(as_known(outage, outage.opened_at), cause.name)
     record_event(connection, Event(outage.opened_at, "outage.opened", subject_of(outage), opening))
-    recorded = Recorded(row_id, outage, cause.name, opened=True, ended=False)
+    recorded = Recorded(row_id, outage, cause.name, changed=True)
     return _end(connection, recorded, "open") if outage.ended_seen_at is not None else recorded
 
 
@@ -145,7 +144,7 @@ def update_outage(connection: Connection, outage: Outage | SourceOutage, row: Ro
         add_transition(connection, "outage", row.id, ("open", "open"), now_ms, why="stations followed")
     elif changed:
         keep_version(connection, row, changed, now_ms, why)
-    recorded = Recorded(row.id, outage, row.cause, opened=False, ended=False)
+    recorded = Recorded(row.id, outage, row.cause, changed=bool(changed))
     return _end(connection, recorded, row.state) if row.state == "open" and outage.ended_seen_at is not None else recorded
 
 
@@ -158,7 +157,7 @@ def _end(connection: Connection, recorded: Recorded, state: str) -> Recorded:
     add_transition(connection, "outage", recorded.row_id, (state, "ended"), outage.ended_seen_at, why=why)
     event = Event(outage.ended_seen_at, "outage.ended", subject_of(outage), outage_body(outage, recorded.cause))
     record_event(connection, event)
-    return Recorded(recorded.row_id, outage, recorded.cause, recorded.opened, ended=True)
+    return Recorded(recorded.row_id, outage, recorded.cause, changed=True)
 
 
 def set_parent(connection: Connection, part_ids: Sequence[int], parent_id: int) -> None:

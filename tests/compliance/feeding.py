@@ -90,7 +90,7 @@ class Feed:
         while self.watch.step(now_ms):
             pass
         while self.watch.judge_late():
-            pass
+            self.watch.step(now_ms)
         fate = chance.random()
         if fate < 0.05:
             self.watch.snapshot()

@@ -4,6 +4,7 @@
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from compliance import room_book
 from domain.site import Building, Room, Site
 from store.records import tables
 from tests.compliance.feeding import HOUR_MS, MINUTE_MS, Feed, local_ms
@@ -154,18 +156,23 @@ def test_an_earlier_alarm_learned_of_later_leaves_the_one_that_stands(fed_room: 
 LATE_MS = [0] * 20 + [3 * MINUTE_MS, 40 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS]
 
 
-def late_rows(rows: list[Row], chance: random.Random) -> list[Row]:
+# What a pass keeps is made so little that late readings are nearly always older.
+SHORT = {"WINDOW_MS": 20 * MINUTE_MS, "CAPACITY": 6}
+VERY_LATE_MS = [0] * 20 + [40 * MINUTE_MS, 3 * HOUR_MS, 7 * HOUR_MS, 11 * HOUR_MS, 40 * HOUR_MS]
+
+
+def late_rows(rows: list[Row], chance: random.Random, late_ms: list[int]) -> list[Row]:
     """Stretches of a room's readings come late, together or one by one; some are corrected later, and some of these back again."""
     of_rooms = [row for row in rows if row[0].startswith("room/") and row[0].endswith("indoor_temp_c")]
     late: list[Row] = [(of_rooms[0][0], min(at for _, at, *_ in of_rooms) - MINUTE_MS, 0.0, 65, None)]  # bad: the watch begins
     delay = dict.fromkeys((name for name, *_ in of_rooms), 0)
     for name, at, value, quality, got in sorted(of_rooms, key=lambda row: row[1]):
         if chance.random() < 0.06:
-            delay[name] = chance.choice(LATE_MS)
+            delay[name] = chance.choice(late_ms)
         received = (at if got is None else got) + delay[name]
         late.append((name, at, value, quality, received))
         if chance.random() < 0.08:
-            received += chance.choice([20, 90, 200]) * MINUTE_MS
+            received += chance.choice([20 * MINUTE_MS, 90 * MINUTE_MS, 200 * MINUTE_MS, late_ms[-1]])
             late.append((name, at, value + chance.choice([-2.0, 2.0]), 0, received))
             if chance.random() < 0.5:
                 late.append((name, at, value, 0, received + 40 * MINUTE_MS))
@@ -184,11 +191,37 @@ def with_rooms() -> list[int]:
 @pytest.mark.parametrize("seed", with_rooms())
 def test_late_readings_leave_the_alarms_that_the_rules_say(seed: int, feed: Callable[[Site], Feed]) -> None:
     town = random_town(seed)
-    rows = late_rows(town.rows, random.Random(seed))
+    rows = late_rows(town.rows, random.Random(seed), LATE_MS)
     until_ms = max(got or at for _, at, _, _, got in rows) + MINUTE_MS
     live = feed(with_subjects(town.site, {name for name, *_ in rows}))
     fed(rows, until_ms, live, seed)
     assert live.alarms() == of_the_rules(town.site, rows, until_ms)
+
+
+@pytest.mark.parametrize("seed", with_rooms())
+def test_readings_later_than_the_pass_keeps_them_do_so_too(
+    seed: int, feed: Callable[[Site], Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SHORT.items():
+        monkeypatch.setattr(room_book, name, value)
+    town = random_town(seed)
+    rows = late_rows(town.rows, random.Random(seed), VERY_LATE_MS)
+    until_ms = max(got or at for _, at, _, _, got in rows) + MINUTE_MS
+    live = feed(with_subjects(town.site, {name for name, *_ in rows}))
+    fed(rows, until_ms, live, seed)
+    assert live.alarms() == of_the_rules(town.site, rows, until_ms)
+    assert raised(live) <= numbers(live)
+
+
+def raised(live: Feed) -> Counter[str]:
+    """How many alarms each room's events tell of."""
+    return Counter(one.subject for one in live.events() if one.event == "alarm.raised")
+
+
+def numbers(live: Feed) -> Counter[str]:
+    """How many alarms each room has in the records, those undone among them."""
+    with live.records.connect() as connection:
+        return Counter(connection.scalars(select(tables.alarms.c.subject).where(tables.alarms.c.kind == "room_low")))
 
 
 class Calm(random.Random):

@@ -37,6 +37,7 @@ def take(book: RoomBook, arrivals: list[Arrival], now_ms: int) -> tuple[Counter[
     received, rows, at, values = zip(*arrivals, strict=True) if arrivals else ((), (), (), ())
     readings = Readings.of(np.zeros(len(rows), np.int32), at, values, received_at=received)
     changes = book.advance(np.array(rows, np.int64), readings, now_ms)
+    book.tidy(now_ms)
     return keys(changes.happened), keys(changes.undone)
 
 
@@ -114,11 +115,13 @@ def test_an_alarm_raised_at_the_instant_of_a_reading_outlives_its_readings() -> 
     assert sorted((at - START, kind) for _, at, kind in told) == [(6 * HOUR, RoomEvent.PENDING), (7 * HOUR, RoomEvent.RAISED)]
 
 
-def test_readings_from_before_the_checkpoint_are_counted_and_change_nothing() -> None:
+def test_readings_from_before_the_checkpoint_wait_and_those_from_before_everything_are_counted() -> None:
     book = book_of(1)
     for n in range(100):
         take(book, [(START + n * 10 * MINUTE, 0, START + n * 10 * MINUTE, 19.0)], START + n * 10 * MINUTE)
     book.settle(START + 10 * HOUR)
-    readings = Readings.of([0], [START + HOUR], [10.0], received_at=[START + 16 * HOUR])
-    changes = book.advance(np.zeros(1, np.int64), readings, START + 17 * HOUR)
-    assert (changes.too_late, len(changes.happened.at), len(changes.undone.at)) == (1, 0, 0)
+    readings = Readings.of([0, 0], [START + HOUR, START - 1], [10.0, 10.0], received_at=[START + 16 * HOUR] * 2)
+    rows, too_late = book.note_late(np.zeros(2, np.int64), readings)
+    changes = book.advance(np.zeros(2, np.int64), readings, START + 17 * HOUR)
+    assert (rows.tolist(), too_late, len(changes.happened.at), len(changes.undone.at)) == ([0], 1, 0, 0)
+    assert (book.late().tolist(), book.late_from.tolist()) == ([0], [START + HOUR])
