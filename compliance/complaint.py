@@ -92,8 +92,11 @@ class ComplaintBook:
             self.recent.append((at, room_id))
             self._count(room_id, 1)
 
-    def raise_together(self, at: int, raised: Sequence[RaisedRoom]) -> list[ComplaintChange]:
-        """What the alarms raised at this one instant make."""
+    def raise_together(self, at: int, raised: Sequence[RaisedRoom], recorded: Sequence[str] = ()) -> list[ComplaintChange]:
+        """What the alarms raised at this one instant make.
+
+        ``recorded`` are rooms that counted at this instant and have had their complaint: with alarms learned of late they may roll up.
+        """
         changes: list[ComplaintChange] = []
         counted: list[str] = []
         appended: dict[tuple[Kind, str], list[str]] = {}
@@ -109,8 +112,8 @@ class ComplaintBook:
                 counted.append(room.room_id)
         while self.recent and self.recent[0][0] < at - WINDOW_MS:
             self._count(self.recent.popleft()[1], -1)
-        self.remember((at, room_id) for room_id in counted)
-        changes.extend(self._roll_up(at, counted))
+        self.remember((at, room_id) for room_id in (*recorded, *counted))
+        changes.extend(self._roll_up(at, [*recorded, *counted]))
         changes.extend(self._attach(at, counted, {room_id for change in changes if change.opened for room_id in change.rooms}, appended))
         return changes
 

@@ -15,7 +15,7 @@ from compliance.recording.outage_rows import (
     amend_notice,
     close_notice,
     insert_outage,
-    open_since,
+    open_then,
     owe_notice,
     reconcile,
     set_parent,
@@ -87,8 +87,8 @@ class IncidentPass:
         if not changed:
             return None
         since_ms = min(states[one].checkpoint_at for one in changed)
-        opened_at = open_since(connection, f"source/{source_id}", since_ms)
-        return since_ms if opened_at is None else opened_at
+        then = open_then(connection, f"source/{source_id}", since_ms)
+        return since_ms if then is None else then[1]
 
     def _match(
         self, connection: Connection, subject: str, derived: Sequence[Outage] | Sequence[SourceOutage], since_ms: int, now_ms: int
@@ -184,11 +184,16 @@ class IncidentPass:
                     station_alarm(connection, event)
         self._turns &= derived
 
-    def covering(self, station_id: str | None, at: int) -> str | None:
+    def covering(self, connection: Connection, station_id: str | None, at: int) -> str | None:
         """What suppresses a room's alarm by design: ``planned_stop``, or ``outage/ID`` of the open outage; None when nothing does."""
         if planned_at(self.site.planned_stops, station_id, at):
             return "planned_stop"
-        outage_id = None if station_id is None else self.open_outage(station_id, at)
+        if station_id not in self.stations.stations:
+            return None
+        if at < self.stations.stations[station_id].checkpoint_at:  # of a room whose readings come late
+            then = open_then(connection, f"station/{station_id}", at)
+            return None if then is None else f"outage/{then[0]}"
+        outage_id = self.open_outage(station_id, at)
         return None if outage_id is None else f"outage/{outage_id}"
 
     def open_outage(self, station_id: str, at: int) -> int | None:

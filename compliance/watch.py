@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from compliance.alarm_pass import AlarmPass
 from compliance.complaint import Estate, RaisedRoom
 from compliance.desk_pass import DeskPass
-from compliance.evidence import gather
+from compliance.evidence import RoomEvidence, gather
 from compliance.incident_pass import IncidentPass
 from compliance.kernel import I64
 from compliance.late_pass import LatePass
@@ -185,7 +185,7 @@ class Watch:
         note_recorded(connection, self._name("recorded"), cursor, now_ms)
 
     def _complaints(self, connection: Connection, raised: list[tuple[int, int, int]], now_ms: int) -> None:
-        """Turns the alarms newly raised into complaints, instant by instant."""
+        """Turns the alarms newly raised into complaints, instant by instant; with those learned of late, later ones may roll up."""
         if not raised:
             return
         raised.sort()
@@ -194,21 +194,30 @@ class Watch:
         fed_by = {station_id for room_id in room_ids if (station_id := self.estate.station_of.get(room_id)) in self.stations.stations}
         states = {station_id: station_state(self.stations, self.incidents, station_id, now_ms) for station_id in fed_by if station_id}
         evidence = gather(self.site, self.estate, self._stores, room_ids, (first_at, min(last_at, now_ms)), states)
-        book = open_book(connection, self.estate, counted_since(connection, first_at - TWO_HOURS_MS, first_at))
-        for at, group in groupby(raised, key=lambda one: one[0]):
-            silenced = silenced_subjects(connection, at)
-            together = []
-            for _, row, alarm_id in group:
-                room_id = self.rooms.rooms[row].room_id
-                covered_by = self.incidents.covering(self.estate.station_of.get(room_id), at)
-                by_person = silenced.get(f"room/{room_id}")
-                doubt = None if covered_by or by_person else evidence.suspicion(room_id, at)
-                together.append(RaisedRoom(room_id, covered_by, by_person is not None, doubt))
-                reason = covered_by or by_person or (f"sensor:{doubt}" if doubt else None)
-                if reason:
-                    suppress(connection, alarm_id, reason)
-            for change in book.raise_together(at, together):
+        new = {(at, room_id) for (at, *_), room_id in zip(raised, room_ids, strict=True)}
+        known = [one for one in counted_since(connection, first_at - TWO_HOURS_MS, last_at + TWO_HOURS_MS + 1) if one not in new]
+        book = open_book(connection, self.estate, [one for one in known if one[0] < first_at])
+        later = [(at, room_id, 0) for at, room_id in known if at >= first_at]
+        both = [*later, *((at, room_id, alarm_id) for (at, _, alarm_id), room_id in zip(raised, room_ids, strict=True))]
+        for at, group in groupby(sorted(both), key=lambda one: one[0]):
+            rooms = list(group)
+            together = self._met(connection, at, [(room_id, alarm_id) for _, room_id, alarm_id in rooms if alarm_id], evidence)
+            for change in book.raise_together(at, together, [room_id for _, room_id, alarm_id in rooms if not alarm_id]):
                 record_change(connection, change, self.estate, evidence)
+
+    def _met(self, connection: Connection, at: int, raised: list[tuple[str, int]], evidence: RoomEvidence) -> list[RaisedRoom]:
+        """What the alarms raised at one instant (room and alarm id of each) meet: an outage, a shelf, a doubtful sensor."""
+        silenced = silenced_subjects(connection, at) if raised else {}
+        together = []
+        for room_id, alarm_id in raised:
+            covered_by = self.incidents.covering(connection, self.estate.station_of.get(room_id), at)
+            by_person = silenced.get(f"room/{room_id}")
+            doubt = None if covered_by or by_person else evidence.suspicion(room_id, at)
+            together.append(RaisedRoom(room_id, covered_by, by_person is not None, doubt))
+            reason = covered_by or by_person or (f"sensor:{doubt}" if doubt else None)
+            if reason:
+                suppress(connection, alarm_id, reason)
+        return together
 
     def _note_days(self, readings: Readings, now_ms: int) -> None:
         zone = self.site.timezone

@@ -1,6 +1,7 @@
 """Alarms in the records (ISA-18.2 states): what silences them, which count, and those of stations (R9). Rooms' are in ``episode_rows``."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -10,6 +11,7 @@ from compliance.recording.event_rows import add_transition
 from store.records import tables
 
 KIND = "room_low"
+LATE_DATA: Final = "late_data"  # why an alarm was cleared that late readings showed never to have been
 ALARMS = tables.alarms
 
 
@@ -74,8 +76,9 @@ def re_annunciate(connection: Connection, now_ms: int) -> int:
 def counted_since(connection: Connection, from_ms: int, before_ms: int) -> list[tuple[int, str]]:
     """(raised_at, room id) of the alarms of [from_ms, before_ms) that count for a roll-up, in order of time (R6)."""
     columns = ALARMS.c
+    true = columns.cleared_reason.is_(None) | (columns.cleared_reason != LATE_DATA)
     statement = select(columns.raised_at, columns.subject).where(
-        columns.kind == KIND, columns.raised_at >= from_ms, columns.raised_at < before_ms, columns.suppressed_by.is_(None)
+        columns.kind == KIND, columns.raised_at >= from_ms, columns.raised_at < before_ms, columns.suppressed_by.is_(None), true
     )
     return [(int(row.raised_at), row.subject.removeprefix("room/")) for row in connection.execute(statement.order_by(columns.raised_at))]
 
@@ -112,4 +115,4 @@ def correct_station_alarms(connection: Connection, subject: str, since_ms: int, 
             if kind in (STATION_ALARMS.get(one.event), *STATION_CLEARS.get(one.event, ()))
         ]
         if not raised or not raised[-1]:
-            clear_alarm(connection, subject, now_ms, "late_data", kind)
+            clear_alarm(connection, subject, now_ms, LATE_DATA, kind)

@@ -75,9 +75,12 @@ def _insert(connection: Connection, change: ComplaintChange, estate: Estate, evi
 
 
 def _standing(connection: Connection, kind: str, subject: str) -> int | None:
+    """The complaint that is open; else the last one: late readings may add evidence to what people have closed meanwhile."""
     columns = COMPLAINTS.c
-    statement = select(columns.id).where(columns.kind == kind, columns.subject == subject, columns.state.not_in(OVER))
-    found = connection.scalar(statement.order_by(columns.opened_at).limit(1))
+    mine = select(columns.id).where(columns.kind == kind, columns.subject == subject)
+    found = connection.scalar(mine.where(columns.state.not_in(OVER)).order_by(columns.opened_at).limit(1))
+    if found is None:
+        found = connection.scalar(mine.order_by(columns.opened_at.desc()).limit(1))
     return None if found is None else int(found)
 
 

@@ -9,16 +9,15 @@ As with outages (R4) what late readings change is a transition with its reason, 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from compliance.recording.alarm_rows import ALARMS, KIND
+from compliance.recording.alarm_rows import ALARMS, KIND, LATE_DATA
 from compliance.recording.event_rows import add_transition
 from compliance.room_episodes import Episode
 from store.records import tables
 
-LATE_DATA: Final = "late_data"
 IDS_AT_ONCE = 500
 FAR_MS = 1 << 60
 

@@ -38,12 +38,13 @@ def standing_rows(connection: Connection, subject: str, since_ms: int) -> list[R
     return list(connection.execute(statement))
 
 
-def open_since(connection: Connection, subject: str, at: int) -> int | None:
-    """When the outage that was open at an instant had opened; None where none was."""
+def open_then(connection: Connection, subject: str, at: int) -> tuple[int, int] | None:
+    """Id and opening of the outage that was open at an instant; None where none was."""
     columns = OUTAGES.c
     still = columns.ended_seen_at.is_(None) | (columns.ended_seen_at > at)
     found = (columns.subject == subject) & (columns.state != "erased") & (columns.opened_at <= at) & still
-    return connection.execute(select(columns.opened_at).where(found).order_by(columns.opened_at).limit(1)).scalar()
+    row = connection.execute(select(columns.id, columns.opened_at).where(found).order_by(columns.opened_at).limit(1)).first()
+    return None if row is None else (row.id, row.opened_at)
 
 
 def reconcile(

@@ -33,7 +33,7 @@ def arrive(live: Live, rows: list[Row], now_ms: int) -> None:
     while live.watch.step(now_ms):
         pass
     while live.watch.judge_late():
-        pass
+        live.watch.step(now_ms)
 
 
 def stopped_since_ten(live: Live, until: str) -> list[Row]:

@@ -37,7 +37,7 @@ class Live:
         while self.watch.step(now_ms):
             pass
         while self.watch.judge_late():
-            pass
+            self.watch.step(now_ms)
 
     def outages(self) -> list[tuple[str, str, str, str, int, str]]:
         columns = tables.outages.c
@@ -259,3 +259,51 @@ def test_a_notice_waiting_too_long_is_told_one_step_up_once_each(live: Live) -> 
     publish_notice(live.live.records, WANG, 1, 1, local_ms("2026-01-15 06:23"))
     live.watch.look_after_desk()
     assert live.notice()[0] == "published"
+
+
+def versions(live: Live) -> list[tuple[int, int, str]]:
+    """Every version of an outage that was replaced, and what every outage is now."""
+    with live.live.records.connect() as connection:
+        before = connection.execute(select(tables.outage_versions)).all()
+        now = connection.execute(select(tables.outages)).all()
+    return sorted([(row.outage_id, row.version, str(row.facts)) for row in before] + [(row.id, row.version, row.state) for row in now])
+
+
+@pytest.fixture
+def five(site: Site, feed: Callable[[Site], Feed]) -> Live:
+    """More stations than a pass judges again by itself."""
+    return Live(feed(replace(site, stations={f"S{n}": Station(f"S{n}", design_flow_m3h=100.0) for n in range(5)})))
+
+
+def of_five(start: str, stop: str, value: float) -> list[Row]:
+    return [row for n in range(5) for row in every(f"station/S{n}/secondary_flow_m3h", start, stop, value, 2)]
+
+
+def test_a_restart_right_after_late_readings_adds_no_version(five: Live) -> None:
+    five.arrive(of_five("2026-01-14 20:00", "2026-01-14 22:00", 80.0), "2026-01-14 22:00")
+    five.arrive(of_five("2026-01-14 22:00", "2026-01-15 00:00", 0.0), "2026-01-15 00:00")
+    five.arrive(of_five("2026-01-15 00:00", "2026-01-15 06:00", 80.0), "2026-01-15 06:00")
+    five.watch.snapshot()
+    five.arrive(of_five("2026-01-14 23:01", "2026-01-14 23:59", 80.0), "2026-01-15 06:01")  # between those that said 0
+    five.arrive(of_five("2026-01-14 23:00", "2026-01-15 00:00", 80.0), "2026-01-15 06:02")
+    before = versions(five)
+    assert {version for _, version, _ in before} == {1, 2}
+    five.again()
+    five.arrive([], "2026-01-15 06:03")
+    assert versions(five) == before
+
+
+def test_a_restart_does_not_erase_an_outage_found_since_the_last_snapshot(five: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    five.arrive(of_five("2026-01-14 20:00", "2026-01-14 22:00", 80.0), "2026-01-14 22:00")
+    five.arrive(of_five("2026-01-14 22:00", "2026-01-15 00:00", 0.0), "2026-01-15 00:00")
+    five.arrive(of_five("2026-01-15 00:00", "2026-01-15 06:00", 80.0), "2026-01-15 06:00")
+    five.watch.snapshot()
+    five.arrive(of_five("2026-01-15 06:00", "2026-01-15 06:10", 0.0), "2026-01-15 06:10")
+    five.arrive(of_five("2026-01-15 06:10", "2026-01-15 08:00", 0.0), "2026-01-15 08:00")
+    before = versions(five)
+    assert before == sorted((n, 1, "ended") for n in range(1, 6)) + sorted((n, 1, "open") for n in range(6, 11))
+    read_on = five.live.journal.read
+    monkeypatch.setattr(five.live.journal, "read", lambda after, _most=1: read_on(after, 1))  # pass by pass, as it came
+    five.again()
+    five.arrive([], "2026-01-15 08:01")
+    assert versions(five) == before
