@@ -64,6 +64,8 @@ class Feed:
         for name, at, value, *more in rows:
             quality, received_at = more or (0, at)
             arrivals.append((received_at + (delay(chance) if delay else 0), name, at, value, quality))
+        if not arrivals:  # a town where nothing is measured
+            return
         arrivals.sort(key=lambda arrival: arrival[0])
         self.names = {arrival[1] for arrival in arrivals}
         now_ms, done = arrivals[0][0] // 1_000 * 1_000 - MINUTE_MS + offset_ms, 0

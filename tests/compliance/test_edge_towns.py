@@ -19,7 +19,7 @@ from tests.compliance.feeding import Feed
 from tests.compliance.oracle_rooms import HOUR, MINUTE, read
 from tests.compliance.oracle_rules import decide
 from tests.compliance.test_cases import with_subjects
-from tests.compliance.test_late_towns import AFTER_MS, fed
+from tests.compliance.test_late_towns import AFTER_MS, fed, said_live
 from tests.compliance.test_oracle_rules import FIRST, line, said_by_oracle, said_by_replay
 
 REPLAYED = int(os.environ.get("KEEPWARM_ORACLE_TOWNS", "40"))
@@ -43,10 +43,7 @@ def test_the_live_loop_decides_what_the_rules_say(seed: int, policy: Policy, fee
     to_ms = read(town.site, town.rows, None).to_ms
     live = feed(with_subjects(town.site, {name for name, *_ in town.rows}))
     fed(town.rows, to_ms + AFTER_MS, live, seed)
-    decided = [event for event in live.events() if event.at <= to_ms]
-    planned = {event.at for event in decided if event.event == "notice.closed" and "started_at" not in event.body}
-    said = [line(one.at, one.event, one.subject, one.body) for one in decided if one.event != "notice.closed" or one.at not in planned]
-    assert sorted(said) == sorted(line(*one) for one in decide(town.site, town.rows, to_ms))
+    assert said_live(live, to_ms) == sorted(line(*one) for one in decide(town.site, town.rows, to_ms))
 
 
 def test_the_towns_come_to_decisions_of_every_kind(policy: Policy) -> None:
