@@ -1,8 +1,10 @@
 """``/board``, and ``/board.rss`` for readers of news: the public notices. No login, nothing personal: stations and buildings only."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from starlette.requests import Request
@@ -14,6 +16,8 @@ from dashboard.forms import page
 from dashboard.moments import Moments
 from dashboard.text import speech
 from domain.errors import StoreError
+
+NO_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # one of them, and no reader reads the feed
 
 
 class Board:
@@ -38,7 +42,9 @@ class Board:
             notices = public_notices(self.town)
         except StoreError:
             return Response(status_code=503, headers={"retry-after": "60"})
-        return Response(_rss(self.town.site.name, str(request.url.replace(path="/board")), notices), media_type="application/rss+xml")
+        return Response(
+            _rss(self.town.site.name, str(request.url.replace(path="/board", query="")), notices), media_type="application/rss+xml"
+        )
 
 
 def _rss(name: str, link: str, notices: Sequence[NoticeRow]) -> bytes:
@@ -54,4 +60,6 @@ def _rss(name: str, link: str, notices: Sequence[NoticeRow]) -> bytes:
         SubElement(item, "description").text = "\n\n".join(said)
         SubElement(item, "pubDate").text = format_datetime(datetime.fromtimestamp(notice.changed_at / 1000, UTC))
         SubElement(item, "guid", isPermaLink="false").text = f"notice-{notice.id}-{notice.version}"
+    for element in rss.iter():
+        element.text = element.text and NO_XML.sub("", element.text)
     return bytes(tostring(rss, encoding="utf-8", xml_declaration=True))

@@ -13,11 +13,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.api.answers import ProblemError
+from dashboard.pages import PAGES
 from dashboard.session import Sessions
 
 # Open to all: exact paths, and the folder of our own style sheet and icons, which those pages need.
 OPEN_PATHS = frozenset({"/login", "/enter", "/openid", "/openid/back", "/healthz", "/metrics", "/board", "/board.rss", "/favicon.ico"})
-OWN_PATHS = OPEN_PATHS | {"/account", "/logout", "/openid/connect", "/shift/print"}
 API_FOLDER = "/api/v1/"
 OPEN_FOLDERS = ("/assets/", API_FOLDER)  # the API asks for its own keys, never for a cookie
 # What Streamlit's pages ask for; every other path of Streamlit's stays shut.
@@ -147,7 +147,7 @@ def _sign_in_first(scope: Scope, headers: Headers) -> Response:
 def _with_headers(scope: Scope, send: Send) -> Send:
     secure = scope.get("scheme") == "https"
     cached = scope["path"].startswith(("/assets/", "/static/"))
-    policy = OWN_POLICY if scope["path"] in OWN_PATHS or cached else STREAMLIT_POLICY
+    policy = STREAMLIT_POLICY if scope["path"].removeprefix("/") in PAGES else OWN_POLICY
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -80,9 +80,13 @@ class Login:
         return await self.welcome(request, account, "sign_in", local_path(fields.get("next")))
 
     def show_enter(self, request: Request) -> Response:
-        """Asks whether to use a one-time link: looking at it does not use it up (previews of chat programs do)."""
+        """Asks whether to use a one-time link: looking at it does not use it up (previews of chat programs do).
+
+        Whoever is signed in already is asked for a press: a link that somebody sent does not make another one of him unnoticed.
+        """
         seed, form = stranger_form(request, self.sessions)
-        response = page(request, "enter.html", token=request.query_params.get("token", ""), form=form, site=self.town.site.name)
+        token, at_once = request.query_params.get("token", ""), self.sessions.account(request.cookies) is None
+        response = page(request, "enter.html", token=token, form=form, site=self.town.site.name, at_once=at_once)
         keep_form_cookie(request, response, seed)
         return response
 

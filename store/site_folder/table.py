@@ -2,16 +2,24 @@
 
 import csv
 import io
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import NamedTuple
-from zipfile import BadZipFile
+from typing import Final, NamedTuple
+from zipfile import BadZipFile, ZipFile
 
 from domain.errors import ConfigError, Mistake
 from store.site_folder.encoding import decode, read_bytes
 from store.site_folder.suggestion import nearest
+
+UNPACKED_MOST: Final = 1 << 30  # bytes of a workbook: twice a million rooms
+# What reading a damaged or made-up workbook raises: of the archive, its compression and password, its XML, its parts.
+DAMAGED: Final = (
+    *(BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError),
+    *(SyntaxError, KeyError, IndexError, ValueError, TypeError, AttributeError),
+)
 
 
 class Columns(NamedTuple):
@@ -136,10 +144,14 @@ def _workbook_lines(path: Path, shown: str) -> Iterator[tuple[int, list[str]]]:
 
     content = io.BytesIO(read_bytes(path, shown))
     try:
+        if sum(part.file_size for part in ZipFile(content).infolist()) > UNPACKED_MOST:
+            raise ConfigError(
+                Mistake(shown, f"it unpacks to more than {UNPACKED_MOST >> 20} MiB; no table is as large, save it anew or as CSV")
+            )
         sheet = load_workbook(content, read_only=True, data_only=True).worksheets[0]
         for line, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
             yield line, [_cell_text(cell) for cell in cells]
-    except (BadZipFile, InvalidFileException, KeyError, IndexError, ValueError) as error:
+    except (*DAMAGED, InvalidFileException) as error:
         raise ConfigError(Mistake(shown, f"no readable workbook ({error}); save it as .xlsx or CSV again")) from error
 
 

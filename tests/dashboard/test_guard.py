@@ -152,6 +152,15 @@ def test_headers_on_every_answer(server: Server, path: str) -> None:
             assert "server" not in headers
 
 
+@pytest.mark.parametrize(
+    "path", ["/account", "/notices/2", "/visit/1", "/shift/print", "/fresh", "/report/2026-01.json", "/api/v1/sites", "/x"]
+)
+def test_what_streamlit_does_not_make_styles_nothing_inline(server: Server, path: str) -> None:
+    with server.client("admin") as client:
+        assert "unsafe" not in client.get(path).headers["content-security-policy"]
+        assert "style-src 'self' 'unsafe-inline'" in client.get("/alarms").headers["content-security-policy"]
+
+
 def test_pages_are_not_kept_by_browsers(server: Server) -> None:
     with server.client() as client:
         assert client.get("/").headers["cache-control"] == "no-store"

@@ -84,6 +84,15 @@ def test_forms_of_a_session_need_its_token(server: Server, path: str) -> None:
         assert client.get("/").status_code == 200
 
 
+def test_a_link_is_used_at_once_but_by_nobody_who_is_signed_in_already(server: Server) -> None:
+    token = server.link("somebody-else", "viewer")
+    with server.stranger() as stranger, server.client("dispatcher") as reader:
+        assert "/assets/enter.js" in stranger.get("/enter", params={"token": token}).text
+        asked = reader.get("/enter", params={"token": token}).text
+    assert "/assets/enter.js" not in asked
+    assert "<button>" in asked
+
+
 def test_a_link_works_once_and_looking_does_not_use_it(server: Server) -> None:
     token = server.link("linked", "viewer")
     with server.stranger() as client, server.stranger() as late:

@@ -152,3 +152,16 @@ def test_the_board_as_a_feed(server: Server) -> None:
     assert any("停热通告" in (item.findtext("title") or "") for item in items)
     guids = [item.findtext("guid") for item in items]
     assert len(set(guids)) == len(guids)
+
+
+def test_what_no_xml_may_hold_does_not_break_the_feed(server: Server) -> None:
+    changed = update(notices).where(notices.c.state == "closed")
+    with server.records.begin() as connection:
+        connection.execute(changed.values(text_zh="阀门\x0b井\x1b[31m<b>]]>\ufffe", title_en="&lt;<script>"))
+
+    def description() -> str:
+        feed = ET.fromstring(client.get("/board.rss", params={"lang": "en"}).content)
+        return "".join(item.findtext("description") or "" for item in feed.iter("item"))
+
+    with server.stranger() as client:
+        assert "阀门井[31m<b>]]>" in until(lambda: text if "阀门" in (text := description()) else "")

@@ -1,13 +1,15 @@
 """Tables as spreadsheet programs write them: encodings, separators, workbooks."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import Workbook
 
 from domain.errors import ConfigError
-from store.site_folder import check_site, load_exclusions, load_policy, load_rooms, load_site
+from store.site_folder import check_site, load_exclusions, load_policy, load_rooms, load_site, table
 from store.site_folder.instants import NaiveTimeError, parse_cell_instant, parse_instant
 from store.site_folder.settings import zone_named
 from tests.store.site_cases import lines
@@ -96,6 +98,43 @@ def test_mistakes_in_a_workbook_name_its_rows(tmp_path: Path) -> None:
         "rooms.xlsx:2: floor: 'third': a whole number from -10 to 200",
         "rooms.xlsx:4: room_id: '101': this id stands in line 2 already; each must be there once",
     ]
+
+
+BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + b"".join(
+    b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9)
+) + b"]>"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("xl/worksheets/sheet1.xml", lambda text: text[: len(text) // 2]),
+        ("xl/workbook.xml", lambda text: text[: len(text) // 2]),
+        ("[Content_Types].xml", lambda _: b"<x/>"),
+        ("xl/worksheets/sheet1.xml", lambda text: b'<!DOCTYPE x [<!ENTITY a SYSTEM "site.toml">]>' + text.replace(b"R1", b"&a;")),
+        ("xl/worksheets/sheet1.xml", lambda text: BOMB + text.replace(b"R1", b"&j;")),
+    ],
+)
+def test_a_damaged_or_made_up_workbook_is_a_line_and_reads_no_other_file(
+    tmp_path: Path, part: str, change: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / "site.toml").write_text('name = "SECRET"')
+    workbook(tmp_path / "good.xlsx", [["room_id"], ["R1"]])
+    with ZipFile(tmp_path / "good.xlsx") as good, ZipFile(tmp_path / "rooms.xlsx", "w") as bad:
+        for name in good.namelist():
+            bad.writestr(name, change(good.read(name)) if name == part else good.read(name))
+    (tmp_path / "good.xlsx").unlink()
+    (line,) = lines(tmp_path)
+    assert line.startswith("rooms.xlsx: no readable workbook (")
+    assert "SECRET" not in line
+    assert len(line) < 300
+
+
+def test_a_small_file_that_unpacks_to_more_than_memory_holds_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site.toml").write_text("")
+    workbook(tmp_path / "rooms.xlsx", [["room_id"], ["R" * 30_000]])
+    monkeypatch.setattr(table, "UNPACKED_MOST", 30_000)
+    assert lines(tmp_path) == ["rooms.xlsx: it unpacks to more than 0 MiB; no table is as large, save it anew or as CSV"]
 
 
 def test_a_file_that_only_calls_itself_a_workbook(tmp_path: Path) -> None:
