@@ -86,13 +86,15 @@ def textbook_curve_c(
     indoor_c: float = 18.0,
     relative_flow: float = 1.0,
     exponent_b: float = 0.3,
+    gains_k: float = 0.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Supply and return temperature in °C by the formulas of quality regulation (质调节).
 
-    ``exponent_b`` is 0.3 for radiators and about 0.03 for floor heating. At −10 °C with design values 75/50 at −24 °C:
+    ``exponent_b`` is 0.3 for radiators and about 0.03 for floor heating. ``gains_k`` is what people, appliances and the sun do for
+    the rooms, in kelvin of outdoor temperature. At −10 °C with design values 75/50 at −24 °C:
     58.9 and 42.2 °C.
     """
-    load = np.maximum(0.0, (indoor_c - outdoor_c) / (indoor_c - design_outdoor_c))
+    load = np.maximum(0.0, (indoor_c - outdoor_c - gains_k) / (indoor_c - design_outdoor_c))
     mean_c = indoor_c + ((design_supply_c + design_return_c) / 2 - indoor_c) * load ** (1 / (1 + exponent_b))
     half_spread_c = (design_supply_c - design_return_c) / 2 * load / relative_flow
     return mean_c + half_spread_c, mean_c - half_spread_c

@@ -39,13 +39,17 @@ class Goal:
 
 @dataclass(frozen=True)
 class Design:
-    """Design values of the radiator formulas (质调节): temperatures in °C, b = 0.3 for radiators, 0.03 for floor heating."""
+    """Design values of the radiator formulas (质调节): temperatures in °C, b = 0.3 for radiators, 0.03 for floor heating.
+
+    ``gains_k``: what people, appliances and the sun do for the rooms, in kelvin of outdoor temperature.
+    """
 
     outdoor_c: float = -24.0
     supply_c: float = 75.0
     return_c: float = 50.0
     indoor_c: float = 18.0
     exponent_b: float = 0.3
+    gains_k: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ def hour_offsets(hours: StationHours, per_indoor: float) -> tuple[float, ...]:
 
 def _textbook(outdoor_c: float, design: Design, indoor_c: float) -> float:
     """Supply that holds ``indoor_c`` in rooms whose radiators are as designed: the load is that of the rooms' losses."""
-    load = (indoor_c - outdoor_c) / (design.indoor_c - design.outdoor_c)
+    load = (indoor_c - outdoor_c - design.gains_k) / (design.indoor_c - design.outdoor_c)
     mean_k = (design.supply_c + design.return_c) / 2 - design.indoor_c
     spread_k = (design.supply_c - design.return_c) / 2
     return float(indoor_c + mean_k * max(load, 0.0) ** (1 / (1 + design.exponent_b)) + spread_k * load)
@@ -195,6 +199,7 @@ def textbook_points(design: Design, outdoor_c: Sequence[float]) -> tuple[float, 
         design_return_c=design.return_c,
         indoor_c=design.indoor_c,
         exponent_b=design.exponent_b,
+        gains_k=design.gains_k,
     )
     return tuple(float(value) for value in supply_c)
 

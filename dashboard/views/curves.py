@@ -61,15 +61,17 @@ def written(station_id: str) -> str:
 def goal() -> tuple[Goal, Design]:
     _ = screen().say
     with st.expander(_("Goal and design values")):
-        left, middle, right, last = st.columns(4, gap="small")
+        left, middle, right, gains, last = st.columns(5, gap="small")
         median_c = left.number_input(_("Median room, ℃"), 16.0, 26.0, 20.0, 0.5)
         tenth_c = middle.number_input(_("Coldest tenth at least, ℃"), 16.0, 24.0, 18.5, 0.5)
         outdoor_c = right.number_input(_("Design outdoor temperature, ℃"), -40.0, 0.0, -24.0, 1.0)
+        gains_k = gains.number_input(_("Gains, K of outdoor temperature"), 0.0, 8.0, 0.0, 0.5)
         floor = last.segmented_control(
             _("Heating"), ["radiators", "floor"], default="radiators", required=True,
             format_func=lambda kind: _("Radiators") if kind == "radiators" else _("Floor heating"),
         )  # fmt: skip
-    design = Design(outdoor_c=outdoor_c) if floor == "radiators" else Design(outdoor_c, 45.0, 35.0, 18.0, 0.03)
+    radiators = Design(outdoor_c=outdoor_c, gains_k=gains_k)
+    design = radiators if floor == "radiators" else replace(radiators, supply_c=45.0, return_c=35.0, exponent_b=0.03)
     return Goal(median_c, tenth_c), design
 
 

@@ -66,3 +66,10 @@ def test_the_formulas_of_quality_regulation() -> None:
     assert supply_c == pytest.approx([61.6, 71.2], abs=0.06)
     assert return_c == pytest.approx([43.6, 48.2], abs=0.06)
     assert textbook_curve_c(np.array([25.0]), design_outdoor_c=-24.0)[0][0] == pytest.approx(18.0)
+
+
+def test_gains_of_people_and_sun_act_like_a_milder_day() -> None:
+    mild = textbook_curve_c(np.array([-7.0, 16.0]), design_outdoor_c=-24.0)
+    gained = textbook_curve_c(np.array([-10.0, 13.0]), design_outdoor_c=-24.0, gains_k=3.0)
+    assert np.array(gained) == pytest.approx(np.array(mild))
+    assert textbook_curve_c(np.array([16.0]), design_outdoor_c=-24.0, gains_k=3.0)[0][0] == pytest.approx(18.0)

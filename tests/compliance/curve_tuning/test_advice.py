@@ -137,3 +137,4 @@ def test_the_textbook_curve_has_the_books_numbers() -> None:
     assert textbook_points(Design(), (0.0, -10.0, -20.0)) == pytest.approx((46.5, 58.9, 70.5), abs=0.06)
     assert textbook_points(Design(outdoor_c=-7.0), (0.0, -5.0)) == pytest.approx((61.6, 71.2), abs=0.06)
     assert textbook_points(Design(), POINTS_C)[0] == pytest.approx(75.0)
+    assert textbook_points(Design(gains_k=4.0), (-14.0,)) == pytest.approx(textbook_points(Design(), (-10.0,)))
