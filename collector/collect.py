@@ -133,7 +133,7 @@ async def _close(source: Source) -> None:
 
 async def _cancel(tasks: Sequence[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
     """Ends these tasks. Told once is not enough: asyncua 2.1.0 takes it for its own where it comes while ``Client.disconnect`` waits for
-    its helpers (2026-11, found by ``benchmarks.chaos``), and ``asyncio.wait_for`` of Python 3.11 overhears it now and then (gh-86296).
+    its helpers (``_cancel_task``), and ``asyncio.wait_for`` of Python 3.11 overhears it now and then (gh-86296).
     """
     waiting: set[asyncio.Task[Any]] = set(tasks)
     for _ in range(CANCELLED_TIMES):

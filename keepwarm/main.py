@@ -31,7 +31,7 @@ COMMANDS = {
     "demo": Entry("keepwarm.demo:demo", "a simulated town on real protocols, watched; opens the page"),
     "run": Entry("keepwarm.run:run", "collect, watch and dashboard of SITE, supervised"),
     "collect": Entry("keepwarm.processes:collect", "devices → readings → journal → history", lean=True),
-    "watch": Entry("keepwarm.processes:watch", "readings → verdicts, alarms, outages, notices, complaints"),
+    "watch": Entry("keepwarm.processes:watch", "readings → verdicts, alarms, outages, notices, complaints", lean=True),
     "dashboard": Entry("keepwarm.processes:dashboard", "the pages, the public board, the API", lean=True),
     "simulate": Entry("keepwarm.simulate:simulate", "the outside world alone: a scenario's stations, rooms and broker"),
     "status": Entry("keepwarm.status:status", "each process of SITE and the age of its last work"),

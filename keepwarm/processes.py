@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,17 @@ def run_until_signal(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]])
 def collect(folder: Path, *, share: Share, supervised: bool) -> None:
     """Reads SITE's devices and sensors into the journal, and forwards the journal to the history."""
     with site_process("collect", folder, supervised=supervised, share=share) as (site, clock):
+        _import_for(site)
         run_until_signal(lambda stop: _collect_and_forward(site, clock, stop))
+
+
+def _import_for(site: Site) -> None:
+    """What takes long to import. Before the loop runs, which would not hear of signals meanwhile: until then SIGTERM ends us at once."""
+    from collector.sources.table import load_protocols
+
+    import_module("collector.collect")
+    import_module("store.history.forward")
+    load_protocols(site)
 
 
 async def _collect_and_forward(site: Site, clock: Clock, stop: asyncio.Event) -> None:

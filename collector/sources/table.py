@@ -1,6 +1,7 @@
 """Every protocol that can be collected, in one table: how the sources of a site that speak it are made."""
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Protocol, TypeVar
 
 from collector.health import SourceHealth
@@ -77,10 +78,16 @@ def _parted(devices: Sequence[T], connections: int) -> list[Sequence[T]]:
     return [devices[first::connections] for first in range(min(connections, len(devices)))]
 
 
+def load_protocols(site: Site) -> None:
+    """Imports what only some sites need, before anything waits for it: asyncua takes 25 MB, and seconds on a busy machine."""
+    if any(device.protocol == "opcua" for device in site.devices.values()):
+        import_module("collector.sources.opcua.server")
+
+
 def _opcua(site: Site, clock: Clock, intake: Intake, _unknown: UnknownSensors) -> Sequence[Source]:
     if not any(device.protocol == "opcua" for device in site.devices.values()):
         return []
-    from collector.sources.opcua.server import OpcUaServer  # asyncua alone takes 25 MB
+    from collector.sources.opcua.server import OpcUaServer
     from collector.sources.opcua.station import Station
 
     phase_s = _phases(site, clock)
