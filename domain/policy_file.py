@@ -5,7 +5,6 @@ TOML document ─▶ season, outage duties, schedules, refunds of each version �
 """
 
 import contextlib
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -47,6 +46,7 @@ def clock_s(text: str) -> int:
 
 CLASSES = ("residential", "bungalow")  # the classes of premises that need no contract (R1)
 _MIDSUMMER = (7, 15)
+HOURS_MOST = 8_760
 _VERSION_KEYS = {"valid_from", "season", "outage", "deadlines", "schedule", "refund"}
 
 
@@ -68,15 +68,20 @@ class _PolicyReader:
             self.wrong("name", name, 'a policy needs a name, such as name = "default"')
             name = ""
         tables = document.get("version")
-        if not isinstance(tables, list) or not tables:
-            self.wrong("version", tables, "a policy needs at least one [[version]] table")
+        if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+            self.wrong(
+                "version", None, "a policy needs at least one [[version]] table, in two brackets each, and nothing else of this name"
+            )
             tables = []
-        versions = [self.version(table, f"version[{index}]") for index, table in enumerate(tables) if isinstance(table, dict)]
-        known = sorted((version for version in versions if version is not None), key=lambda version: version.valid_from)
-        for earlier, later in itertools.pairwise(known):
-            if earlier.valid_from == later.valid_from:
-                self.wrong("version.valid_from", later.valid_from, "two versions are valid from the same day; each needs its own")
-        return Policy(name, tuple(known), digest)
+        versions = [self.version(table, f"version[{index}]") for index, table in enumerate(tables)]
+        known: dict[date, PolicyVersion] = {}
+        for index, version in enumerate(versions):
+            if version is not None and version.valid_from in known:
+                remedy = "another version is valid from this day already; each needs a day of its own"
+                self.wrong(f"version[{index}].valid_from", version.valid_from, remedy)
+            elif version is not None:
+                known[version.valid_from] = version
+        return Policy(name, tuple(known[day] for day in sorted(known)), digest)
 
     def version(self, table: Mapping[str, Any], where: str) -> PolicyVersion | None:
         for key in table.keys() - _VERSION_KEYS:
@@ -101,13 +106,14 @@ class _PolicyReader:
         return PolicyVersion(valid_from, season, windows, notice_after_h, warn_after_h, str(deadlines), refunds)
 
     def day(self, value: object, where: str) -> date | None:
-        if isinstance(value, datetime):
-            value = value.date() if value.tzinfo is None and value.time() == time() else None
+        day = value
+        if isinstance(value, datetime) and value.tzinfo is None and value.time() == time():
+            day = value.date()
         if isinstance(value, str):
             with contextlib.suppress(ValueError):
-                value = date.fromisoformat(value)
-        if isinstance(value, date):
-            return value
+                day = date.fromisoformat(value)
+        if isinstance(day, date) and not isinstance(day, datetime):
+            return day
         self.wrong(where, value, "a local date, such as 2026-11-15")
         return None
 
@@ -140,8 +146,8 @@ class _PolicyReader:
             kind = row.keys() - {"share_pct"}
             share = row.get("share_pct")
             value = row.get(next(iter(kind), ""))
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if kind not in ({"outage_h"}, {"below_c"}) or not number or (kind == {"outage_h"} and not _positive(value)):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+            if kind not in ({"outage_h"}, {"below_c"}) or not number or (kind == {"outage_h"} and not _hours(value)):
                 self.wrong(f"{where}[{place}]", row, "a tier is { outage_h = 24, share_pct = 100 } or { below_c = 16.0, share_pct = 50 }")
             elif not _positive(share) or share > 100:
                 self.wrong(f"{where}[{place}].share_pct", share, "per cent of the day's charge, above 0 and at most 100")
@@ -167,8 +173,8 @@ class _PolicyReader:
         for key in value.keys() - {"notice_after_h", "warn_after_h"}:
             self.wrong(f"{where}.{key}", value[key], "no such key; notice_after_h and warn_after_h are")
         notice = value.get("notice_after_h", default[0])
-        if not _positive(notice):
-            self.wrong(f"{where}.notice_after_h", notice, "hours above 0")
+        if not _hours(notice):
+            self.wrong(f"{where}.notice_after_h", notice, f"hours above 0 and at most {HOURS_MOST} (a year)")
             notice = default[0]
         warn = value.get("warn_after_h", [hours for hours in default[1] if hours < notice])
         if not isinstance(warn, list) or not all(_positive(hours) and hours < notice for hours in warn) or sorted(set(warn)) != warn:
@@ -181,7 +187,7 @@ class _PolicyReader:
         duties: list[tuple[float, str]] = []
         for place, row in enumerate(rows):
             good = isinstance(row, dict) and row.keys() == {"after_h", "action"}
-            if not good or not _positive(row["after_h"]) or row["action"] not in ("warn", "notice"):
+            if not good or not _hours(row["after_h"]) or row["action"] not in ("warn", "notice"):
                 remedy = '{ after_h = 8, action = "warn" }, hours above 0, the action "warn" or "notice"'
                 self.wrong(f"{where}[{place}]", row, remedy)
                 return None
@@ -236,6 +242,10 @@ class _PolicyReader:
 
 def _positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value > 0
+
+
+def _hours(value: Any) -> bool:
+    return _positive(value) and bool(value <= HOURS_MOST)
 
 
 def _eve(month_day: tuple[int, int]) -> tuple[int, int]:

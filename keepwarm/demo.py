@@ -65,6 +65,7 @@ class Plan:
 @click.option("--no-browser", is_flag=True, help="Only prints the page's address.")
 def demo(*, port: int, data: Path | None, speed: float, scenario: str | None, no_browser: bool) -> None:
     """Shows a simulated town on real protocols: collects it, judges it, opens its page. Ctrl-C ends everything."""
+    new_town(scenario or SCENARIO, DEMO_START_MS)  # a scenario that there is not is refused before anything is made for it
     stop = stop_on_signals()
     with (
         demo_folder(data) as folder,

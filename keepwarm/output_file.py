@@ -1,16 +1,20 @@
 """Files that a command writes for people: whole or not at all."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from types import FrameType
+from typing import IO, NoReturn
 
 import click
 
 from domain.errors import ConfigError, Mistake
 
 STDOUT = "-"
+TERMINATED = 143  # 128 + SIGTERM, as shells say it
 
 
 class OutFile(click.ParamType[Path | None]):
@@ -48,16 +52,38 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        if path.exists() and not path.is_file():
-            with path.open("wb") as file:  # /dev/stdout, a pipe: nothing to move
-                yield file
-            return
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with _orderly_end():
+            yield from _written(path, part)
     except OSError as error:
         raise ConfigError(Mistake(str(path), f"can't be written: {(error.strerror or str(error)).lower()}")) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _written(path: Path, part: Path) -> Iterator[IO[bytes]]:
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:  # /dev/stdout, a pipe: nothing to move
+            yield file
+        return
+    with part.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Ends the block, not the process at once, when it is told to (SIGTERM), unless somebody else answers that signal already."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)

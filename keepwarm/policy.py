@@ -45,8 +45,11 @@ def list_(site: Path | None) -> None:
         click.echo(f"{found.name}: nothing was judged yet")
         return
     with records_of(found) as engine, reading(engine).connect() as connection:
-        for one in policies_used(connection):
-            click.echo(f"{iso(one.first_used_at, found.timezone)}  {one.name}  {one.sha256[:12]}  {one.who}")
+        used = list(policies_used(connection))
+    if not used:
+        click.echo(f"{found.name}: nothing was judged yet")
+    for one in used:
+        click.echo(f"{iso(one.first_used_at, found.timezone)}  {one.name}  {one.sha256[:12]}  {one.who}")
 
 
 @policy.command()

@@ -27,6 +27,7 @@ def simulate(scenario: str, folder: Path | None, *, speed: float, supervised: bo
         end_with_parent()
     folder = folder or Path(f"{Path(scenario).stem}-site")
     data = folder / "data"
+    new_town(scenario, 0)  # a scenario that there is not is refused before anything is made for it
     log_to(data / "logs" / "simulate.log" if supervised else None)
     with only_one(data / "health" / "simulate.lock", "keepwarm simulate"):
         words = passwords()

@@ -17,6 +17,24 @@ BUSY_S = 30.0
 _PAUSE_S = 0.01
 
 
+def only_read(path: Path) -> str:
+    """The address of a file that can be read and not written, such as one on a backup's medium; empty for one that can be written.
+
+    SQLite wants to write beside each file that it reads, unless it is told that nobody else changes it: so it is where nobody has it
+    open. Raises StoreError where there is no such file.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir() or (os.access(folder, os.W_OK) and (os.access(path, os.W_OK) or not path.exists())):
+        return ""
+    if not path.is_file():
+        raise StoreError(f"{path}: there is none, and none can be made here: permission denied")
+    log, index = (path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm"))
+    pending = log.exists() and log.stat().st_size > 0
+    if pending and not index.exists():
+        raise StoreError(f"{path}: its last changes stand in {log.name} and can't be read where nobody may write: copy both elsewhere")
+    return f"{path.absolute().as_uri()}?{'mode=ro' if pending or index.exists() else 'immutable=1'}"
+
+
 class Database:
     """A connection to one file, safe for the threads of one process; other processes open the file for themselves.
 
@@ -28,12 +46,16 @@ class Database:
     def __init__(self, path: Path, layout: Sequence[str], version: int, *, page_bytes: int = 4096, guarded: bool = False) -> None:
         self.path = path
         self.lock = RLock()
-        self._guard = self._open_guard() if guarded else None
+        read_at = only_read(path)
+        self._guard = self._open_guard() if guarded and not read_at else None
         self._unguard = finalize(self, os.close, self._guard) if self._guard is not None else None
         with self._errors():
-            self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                read_at or path, uri=bool(read_at), timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
         try:
-            self._settings(page_bytes)
+            if not read_at:
+                self._settings(page_bytes)
             self._lay_out(layout, version)
         except BaseException:
             self._connection.close()

@@ -19,7 +19,8 @@ TRY_AGAIN: Final = frozenset({408, 425, 429})
 CODE_IN: Final[Mapping[str, str]] = {"wecombot": "errcode", "dingtalk": "errcode", "feishu": "code"}
 # The codes after which trying again can't help. Every other one is tried again: a code that we don't know costs nothing but patience.
 REFUSING: Final[Mapping[str, frozenset[int]]] = {
-    # 企业微信 全局错误码: 40008 kind of message, 40058 parameter, 44004 empty text, 93000 no such robot or it was removed.
+    # 企业微信 全局错误码: 40008 kind of message, 40058 parameter, 44004 empty text, 93000 no such robot or it was removed. Seen of robots,
+    # each with its code: "markdown.content exceed max length 4096 … invalid Request Parameter", "invalid webhook url" (2022).
     "wecombot": frozenset({40008, 40058, 44004, 93000}),
     # 钉钉 自定义机器人接入: 40035 parameter missing, 43004 content type; 300001, 300005, 400101 no such token; 310000 its keyword,
     # signature or address list forbids it; 400013 the group is dissolved, 400102 the robot stopped, 400105 its kind, 400106 no robot.

@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import command
@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from domain.errors import ConfigError, Mistake, StoreError
 from domain.site import Site
+from store.sqlite import only_read
 
 BUSY_MS = 30_000
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -29,14 +30,17 @@ def open_records(url: str | Path) -> Engine:
     """The records at this address, made and migrated to the newest layout if need be; safe when many processes start at once.
 
     ``url`` is a path of a SQLite file, ``sqlite:///…`` or ``postgresql://…``. Transactions of the engine may write; those that only
-    read use ``reading(engine)``. Raises ConfigError for an address that can't be one, StoreError when the database can't be opened.
+    read use ``reading(engine)``. A file that can't be written to is opened to be read only. Raises ConfigError for an address that can't be
+    one, StoreError when the database can't be opened.
     """
     address = _address(url)
-    engine = create_engine(address, pool_pre_ping=address.get_backend_name() != "sqlite")
-    if address.get_backend_name() == "sqlite":
-        _as_sqlite(engine)
+    is_file = address.get_backend_name() == "sqlite"
+    read_at = only_read(Path(address.database)) if is_file and address.database not in {None, "", ":memory:"} else ""
+    engine = create_engine(f"sqlite:///{read_at}&uri=true" if read_at else address, pool_pre_ping=not is_file)
+    if is_file:
+        _as_sqlite(engine, may_write=not read_at)
     try:
-        _migrate(engine)
+        _migrate(engine, may_write=not read_at)
     except (SQLAlchemyError, OSError, CommandError) as error:  # CommandError: a layout of a newer Keepwarm
         engine.dispose()
         shown = address.database if address.get_backend_name() == "sqlite" else address.render_as_string()
@@ -81,16 +85,17 @@ def _address(url: str | Path) -> URL:
     return address
 
 
-def _as_sqlite(engine: Engine) -> None:
+def _as_sqlite(engine: Engine, *, may_write: bool) -> None:
     database = engine.url.database
-    if database and database != ":memory:":
+    if may_write and database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
 
     @event.listens_for(engine, "connect")
     def settings(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # transactions begin below, not where sqlite3 guesses
         cursor = connection.cursor()
-        for pragma in (f"busy_timeout = {BUSY_MS}", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        lasting = ("journal_mode = WAL", "synchronous = FULL") if may_write else ()
+        for pragma in (f"busy_timeout = {BUSY_MS}", *lasting, "foreign_keys = ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -98,18 +103,20 @@ def _as_sqlite(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         # A transaction that reads first and then writes fails at once when another has written in between: no time-out helps.
         # So whoever may write takes the lock at the beginning.
-        only_reads = connection.get_execution_options().get(_READING, False)
+        only_reads = not may_write or connection.get_execution_options().get(_READING, False)
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
-def _migrate(engine: Engine) -> None:
+def _migrate(engine: Engine, *, may_write: bool) -> None:
     config = migrations()
     layouts = ScriptDirectory.from_config(config)
     newest = layouts.get_current_head()
-    with _alone(engine), engine.begin() as connection:
+    with _alone(engine) if may_write else nullcontext(), engine.begin() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
         if found is not None and found not in {layout.revision for layout in layouts.walk_revisions()}:
             raise CommandError(f"its layout is {found}, this version of Keepwarm knows {newest}: it was written by a newer one")
+        if found != newest and not may_write:
+            raise CommandError(f"its layout is {found} and has to become {newest}, but nobody may write there: permission denied")
         if found != newest:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

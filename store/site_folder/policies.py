@@ -1,8 +1,10 @@
 """Policy files (R1) with the service deadlines they name (R7), and whether a policy has what a room is held to."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import domain
 from domain.deadlines import DeadlineTable, parse_deadlines
@@ -28,23 +30,32 @@ def load_policy(path: Path | str, shown: str | None = None, folder: Path | None 
     if str(path) == DEFAULT or (str(path) in shipped_policies() and not Path(path).is_file()):
         path = SHIPPED / f"{path}.toml"
     file = read_toml(Path(path), shown or str(path))
+    mistakes: list[Mistake] = []
+    policy: Policy | None = None
     try:
         policy = parse_policy(file.document, file.content, file.shown)
     except ConfigError as error:
-        raise ConfigError(*(file.located(mistake) for mistake in error.mistakes)) from None
+        mistakes += [file.located(mistake) for mistake in error.mistakes]
     tables: dict[str, DeadlineTable] = {}
-    mistakes: list[Mistake] = []
-    for index, version in enumerate(policy.versions):
+    for index, name in _deadlines_named(file.document):
         try:
-            tables[version.deadlines] = _deadlines(version.deadlines, folder or Path(path).parent)
+            tables[name] = _deadlines(name, folder or Path(path).parent)
         except KeyError as error:
-            mistake = Mistake(file.shown, str(error.args[0]), key=f"version[{index}].deadlines", value=version.deadlines)
-            mistakes.append(file.located(mistake))
+            mistakes.append(file.located(Mistake(file.shown, str(error.args[0]), key=f"version[{index}].deadlines", value=name)))
         except ConfigError as error:
             mistakes.extend(error.mistakes)
-    if mistakes:
-        raise ConfigError(*mistakes)
+    if policy is None or mistakes:
+        raise ConfigError(*dict.fromkeys(mistakes))
     return replace(policy, deadline_tables=tables)
+
+
+def _deadlines_named(document: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """The table of deadlines that each version of a policy file names, by its place in the file."""
+    versions = document.get("version")
+    for index, version in enumerate(versions if isinstance(versions, list) else ()):
+        name = version.get("deadlines", PolicyVersion.deadlines) if isinstance(version, dict) else None
+        if isinstance(name, str):
+            yield index, name
 
 
 def _deadlines(name: str, folder: Path) -> DeadlineTable:

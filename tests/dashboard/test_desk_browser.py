@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from sqlalchemy import select
 
 from dashboard.actions.calibrations import register_calibration
+from dashboard.actions.complaints import ResidentReport, open_resident_complaint
 from dashboard.actions.visits import signature_fault
 from dashboard.roles import Account
 from dashboard.text import Speech, speech
@@ -258,6 +259,39 @@ def test_a_photo_of_the_signed_sheet_on_a_phone(desk: Callable[..., Any], server
     assert filed.visit.signature is not None
     with Image.open(io.BytesIO(filed.visit.signature)) as stored:
         assert (stored.format, stored.size[0]) == ("PNG", 1_200)
+
+
+@pytest.mark.parametrize(("language", "reading"), [("zh", "16.5"), ("en", "16.4")])
+def test_a_room_measured_too_cold_is_added_to_its_open_complaint(
+    desk: Callable[..., Any], server: Server, language: str, reading: str
+) -> None:
+    _, room_id = speech(language), f"{COLD_BUILDING}-102"
+    days = date(2025, 9, 1), date(2026, 8, 31)
+    register_calibration(server.records, Account("检定员", "service"), f"HT-{language}", *days, "", NOW_MS)
+    report = ResidentReport(f"room/{room_id}", "low_temperature", "phone", "冷")
+    site = server.town.site
+    number = open_resident_complaint(server.records, Account("客服李", "service"), site, report, {}, NOW_MS)
+    with desk("visits", language) as page:
+        expect(page.locator(".kw-inkpad")).to_be_visible()
+        page.get_by_role("combobox", name=_("The home measured: street, building, flat")).fill("人民路3 102")
+        expect(page.get_by_role("option").first).to_contain_text("102")
+        page.keyboard.press("Enter")
+        expect(page.locator(".kw-visited")).to_contain_text("102")
+        page.get_by_label(_("Readings ℃, parted by blanks")).fill(reading)
+        page.keyboard.press("Enter")
+        expect(page.locator(".st-key-visit_check", has_text=f"{reading}0 ℃")).to_be_visible()
+        draw(page)
+        press(page, _("File the visit"))
+        press(page, _("Open a complaint from this visit"))
+        page.wait_for_url("**/complaints?complaint=*")
+        step = page.locator(".kw-steps").get_by_text(_("Measured too cold"))
+        expect(step.first).to_contain_text(f"{reading}0 ℃")
+    with server.records.connect() as connection:
+        filed = filed_visits(connection, room_id)[-1]
+        rows = connection.execute(select(complaint_deeds).where(complaint_deeds.c.kind == "measured").order_by(complaint_deeds.c.id))
+        deed = rows.all()[-1]
+    assert (deed.body["visit"], deed.body["measured_c"]) == (filed.id, float(reading))
+    assert newest(server).id == number, "no complaint of its own beside the open one"
 
 
 def test_attached_to_its_outage_held_and_merged(desk: Callable[..., Any], server: Server) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from dashboard.api.keys import SCOPES
 from keepwarm import help_texts
 from keepwarm import main as command
 from tests.keepwarm.test_scripts import every_command
@@ -87,3 +88,9 @@ def test_which_locales_are_chinese() -> None:
     assert help_texts.chinese({"LC_ALL": "", "LC_MESSAGES": "zh_TW", "LANG": "en_US.UTF-8"})
     assert not help_texts.chinese({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"})
     assert not help_texts.chinese({})
+
+
+def test_every_scope_of_a_key_stands_in_its_help() -> None:
+    english = next(option.help for option in options_of(COMMANDS["accounts key"]) if option.opts[-1] == "--scope")
+    for said in (english, help_texts.option_zh("accounts key", "--scope")):
+        assert [scope for scope in SCOPES if scope not in str(said)] == []

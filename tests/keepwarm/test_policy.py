@@ -11,7 +11,7 @@ from domain.policy import Refund
 from keepwarm.main import main
 from store.records import open_records
 from store.records.policies import policies_used, use_policy
-from store.site_folder import load_policy
+from store.site_folder import load_policy, load_site
 from store.site_folder.policies import SHIPPED, shipped_policies
 
 GOOD = (SHIPPED / "default.toml").read_text(encoding="utf-8")
@@ -126,7 +126,8 @@ def test_the_records_remember_every_change(policy: Callable[..., Ran], tmp_path:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "site.toml").write_text('name = "t"\npolicy = "profile-b"\n', encoding="utf-8")
     assert policy("list", "site").out == "t: nothing was judged yet\n"
-    (tmp_path / "site" / "data").mkdir()
+    open_records(load_site(Path("site")).data / "records.db").dispose()  # as an account's first link makes them
+    assert policy("list", "site").out == "t: nothing was judged yet\n"
     engine = open_records(tmp_path / "site" / "data" / "records.db")
     with engine.begin() as connection:
         assert use_policy(connection, load_policy("default"), 1_768_359_600_000, "gao")

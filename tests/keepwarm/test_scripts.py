@@ -206,6 +206,24 @@ def test_a_file_interrupted_in_the_middle_is_not_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_whose_writer_is_told_to_end_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("before")
+    writer = "import sys, keepwarm.output_file as o, pathlib\nwith o.whole_file(pathlib.Path('a.csv')) as f: f.write(b'half of'); "
+    writer += "print('writing', flush=True); sys.stdin.read()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", writer], cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"writing\n"
+        assert len(list(tmp_path.iterdir())) == 2
+        program.terminate()
+        _, err = program.communicate()
+    assert (program.returncode, err) == (143, b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    assert (tmp_path / "a.csv").read_text() == "before"
+
+
 # ── folders that are not as they should be ────────────────────────────────────────────────────────────────────────────
 
 
@@ -233,7 +251,7 @@ def test_what_a_newer_keepwarm_wrote_is_refused(folder: Path, keepwarm: Run, fil
 def read_only(folder: Path, keepwarm: Run) -> Iterator[Path]:
     """The site with stores in it, where nobody may write."""
     keepwarm("import", SITE, "r.csv")
-    keepwarm("verify-records", SITE)
+    keepwarm("report", SITE, "--period", "2025-12")  # makes the stores that are not there yet
     shutil.rmtree(folder / SITE / "data" / "health", ignore_errors=True)
     paths = [folder / SITE, *(folder / SITE).rglob("*")]
     for path in paths:
@@ -245,9 +263,13 @@ def read_only(folder: Path, keepwarm: Run) -> Iterator[Path]:
 
 
 def test_a_folder_that_can_t_be_written_to_is_one_line(read_only: Path) -> None:
-    reads = [("check", SITE), ("replay", SITE, "--readings", "r.csv")]
+    reads = [
+        *(("check", SITE), ("replay", SITE, "--readings", "r.csv"), ("policy", "list", SITE), ("visits", "list", SITE)),
+        *(("export", SITE), ("report", SITE, "--period", "2025-12"), ("explain", SITE, "room/A", "--day", "2026-12-01")),
+        *(("verify-records", SITE), ("curves", "list", SITE), ("visits", "verify", SITE)),
+    ]
     writes = [
-        *(("export", SITE), ("verify-records", SITE), ("backup", SITE, "b.kw"), ("collect", SITE), ("run", SITE, "--port", "0")),
+        *(("collect", SITE), ("run", SITE, "--port", "0"), ("import", SITE, "r.csv"), ("backup", SITE, "b.kw")),
         *(("history", "migrate", SITE, "--to", "parquet"), ("audit", "--readings", "r.csv", "--out", f"{SITE}/a.json")),
     ]
     no_privilege = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
@@ -261,7 +283,7 @@ def test_a_folder_that_can_t_be_written_to_is_one_line(read_only: Path) -> None:
     ]  # fmt: skip
     answers = [(*program.communicate(), program.returncode) for program in programs]
     for line, (_, err, code) in zip(reads, answers, strict=False):
-        assert (err, code) == ("", 0), line
+        assert ([text for text in err.splitlines() if not text.endswith((" …", " exported"))], code) == ([], 0), line
     for line, (out, err, code) in zip(writes, answers[len(reads) :], strict=True):
         said = [text for text in err.splitlines() if text[0] != "{" and not text.endswith(" …")]  # without the log
         assert (out, code in {1, 2}, len(said)) == ("", True, 1), (line, err)
@@ -274,6 +296,22 @@ def test_a_site_with_a_chinese_name_in_a_plain_locale(folder: Path) -> None:
         assert wrong.communicate() == (b"", "坏 房.csv:2: premises: '铺': one of residential, bungalow, contract\n".encode())
         assert right.communicate() == ("石桥: 2 rooms; policy default, Asia/Shanghai; no mistakes\n".encode(), b"")
     assert (wrong.returncode, right.returncode) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("simulate", "demoo"),
+        ("simulate", "demoo", "--site", "town/site"),
+        ("demo", "--scenario", "demoo", "--data", "town", "--no-browser"),
+    ],
+    ids=" ".join,
+)
+def test_a_scenario_that_there_is_not_makes_no_folder(folder: Path, keepwarm: Run, line: tuple[str, ...]) -> None:
+    before = sorted(folder.iterdir())
+    answer = keepwarm(*line)
+    assert (answer.code, len(answer.err.splitlines()), "demoo" in answer.err) == (2, 1, True)
+    assert sorted(folder.iterdir()) == before
 
 
 # ── slips of the pen ──────────────────────────────────────────────────────────────────────────────────────────────────
