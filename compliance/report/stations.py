@@ -20,7 +20,9 @@ from store.points import PointRegistry
 from store.readings import read_readings
 
 HOUR_MS = 3_600_000
-AT_ONCE = 8  # a season of eight stations is two million readings and some 200 MB
+AT_ONCE = 8
+READINGS_AT_ONCE = 1_500_000  # some 130 MB; how many days that is depends on how often the stations are polled
+DAYS_AT_ONCE = 16
 QUANTITIES = (
     *("secondary_supply_temp_c", "secondary_return_temp_c", "outdoor_temp_c", "secondary_flow_m3h", "makeup_flow_m3h"),
     *(f"pump{number}_{sign}" for number in (1, 2, 3) for sign in ("running", "frequency_hz")),
@@ -58,12 +60,25 @@ def station_days(
     stations = list(site.stations.values())
     for first in range(0, len(stations), AT_ONCE):
         group = stations[first : first + AT_ONCE]
-        found = _series(stores, group, int(days[0]) - hold_ms, int(days[-1]))
-        for station in group:
-            series = found[station.station_id]
-            rules = StationRules(station.design_flow_m3h, curves.get(station.station_id, ()), hold_ms, site.timezone)
-            measured = *_curve(series, rules, seasons, days), *_water(series, rules, seasons, days)
-            yield StationDays(station.station_id, _digest(series), *measured)
+        hashed: dict[str, dict[str, Any]] = {station.station_id: {name: sha256() for name in QUANTITIES} for station in group}
+        measured: dict[str, list[list[F64]]] = {station.station_id: [] for station in group}
+        low, span = 0, 1
+        while low < len(days) - 1:
+            some = days[low : low + span + 1]
+            found = _series(stores, group, int(some[0]) - hold_ms, int(some[-1]))
+            for station in group:
+                series = found[station.station_id]
+                rules = StationRules(station.design_flow_m3h, curves.get(station.station_id, ()), hold_ms, site.timezone)
+                measured[station.station_id].append([*_curve(series, rules, seasons, some), *_water(series, rules, seasons, some)])
+                for name, one in series.items():
+                    new = slice(int(np.searchsorted(one.at, some[0])) if low else 0, None)  # the others were taken with the days before
+                    hashed[station.station_id][name].update(np.column_stack([one.at[new], one.value[new].view(np.int64)]).tobytes())
+            low += span
+            readings = sum(len(one.at) for series in found.values() for one in series.values())
+            span = max(1, min(4 * span, DAYS_AT_ONCE, span * READINGS_AT_ONCE // max(1, readings)))
+        for station_id, parts in measured.items():
+            whole = (np.concatenate(column) for column in zip(*parts, strict=True))
+            yield StationDays(station_id, _digest(hashed[station_id]), *whole)
 
 
 def _series(
@@ -87,12 +102,9 @@ def _series(
     return found
 
 
-def _digest(series: Mapping[str, PointSeries]) -> str:
-    """The SHA-256 of a station's good readings."""
-    digest = sha256()
-    for name in sorted(series):
-        digest.update(name.encode() + series[name].at.tobytes() + series[name].value.tobytes())
-    return digest.hexdigest()
+def _digest(hashed: Mapping[str, Any]) -> str:
+    """The SHA-256 of a station's good readings, of those of each quantity."""
+    return sha256("".join(f"{name}{one.hexdigest()}" for name, one in sorted(hashed.items())).encode()).hexdigest()
 
 
 def _by_day(grid: I64, days: I64, amounts: Sequence[F64]) -> list[F64]:
