@@ -7,7 +7,6 @@ can be read in two ways (docs/rules.md, the plausibility table).
 """
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from typing import NamedTuple
@@ -88,10 +87,10 @@ class Town:
     def __init__(self, site: Site, rows: Sequence[Row]) -> None:
         self.site, self.rows = site, rows
         self.names = {row.point: name_of(row.point) for row in rows}
-        self.batteries: dict[str, list[int]] = {}
+        self.batteries: dict[str, Series] = {}
         for row in rows:
-            if self.names[row.point].quantity == "battery_pct" and not row.bad and row.value > 0:
-                self.batteries.setdefault(self.names[row.point].subject, []).append(row.at)
+            if self.names[row.point].quantity == "battery_pct" and not row.bad:
+                self.batteries.setdefault(self.names[row.point].subject, []).append((row.at, row.value))
         self.rejected = [row.bad or bool(self.reject(row)) for row in rows]
         # A bad value is "treated as if it had never arrived" (R2); read as: one that is stuck is what the instrument says all the same.
         self.series: dict[str, Series] = {row.point: [] for row in rows}
@@ -118,9 +117,9 @@ class Town:
         # Read as: a counter may pass through these numbers.
         if row.value in SENTINELS and name.quantity not in COUNTERS:
             found.add("SENTINEL")
-        # Read as: the sensor has told of a battery that is not empty within the day before.
-        at = self.batteries.get(name.subject, [])
-        if name.quantity == "indoor_temp_c" and row.value == 0 and bisect_right(at, row.at) > bisect_left(at, row.at - 24 * HOUR):
+        # Read as: what the sensor told of its battery last, within the day before, is not that it is empty.
+        last = [charge for at, charge in self.batteries.get(name.subject, []) if row.at - 24 * HOUR <= at <= row.at][-1:]
+        if name.quantity == "indoor_temp_c" and row.value == 0 and any(charge > 0 for charge in last):
             found.add("SENTINEL")
         low, high = REJECT.get(name.quantity, (-inf, inf))
         station = self.site.stations.get(name.subject, Station(name.subject))
