@@ -21,7 +21,7 @@ from store.readings import read_readings
 
 HOUR_MS = 3_600_000
 AT_ONCE = 8
-READINGS_AT_ONCE = 1_500_000  # some 130 MB; how many days that is depends on how often the stations are polled
+READINGS_AT_ONCE = 800_000  # some 100 MB; how many days that is depends on how often the stations are polled
 DAYS_AT_ONCE = 16
 QUANTITIES = (
     *("secondary_supply_temp_c", "secondary_return_temp_c", "outdoor_temp_c", "secondary_flow_m3h", "makeup_flow_m3h"),
