@@ -48,6 +48,9 @@ class RoomEvidence:
         self._outdoor = outdoor
         self._stations = stations
         self._held_to = cache(self._limit)
+        self._neighbours: dict[str, list[str]] = {}
+        for room_id in series:
+            self._neighbours.setdefault(estate.building_of.get(room_id, ""), []).append(room_id)
 
     def suspicion(self, room_id: str, at: int) -> str | None:
         """Why the room's sensor is to be doubted, None when it is not."""
@@ -55,8 +58,7 @@ class RoomEvidence:
         battery = self._batteries.get(room_id)
         if building_id is None:
             return sensor_suspicion(at, NONE, (), battery)
-        neighbours = [one for one, home in self._estate.building_of.items() if home == building_id and one != room_id]
-        others = [self._series.get(one, NONE) for one in neighbours]
+        others = [self._series.get(one, NONE) for one in self._neighbours.get(building_id, ()) if one != room_id]
         return sensor_suspicion(at, self._series.get(room_id, NONE), others, battery)
 
     def of_room(self, room_id: str, at: int) -> dict[str, Any]:
