@@ -5,6 +5,7 @@
 
 Portion by portion the clock is set on; in each, processes are killed (SIGKILL) at seeded instants, then one is let finish. Events,
 alarms, transitions and complaints must then be those of the undisturbed watch, and the events those of ``replay``. Exit code 1 unless so.
+With ``--late`` stretches of readings come up to 30 h late: alarms must then be those of ``replay``, which has them in time.
 On PostgreSQL (``--records postgresql://…``) a standby runs beside the watch that is killed, and takes over.
 """
 
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from compliance.events import Event
+from compliance.recording.alarm_rows import LATE_DATA
 from compliance.replay import replay
 from compliance.watch_loop import run_watch
 from domain.clock import Clock
@@ -37,7 +40,8 @@ from store.site_folder import load_site
 
 ROOT: Final = Path(__file__).parents[1]
 START_MS: Final = 1_768_348_800_000  # 2026-01-14 08:00 in Shanghai
-PORTION_MS: Final = 4 * 3_600_000
+HOUR_MS: Final = 3_600_000
+PORTION_MS: Final = 4 * HOUR_MS
 FAR: Final = 1 << 62  # a clock whose time begins then stands still
 WITHIN_S: Final = 60.0
 LIFE_S: Final = (0.6, 2.6)  # a watch needs about a second to begin
@@ -49,13 +53,19 @@ Facts = dict[str, list[tuple[Any, ...]]]
 
 @dataclass(frozen=True)
 class Result:
-    """What killing led to: how many kills, what was decided, what an undisturbed watch and ``replay`` decided."""
+    """What killing led to: how many kills, what was decided, what an undisturbed watch and ``replay`` decided: events, alarms."""
 
     kills: int
     killed: Facts
     undisturbed: Facts
     replayed: list[tuple[Any, ...]]
+    replayed_alarms: list[tuple[Any, ...]]
     takeovers_s: list[float]
+
+    def sound(self, *, late: bool) -> bool:
+        """Whether killing made no difference, and all is as if every reading had been there in time."""
+        in_time = self.killed["true alarms"] == self.replayed_alarms
+        return self.killed == self.undisturbed and in_time and (late or self.killed["events"] == self.replayed)
 
 
 def write_site(folder: Path, records_url: str = "") -> Site:
@@ -71,30 +81,33 @@ def write_site(folder: Path, records_url: str = "") -> Site:
     return site
 
 
-def story(site: Site, portions: int, chance: random.Random) -> tuple[list[str], Readings]:
-    """Rooms that wander around their limit; some fall silent for hours. Rows in order of arrival, which is that of measuring."""
+def story(site: Site, portions: int, chance: random.Random, *, late: bool = False) -> tuple[list[str], Readings]:
+    """Rooms that wander around their limit; some fall silent for hours, or what they say comes ``late``. Rows in order of arrival."""
     names = [f"room/{room_id}/indoor_temp_c" for room_id in site.rooms]
-    rows: list[tuple[int, int, float]] = []
+    end_ms = START_MS + portions * PORTION_MS
+    rows: list[tuple[int, int, int, float]] = []
     for room in range(len(names)):
-        value, at = chance.uniform(17.6, 19.0), START_MS + 60_000 + chance.randrange(600_000)
-        while at < START_MS + portions * PORTION_MS:
+        value, at, delay_ms = chance.uniform(17.6, 19.0), START_MS + 60_000 + chance.randrange(600_000), 0
+        while at < end_ms:
             value = min(21.0, max(15.0, value + chance.uniform(-0.4, 0.4)))
-            rows.append((at, room, round(value, 1)))
+            if late and chance.random() < 0.05:
+                delay_ms = chance.choice([0, 0, 8, 20, 30]) * HOUR_MS
+            rows.append((at + delay_ms, at, room, round(value, 1)))
             at += chance.choice([10] * 12 + [45, 200]) * 60_000
     rows.sort()
-    at_ms, point, values = zip(*rows, strict=True)
-    return names, Readings.of(list(point), list(at_ms), np.array(values), received_at=list(at_ms))
+    received, at_ms, point, values = zip(*(row for row in rows if row[0] < end_ms), strict=True)
+    return names, Readings.of(list(point), list(at_ms), np.array(values), received_at=list(received))
 
 
-def run(folder: Path, portions: int, kills_each: int, seed: int, records_url: str = "") -> Result:
+def run(folder: Path, portions: int, kills_each: int, seed: int, records_url: str = "", *, late: bool = False) -> Result:
     """Runs the story twice, killing and not killing, in ``folder``."""
     chance = random.Random(seed)
     site, calm = write_site(folder / "killed", records_url), write_site(folder / "calm")
-    names, readings = story(site, portions, chance)
+    names, readings = story(site, portions, chance, late=late)
     takeovers: list[float] = []
     for number in range(1, portions + 1):
         now_ms = START_MS + number * PORTION_MS
-        here = (readings.measured_at > now_ms - PORTION_MS) & (readings.measured_at <= now_ms)
+        here = (readings.received_at > now_ms - PORTION_MS) & (readings.received_at <= now_ms)
         for one in (site, calm):
             _append(one, names, readings.take(here), now_ms)
         if records_url:
@@ -103,8 +116,22 @@ def run(folder: Path, portions: int, kills_each: int, seed: int, records_url: st
             _one_after_another(site, now_ms, kills_each, chance)
         _undisturbed(calm, now_ms)
     end_ms = START_MS + portions * PORTION_MS
-    expected = sorted((one.at, one.event, one.subject) for one in replay(calm, names, readings, to_ms=end_ms).events)
-    return Result(portions * kills_each, facts(site), facts(calm), expected, takeovers)
+    events = replay(calm, names, readings, to_ms=end_ms).events
+    expected = sorted((one.at, one.event, one.subject) for one in events)
+    return Result(portions * kills_each, facts(site), facts(calm), expected, _alarms(events), takeovers)
+
+
+def _alarms(events: Sequence[Event]) -> list[tuple[Any, ...]]:
+    """(subject, raised, cleared or −1) of every alarm that these events tell of."""
+    found: dict[tuple[str, int], int] = {}
+    standing: dict[str, int] = {}
+    for one in events:
+        if one.event == "alarm.raised":
+            standing[one.subject] = one.at
+            found[one.subject, one.at] = -1
+        elif one.event == "alarm.cleared":
+            found[one.subject, standing.pop(one.subject)] = one.at
+    return sorted((subject, raised, cleared) for (subject, raised), cleared in found.items())
 
 
 def _append(site: Site, names: Sequence[str], readings: Readings, now_ms: int) -> None:
@@ -174,7 +201,8 @@ def _judged(site: Site, now_ms: int, pid: int) -> bool:
         word = json.loads((site.data / "health" / "watch.json").read_text())
     except FileNotFoundError:
         return False
-    return bool(word["pid"] == pid and word["detail"]["judged_at_ms"] >= now_ms and word["detail"]["behind"] == 0)
+    detail = word["detail"]
+    return bool(word["pid"] == pid and detail["judged_at_ms"] >= now_ms and detail["behind"] == detail["late_waiting"] == 0)
 
 
 def _undisturbed(site: Site, now_ms: int) -> None:
@@ -204,6 +232,9 @@ def facts(site: Site) -> Facts:
     queries = {
         "events": select(events.at, events.event, events.subject).where(events.event.not_like("comm.%")),
         "alarms": select(alarms.raised_at, alarms.subject),
+        "true alarms": select(alarms.subject, alarms.raised_at, func.coalesce(alarms.cleared_at, -1)).where(
+            func.coalesce(alarms.cleared_reason, "") != LATE_DATA
+        ),
         "alarm transitions": select(moves.at, alarms.subject, moves.from_state, moves.to_state).where(moves.alarm_id == alarms.id),
         "complaints": select(complaints.opened_at, complaints.subject),
         "complaint transitions": select(steps.at, complaints.subject, steps.from_state, steps.to_state).where(
@@ -221,12 +252,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="kills keepwarm watch, and compares")
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--late", action="store_true", help="stretches of readings come up to 30 h late")
     parser.add_argument("--records", default="", help="postgresql://…: with a standby")
     asked = parser.parse_args()
     each = 1 if asked.records else 6
     with tempfile.TemporaryDirectory() as folder:
-        result = run(Path(folder), -(-asked.kills // each), each, asked.seed, asked.records)
-    sound = result.killed == result.undisturbed and result.killed["events"] == result.replayed
+        result = run(Path(folder), -(-asked.kills // each), each, asked.seed, asked.records, late=asked.late)
+    sound = result.sound(late=asked.late)
     print(f"{result.kills} kills;", ", ".join(f"{len(rows)} {name}" for name, rows in result.killed.items()))
     if result.takeovers_s:
         print(f"takeover: longest {max(result.takeovers_s):.1f} s")

@@ -28,7 +28,7 @@ from store.readings import read_readings
 
 HOUR_MS = 3_600_000
 FEW = 3  # so many are judged again within the pass itself
-MOST = 100  # rooms judged again at once: a pass that records their alarms and complaints takes no longer than half a second
+MOST = 50  # rooms judged again at once: a pass that records their alarms and complaints takes no longer than half a second
 MOST_ROOM_MS = 20_000 * HOUR_MS
 BACK_MS = (8 * HOUR_MS, 48 * HOUR_MS, FOREVER_MS)  # so far a normal instant is looked for; the first is nearly always enough
 

@@ -225,6 +225,10 @@ class Watch:
             self.days.update(local_days(max(self.start_ms, int(readings.measured_at.min())), now_ms, zone))
         self.days.add(datetime.fromtimestamp(now_ms / 1000, zone).date())
 
+    def late_waiting(self) -> int:
+        """How many stations and rooms wait to be judged again."""
+        return len(self.stations.late()) + len(self.rooms.late())
+
     def judge_late(self) -> bool:
         """Judges stations and rooms again whose readings came later than a pass keeps them; tells whether there were any.
 

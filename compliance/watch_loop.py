@@ -125,7 +125,7 @@ def _watch(watch: Watch, clock: Clock, stop: threading.Event, turn: Turn) -> Non
 def _show(watch: Watch, clock: Clock) -> None:
     watch.write_live()
     behind = watch.journal.backlog_after(watch.cursor).batches
-    detail = {**watch.counts, "judged_at_ms": watch.judged_at, "behind": behind}
+    detail = {**watch.counts, "late_waiting": watch.late_waiting(), "judged_at_ms": watch.judged_at, "behind": behind}
     write_health(watch.site.data, watch.consumer, clock.now_ms(), detail)
 
 
