@@ -29,8 +29,11 @@ class Scaling:
         )
 
     def apply(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scales raw values whose last axis is the columns; NaN stays NaN."""
-        return raw if self.idle else raw * self.multiplier / self.divisor + self.add
+        """Scales raw values whose last axis is the columns; NaN stays NaN, what grows past 64 bits is infinite."""
+        if self.idle:
+            return raw
+        with np.errstate(over="ignore"):  # garbage near the end of 64 bits becomes infinite, which the screening marks
+            return raw * self.multiplier / self.divisor + self.add
 
 
 def split_scale(scale: float) -> tuple[float, float]:

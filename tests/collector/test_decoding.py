@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.blocks import Request, requests_of, split
+from collector.scaling import Scaling
 from collector.schedule import phases
 from domain.profile import REGISTERS_OF, ByteOrder, ModbusProfile, Register, RegisterType
 from domain.reading import Quality
@@ -84,6 +85,11 @@ def same(found: float, value: float) -> bool:
 
 def measured(register: Register) -> bool:
     return register.quantity in (MEASURED, "valve_position_pct")
+
+
+def test_garbage_that_outgrows_64_bits_becomes_infinite_and_spoils_no_neighbour() -> None:
+    scaled = Scaling.of([1000.0, 0.1], [0.0, 0.0]).apply(np.array([[1.8e305, 183.0], [21.0, -5.0]]))
+    assert scaled.tolist() == [[math.inf, 18.3], [21_000.0, -0.5]]
 
 
 @given(replies())
