@@ -52,17 +52,17 @@ class Outbox:
         self._exact = exact
         self._frontier = Frontier()
 
-    def put(self, readings: Readings, earliest_ms: int = FIRST_MS, latest_ms: int = LAST_MS) -> None:
+    def put(self, readings: Readings, earliest_ms: int = FIRST_MS, latest_ms: int = LAST_MS) -> Readings:
         """Returns when the server has (or rightly refuses) all of them; those not measured in [earliest_ms, latest_ms) are set apart.
 
-        Raises StoreError; then they may be put again without harm.
+        What it returns are those that were sent, in their order. Raises StoreError; then they may be put again without harm.
         """
         sane = (readings.measured_at >= earliest_ms) & (readings.measured_at < latest_ms)
         if not sane.all():
-            self._set_apart(readings.take(~sane))
+            self.set_apart(readings.take(~sane), "measured at an impossible time")
         one = resolve(readings.take(sane))
         if not len(one):
-            return
+            return one
         points = np.unique(one.point)
         unknown = self._frontier.unknown(points)
         if len(unknown):
@@ -71,7 +71,19 @@ class Outbox:
         late, revision = self._worth_writing(one.take(~beyond))
         self._frontier.reach(one)  # before they are sent: an attempt that fails may have left some there
         self._send(late, revision)
-        self._send(one.take(beyond), np.zeros(int(np.count_nonzero(beyond)), np.int64))
+        newer = one.take(beyond)
+        self._send(newer, np.zeros(len(newer), np.int64))
+        return Readings.concat([late, newer])
+
+    def missing(self, sent: Readings) -> Readings:
+        """Those of the readings that the server does not show, nor better ones in their place. Raises StoreError."""
+        return self._worth_writing(sent)[0]
+
+    def set_apart(self, readings: Readings, reason: str) -> None:
+        """Puts the readings into quarantine."""
+        points, head_of = np.unique(readings.point, return_inverse=True)
+        lines = lines_of(readings, [self._head(point, 0) for point in points.tolist()], head_of)
+        self._quarantine.put(lines, reason)
 
     def _worth_writing(self, late: Readings) -> tuple[Readings, NDArray[np.int64]]:
         """Those of the readings that the server does not have, or has worse; and their revisions."""
@@ -99,8 +111,3 @@ class Outbox:
 
     def _head(self, point: int, revision: int) -> str:
         return line_head(self._names.of(point), f",revision={revision}" if revision else "")
-
-    def _set_apart(self, readings: Readings) -> None:
-        points, head_of = np.unique(readings.point, return_inverse=True)
-        lines = lines_of(readings, [self._head(point, 0) for point in points.tolist()], head_of)
-        self._quarantine.put(lines, "measured at an impossible time")

@@ -6,7 +6,8 @@ Each field is a metric of its own: ``indoor_temp_c_value``, ``…_rejected``, ``
     keeps about twelve digits of a float, fewer beside huge ones   other doubles also go as bits (``…_bits_high``, ``…_bits_low``)
     keeps every sample of an instant, in any order                 one that replaces another carries the label ``revision``
     acknowledges what is not on its disk for some seconds          ``settle_s`` and ``boot``: the forwarder sends it again
-    shows fresh samples a second late                              asked to flush after each write
+    shows fresh samples a second late                              asked to flush after each write, and to show what it took
+    drops silently what is beyond its limits of series             set apart, as it is not shown
     drops silently what is older than -retentionPeriod             counted as expired, where it tells its period
     drops silently what is more than two days in the future        set apart
     hides the last 30 s from queries (-search.latencyOffset)       the last stretches are computed from an export
@@ -35,6 +36,10 @@ _STAMP: Final = "keepwarm_history"
 _RESTAMP_S: Final = 43_200.0
 _FUTURE_MS: Final = 2 * DAY_MS - 600_000  # it takes two days; our clocks may differ
 _HIDDEN_MS: Final = 60_000
+_SHOWN_S: Final = 10.0  # what it takes it shows within a second or two
+_PAUSE_S: Final = (0.01, 0.25)
+_ALL_PROBED: Final = 2_000
+_PROBE_EVERY: Final = 50  # of more: it takes lines by the 64 KB, each piece (some 300 lines) shown as a whole
 _FLAG: Final = re.compile(r'^flag\{name="retentionPeriod", value="(\d+(?:\.\d+)?)([hdwy]?)"', re.MULTILINE)
 _STARTED: Final = re.compile(r"^process_start_time_seconds (\S+)", re.MULTILINE)
 _UNIT_MS: Final = {"h": DAY_MS // 24, "d": DAY_MS, "w": 7 * DAY_MS, "y": 365 * DAY_MS, "": 31 * DAY_MS}
@@ -74,8 +79,9 @@ class VictoriaHistory:
             self.boot()
         kept = readings.measured_at >= _wall_ms() - (self._retention_ms or _wall_ms())
         self._expired += len(readings) - int(np.count_nonzero(kept))
-        self._outbox.put(readings.take(kept), EARLIEST_MS, _wall_ms() + _FUTURE_MS)
+        sent = self._outbox.put(readings.take(kept), EARLIEST_MS, _wall_ms() + _FUTURE_MS)
         self._flush()
+        self._await_shown(sent)
 
     def identity(self) -> str:
         """Which history this is: a label kept in the database itself, made up by whoever asks first."""
@@ -154,6 +160,22 @@ class VictoriaHistory:
             self._write_to.call("POST", "/internal/force_flush")
         except (StoreError, NotTakenError) as error:
             _log.debug("history: not flushed", reason=str(error))
+
+    def _await_shown(self, sent: Readings) -> None:
+        """Returns when the server shows what it took; what it does not show for long is set apart.
+
+        The flush does not wait for one that is under way already: what that one carries is shown when it ends, and not before.
+        """
+        if self._retention_ms:  # what is about to expire need not be shown
+            sent = sent.take(sent.measured_at >= _wall_ms() - self._retention_ms + _HIDDEN_MS)
+        probes = sent if len(sent) <= _ALL_PROBED else sent.take(slice(None, None, _PROBE_EVERY))
+        until_s, pause_s = time.monotonic() + _SHOWN_S, _PAUSE_S[0]
+        while len(probes := self._outbox.missing(probes)):
+            if time.monotonic() >= until_s:
+                self._outbox.set_apart(self._outbox.missing(sent), f"taken, and not shown within {_SHOWN_S:g} s: a limit of its own?")
+                return
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _PAUSE_S[1])
 
     def _note_retention(self, flag: re.Match[str] | None) -> None:
         if flag is None:

@@ -16,9 +16,10 @@ from domain.errors import StoreError
 from domain.reading import Readings
 from domain.site import Site, StoreSettings
 from store.health import read_health
-from store.history import History, forward, open_history
+from store.history import History, forward, open_history, victoriametrics
 from store.history.forward import FLUSH_S, Forwarder, Forwarding
 from store.history.parquet import ParquetHistory
+from store.history.victoriametrics import VictoriaHistory
 from store.journal import Journal, open_journal
 from store.points import PointRegistry
 from tests.store.history.conftest import port
@@ -336,6 +337,42 @@ def test_victoriametrics_says_what_it_would_have_dropped_in_silence(
         assert history.read([1], 0, now + 99 * DAY_MS).value.tolist() == [2.0, 3.0]
         assert history.counts() == {"quarantined": 1, "expired": 1}
         history.close()
+
+
+def test_victoriametrics_shows_what_was_written_though_it_does_not_flush_when_asked(
+    site: Site, stores: Stores, registry: PointRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flush while the server's own is under way comes back too soon, and a cluster has none: what replaces a reading must see it."""
+    monkeypatch.setattr(VictoriaHistory, "_flush", lambda _: None)
+    history = open_history(replace(site, stores=stores("victoriametrics")), registry)
+    for number in range(3):
+        history.write(batch(number))
+        assert numbers(history) == [float(n) + 0.5 for n in range(number + 1)]
+    history.write(Readings.of([1], [START], [7.0], received_at=[START + 9]))
+    history.write(Readings.of([1], [START], [6.0], received_at=[START + 5]))
+    assert history.read([1], START, START + 1).value.tolist() == [7.0]
+    assert history.counts() == {"quarantined": 0, "expired": 0}
+    history.close()
+
+
+def test_what_victoriametrics_takes_and_never_shows_is_set_apart(
+    request: pytest.FixtureRequest, tmp_path: Path, site: Site, registry: PointRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers 204 and drops the series beyond its own limit."""
+    monkeypatch.setattr(victoriametrics, "_SHOWN_S", 3.0)
+    flags = ("-storage.maxDailySeries=60",)
+    with victoria_metrics(request.getfixturevalue("victoria_metrics"), tmp_path / "server", port(), *flags) as server:
+        history = open_history(replace(site, stores=StoreSettings(history="victoriametrics", history_url=server.url)), registry)
+        history.write(batch(0, 10))
+        history.write(batch(0, 40))
+        shown = history.read(range(40), START, START + DAY_MS)
+        whole = (shown.received_at == shown.measured_at + 3) & (shown.value == 0.5)  # of some it takes a part of their fields
+        kept = int(np.count_nonzero(whole))
+        assert 10 <= kept < 40
+        assert history.counts() == {"quarantined": 40 - kept, "expired": 0}
+        history.close()
+    aside = (site.data / "quarantine" / "victoriametrics.lines").read_text().splitlines()
+    assert (aside[0].split(" ", 2)[2], len(aside) - 1) == ("taken, and not shown within 3 s: a limit of its own?", 40 - kept)
 
 
 # ── another history ───────────────────────────────────────────────────────────────────────────────────────────────────
