@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from compliance.series import Series, clean_series
 from compliance.verdict import Totals, judge, room_rules
 from domain.clock import iso
-from domain.errors import ConfigError, Mistake
 from domain.policy import Policy
 from domain.quantity import parse_point
 from domain.reading import Readings
 from domain.screening import Surroundings, screened
 from domain.site import Exclusion, Room
-from store.site_folder.policies import schedule_gap
+from store.site_folder.policies import check_schedules
 
 ROOM_QUANTITY = "indoor_temp_c"
 KNOWN_SHARE = 2  # a room is known when at least one part in so many of its judged time is (coverage ≥ 0.5)
@@ -158,11 +157,7 @@ def _judged(rooms: Sequence[Room], series: Series, hold_ms: I64, edges_ms: I64, 
 
 def _check_schedules(rooms: Sequence[Room], question: Question, from_ms: int, to_ms: int) -> None:
     """Raises ConfigError when a version of the policy in force in the period lacks the schedule of a room."""
-    first, last = (_local_day(instant_ms, question.zone) for instant_ms in (from_ms, to_ms - 1))
-    for table, room in {room.table: room for room in reversed(rooms)}.items():
-        gap = schedule_gap(question.policy, room, first, last)
-        if gap is not None:
-            raise ConfigError(Mistake(f"policy {question.policy.name}", gap, key=f"room {room.room_id}: schedule", value=table))
+    check_schedules(question.policy, rooms, *(_local_day(instant_ms, question.zone) for instant_ms in (from_ms, to_ms - 1)))
 
 
 def _local_day(instant_ms: int, zone: ZoneInfo) -> date:

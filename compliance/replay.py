@@ -26,6 +26,7 @@ from domain.policy import Policy
 from domain.quantity import parse_point
 from domain.reading import Readings
 from domain.site import Room, Site, Station
+from store.site_folder.policies import check_schedules
 
 ROOM_QUANTITY = "indoor_temp_c"
 
@@ -116,8 +117,12 @@ def _extent(
 
 
 def replay(site: Site, names: Sequence[str], readings: Readings, to_ms: int | None = None) -> Outcome:
-    """Runs every rule over the readings up to and including ``to_ms`` (UTC ms), by default the latest end of a stand."""
+    """Runs every rule over the readings up to and including ``to_ms`` (UTC ms), by default the latest end of a stand.
+
+    Raises ConfigError when the policy lacks the schedule of a room.
+    """
     columns = sort_out(site, names, readings)
+    check_schedules(site.policy, columns.rooms)
     if columns.from_ms is None or columns.stands_until_ms is None:
         return Outcome([], 0)
     until_ms = columns.stands_until_ms if to_ms is None else to_ms

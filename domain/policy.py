@@ -115,7 +115,8 @@ class Policy:
     def timeline(self, table: str | None, zone: ZoneInfo, from_ms: int, to_ms: int) -> Timeline:
         """The steps of the limit over [from_ms, to_ms), exact to the second also where the zone's clocks are put forward or back.
 
-        Without a table the limit is 0 in season: what is left is the season itself.
+        Without a table the limit is 0 in season: what is left is the season itself. Where a version has no such table there was no
+        such contract, and nothing is judged.
         """
         at: list[int] = []
         limits: list[float] = []
@@ -147,7 +148,7 @@ class Policy:
 
     def _limit_c(self, table: str | None, day: date, second_of_day: int) -> float:
         version = self.version_at(day)
-        if version is None or not version.in_season(day):
+        if version is None or not version.in_season(day) or (table is not None and table not in version.schedules):
             return float("nan")
         return 0.0 if table is None else version.limit_c(table, second_of_day)
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -50,9 +49,7 @@ def replay(
 
     if out is not None:
         check_writable(out)
-    site = load_site(site_folder)
-    if policy_file is not None:
-        site = replace(site, policy=load_policy(Path(policy_file)))
+    site = load_site(site_folder, policy=None if policy_file is None else load_policy(policy_file), complete=False)
     to_ms = instant_of("--to", end, site.timezone)
     zone = site.timezone if isinstance(assumed, str) else assumed
     names, readings = read_readings(files, assume_timezone=zone)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from domain.errors import ConfigError, Mistake
 from domain.reading import FIRST_BAD, Quality, Readings
-from store.readings_file.rows import QUALITIES, is_point
+from store.readings_file.rows import QUALITIES, is_point, one_blank
 from store.site_folder.instants import EARLIEST_MS, LATEST_MS
 from store.site_folder.suggestion import nearest
 from store.site_folder.table import Columns
@@ -53,7 +53,7 @@ def from_columns(table: pa.Table, zone: ZoneInfo | None) -> tuple[list[str], Rea
     """
     names, point = _dictionary(table.column("point"))
     for name in names:
-        _odd_unless(is_point(name))
+        _odd_unless(is_point(name) and name == one_blank(name))
     measured = table.column("measured_at")
     _odd_unless(measured.null_count == 0)
     measured_at = received_at = _instants(measured, zone)

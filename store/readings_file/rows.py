@@ -29,6 +29,11 @@ def is_point(name: str) -> bool:
     return True
 
 
+def one_blank(name: str) -> str:
+    """The name as the tables of a site have it: no blanks around it, and one where there are several."""
+    return " ".join(name.split())
+
+
 def from_rows(rows: Iterable[tuple[int | str, dict[str, str]]], shown: str, zone: ZoneInfo | None) -> tuple[list[str], Readings]:
     """Names and readings, one row after the other.
 
@@ -67,7 +72,7 @@ class _Row(NamedTuple):
         raise ConfigError(Mistake(self.shown, remedy, key=f"{self.where}: {column}", value=value))
 
     def point(self, known: dict[str, int]) -> str:
-        name = self.cells["point"]
+        name = one_blank(self.cells["point"])
         if name not in known and not is_point(name):
             self.fail("point", "a point is station/ID/quantity, room/ID/quantity or source/ID/quantity")
         return name

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import ConfigError, Mistake
+from domain.policy import Policy
 from domain.profile import Profile
 from domain.site import Site
 from store.site_folder.devices import DEVICES, read_devices
@@ -57,12 +58,14 @@ OWN_FILES = (NOTICES_FILE, MAP_FILE)
 _SUFFIXES = (".csv", ".xlsx")
 
 
-def load_site(folder: Path) -> Site:
-    """The site in this folder.
+def load_site(folder: Path, *, policy: Policy | None = None, complete: bool = True) -> Site:
+    """The site in this folder, held to ``policy`` instead of its own where one is given.
 
+    ``complete``: whether each building must have its station and each room its building where there are tables of them.
     Raises ConfigError with every mistake of the whole folder.
     """
-    site, mistakes = read_site(folder)
+    site, mistakes = _read(folder, policy, complete=complete)
+    mistakes = _in_order(mistakes)
     if site is None:
         raise ConfigError(*mistakes)
     return site
@@ -91,7 +94,7 @@ def _in_order(mistakes: list[Mistake]) -> list[Mistake]:
     return sorted(mistakes, key=lambda mistake: (files.index(mistake.file), mistake.line or 0))
 
 
-def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
+def _read(folder: Path, policy: Policy | None = None, *, complete: bool = True) -> tuple[Site | None, list[Mistake]]:
     if not folder.is_dir():
         raise ConfigError(Mistake(str(folder), f"no such folder; a site is a folder with {SITE_FILE} in it"))
     if not (folder / SITE_FILE).is_file():
@@ -103,6 +106,8 @@ def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
     settings = read_settings(tables, folder)
     if file is None:
         settings = replace(settings, policy=None)  # whatever it names, it is not the default for certain
+    if policy is not None:
+        settings = replace(settings, policy=policy)
     profiles = load_profiles(folder / "profiles", mistakes)
     names = {*profiles, *(path.stem for path in (folder / "profiles").glob("*.toml"))}
     brokers = read_brokers(tables, folder, settings.name, profiles, names)
@@ -110,7 +115,7 @@ def _read(folder: Path) -> tuple[Site | None, list[Mistake]]:
     openid = read_openid(tables, folder)
     texts = read_notice_texts(folder, mistakes)
     outlines = read_outlines(folder, mistakes)
-    parts = _read_tables(folder, settings, profiles, names, mistakes)
+    parts = _read_tables(folder, settings, profiles, names, mistakes, complete=complete)
     modbus = {device.address for device in parts["devices"].values() if device.protocol != "opcua"}
     gateways = read_gateways(tables, modbus)
     if mistakes or settings.policy is None:
@@ -143,7 +148,13 @@ def _site_file(folder: Path, mistakes: list[Mistake]) -> TomlFile | None:
 
 
 def _read_tables(
-    folder: Path, settings: Settings, profiles: Mapping[str, Profile], profile_names: Collection[str], mistakes: list[Mistake]
+    folder: Path,
+    settings: Settings,
+    profiles: Mapping[str, Profile],
+    profile_names: Collection[str],
+    mistakes: list[Mistake],
+    *,
+    complete: bool,
 ) -> dict[str, Any]:
     """The tables' rows as the arguments of a Site. What a table refers to is looked up only where that table is there."""
     found = {name: _table(folder, name, columns, mistakes) for name, columns in TABLES.items()}
@@ -151,8 +162,9 @@ def _read_tables(
     zone = settings.timezone
     stations = read_stations(found["stations"])
     known_stations = stations if found["stations"].readable else None
-    buildings = read_buildings(found["buildings"], known_stations)
-    rooms = read_rooms(found["rooms"], settings.policy, buildings if found["buildings"].readable else None, known_stations)
+    buildings = read_buildings(found["buildings"], known_stations, complete=complete)
+    known_buildings = buildings if found["buildings"].readable else None
+    rooms = read_rooms(found["rooms"], settings.policy, known_buildings, known_stations, complete=complete)
     return {
         "stations": stations,
         "buildings": buildings,

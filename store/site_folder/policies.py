@@ -1,6 +1,6 @@
 """Policy files (R1) with the service deadlines they name (R7), and whether a policy has what a room is held to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -93,6 +93,14 @@ def schedule_gap(policy: Policy, room: Room, from_day: date | None = None, to_da
         days = ", ".join(version.valid_from.isoformat() for version in lacking)
         return f"a schedule of policy {policy.name!r}; its version valid from {days} has no such [version.schedule.{table}]"
     return f"a schedule of policy {policy.name!r}; {nearest(table, known)}"
+
+
+def check_schedules(policy: Policy, rooms: Iterable[Room], from_day: date | None = None, to_day: date | None = None) -> None:
+    """Raises ConfigError when the policy lacks the schedule of one of the rooms, as ``schedule_gap`` finds it."""
+    for table, room in {room.table: room for room in reversed(list(rooms))}.items():
+        gap = schedule_gap(policy, room, from_day, to_day)
+        if gap is not None:
+            raise ConfigError(Mistake(f"policy {policy.name}", gap, key=f"room {room.room_id}: schedule", value=table))
 
 
 def _in_force(policy: Policy, table: str, from_day: date | None, to_day: date | None) -> list[PolicyVersion]:

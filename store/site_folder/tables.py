@@ -54,9 +54,9 @@ def read_stations(table: Table) -> dict[str, Station]:
     return stations
 
 
-def read_buildings(table: Table, stations: Collection[str] | None) -> dict[str, Building]:
-    """Buildings by id. ``stations`` are the known ones, None where there is no table of them."""
-    needed = stations is not None and "station_id" in table.columns
+def read_buildings(table: Table, stations: Collection[str] | None, *, complete: bool = True) -> dict[str, Building]:
+    """Buildings by id. ``stations`` are the known ones, None where there is no table of them; ``complete``: each must have one then."""
+    needed = complete and stations is not None and "station_id" in table.columns
     seen: dict[str, int] = {}
     buildings = {}
     for row in table.rows:
@@ -77,13 +77,15 @@ def read_rooms(
     policy: Policy | None,
     buildings: dict[str, Building] | None = None,
     stations: Collection[str] | None = None,
+    *,
+    complete: bool = True,
 ) -> dict[str, Room]:
     """Rooms by id. A room without a station of its own has its building's.
 
-    ``buildings`` and ``stations`` are the known ones, None where there is no table of them; without ``policy`` the
-    schedules are not looked up in it.
+    ``buildings`` and ``stations`` are the known ones, None where there is no table of them; ``complete``: each room must have a
+    building then. Without ``policy`` the schedules are not looked up in it.
     """
-    needed = buildings is not None and "building_id" in table.columns
+    needed = complete and buildings is not None and "building_id" in table.columns
     seen: dict[str, int] = {}
     sensors: dict[str, int] = {}
     rooms = {}

@@ -170,6 +170,16 @@ def test_columns_in_any_order_and_any_spacing(tmp_path: Path) -> None:
     assert (reading.value[0], reading.measured_at[0], reading.received_at[0]) == (18.5, NOON_MS, NOON_MS + 5000)
 
 
+def test_blanks_about_a_point_are_none_of_its_name(tmp_path: Path) -> None:
+    rows = f"{P},{NOON},17.0\n{P} ,2026-12-01T12:10:00+08:00,17.1\nroom/A  1/indoor_temp_c,{NOON},17.2\n"
+    names, readings = read_readings([written(tmp_path / "r.csv", f"point,measured_at,value\n{rows}")])
+    assert names == [P, "room/A 1/indoor_temp_c"]
+    assert readings.point.tolist() == [0, 0, 1]
+    table = pa.table({"point": [P, f" {P}"], "measured_at": [0.0, 60.0], "value": [17.0, 17.1]})
+    pq.write_table(table, tmp_path / "r.parquet")
+    assert read_readings([tmp_path / "r.parquet"])[0] == [P]
+
+
 def test_several_files_are_one_in_their_order(tmp_path: Path) -> None:
     first = written(tmp_path / "1.csv", f"point,measured_at,value\nroom/B/indoor_temp_c,{NOON},1\n{P},{NOON},2\n")
     second = written(tmp_path / "2.csv", f"value,point,measured_at\n3,{P},1796097600\n4,room/C/indoor_temp_c,1796097600\n")
