@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from compliance.cause import Cause, Signals, cause_of_source, outage_cause
+from compliance.cause import AFTER_MS, BEFORE_MS, Cause, Signals, cause_of_source, outage_cause
 from compliance.events import Event, outage_body, own_marks, subject_of, turn_event
+from compliance.late_pass import stored_signals
+from compliance.notice import HOUR_MS
 from compliance.notice_text import Facts
 from compliance.outage import Outage, SourceOutage, planned_at, source_outages
 from compliance.recording.alarm_rows import correct_station_alarms, station_alarm
@@ -26,17 +28,23 @@ from compliance.recording.outage_rows import (
 from compliance.recording.planned_rows import planned_notices
 from compliance.replay import duty_at
 from compliance.station_book import StationBook
+from domain.errors import StoreError
 from domain.site import Site
+from store.history import History
+from store.journal import Journal
+from store.points import PointRegistry
 
 
 class IncidentPass:
     """Keeps the records' outages in step with what is derived; remembers which row is whose for the pages and complaints."""
 
-    def __init__(self, site: Site, stations: StationBook) -> None:
+    def __init__(self, site: Site, stations: StationBook, stores: tuple[History, Journal, PointRegistry]) -> None:
         self.site = site
         self.stations = stations
         self.recorded: list[Recorded] = []
+        self._stores = stores
         self._again: Mapping[str, Signals] = {}
+        self._stored: dict[tuple[int, int, tuple[str, ...]], Mapping[str, Signals]] = {}  # of this pass, by their span and stations
         self._comm: dict[str, str] = {}
         self._turns: set[tuple[str, str, int]] = set()
         self._planned_due = 0
@@ -75,6 +83,7 @@ class IncidentPass:
         self._keeping(connection, now_ms)
         if now_ms >= self._planned_due:
             self._planned_due = planned_notices(connection, self.site, now_ms)
+        self._stored.clear()
         return self._changed
 
     def _since(self, connection: Connection, source_id: str, station_ids: Sequence[str]) -> int | None:
@@ -112,13 +121,32 @@ class IncidentPass:
     def _cause(self, outage: Outage | SourceOutage, now_ms: int) -> Cause:
         if isinstance(outage, SourceOutage):
             return cause_of_source(outage)
-        others = [self._signals(station_id) for station_id in self.site.beside(outage.station_id)]
+        signals = self._around([outage.station_id, *self.site.beside(outage.station_id)], outage.started_at)
+        own = signals.pop(outage.station_id)
         lost = outage.ended_seen_at is None and self.stations.comm_of(outage.station_id, now_ms)[0] == "lost"
-        return outage_cause(self._signals(outage.station_id), outage.started_at, others=others, comm_lost=lost)
+        return outage_cause(own, outage.started_at, others=list(signals.values()), comm_lost=lost)
 
-    def _signals(self, station_id: str) -> Signals:
-        tails = self.stations.stations[station_id].tails
-        return self._again.get(station_id) or {name: tail.series for name, tail in tails.items()}
+    def _around(self, station_ids: Sequence[str], at: int) -> dict[str, Signals]:
+        """What was measured at these stations around an instant: what the pass still has, else what is stored."""
+        states = {one: self.stations.stations[one] for one in station_ids}
+        found = {one: self._again.get(one) or {name: tail.series for name, tail in state.tails.items()} for one, state in states.items()}
+        gone = tuple(one for one, state in states.items() if one not in self._again and at - BEFORE_MS < state.kept_from)
+        if gone:
+            found |= self._long_ago(gone, at)
+        return found
+
+    def _long_ago(self, station_ids: tuple[str, ...], at: int) -> Mapping[str, Signals]:
+        """The stored readings around an instant; nothing while the history is down. Read once for stations that stopped about one time."""
+        for (from_ms, to_ms, ids), signals in self._stored.items():
+            if from_ms <= at - BEFORE_MS and at + AFTER_MS < to_ms and set(station_ids) <= set(ids):
+                return {one: signals[one] for one in station_ids}
+        span = at - BEFORE_MS - HOUR_MS, at + AFTER_MS + HOUR_MS
+        try:
+            signals = stored_signals(self._stores, [self.stations.stations[one] for one in station_ids], *span)
+        except StoreError:
+            return {}
+        self._stored[*span, station_ids] = signals
+        return signals
 
     def _source_of(self, outage: Outage | SourceOutage) -> str | None:
         if isinstance(outage, SourceOutage):

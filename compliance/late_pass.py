@@ -5,7 +5,7 @@
 An outage is thereby moved, split, joined, erased, restored or found, each with its reason; nothing is told twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from compliance.cause import Signals
 from compliance.heat import PointSeries
 from compliance.series import clean_series
 from compliance.station_book import StationBook
+from compliance.station_state import StationState
 from domain.errors import StoreError
 from domain.reading import Readings
 from store.history import History
@@ -61,23 +62,32 @@ class LatePass:
 
     def _stored(self, station_ids: Sequence[str], now_ms: int) -> dict[str, dict[str, PointSeries]]:
         """The stored readings of these stations by quantity, from where they must be judged again."""
-        history, journal, points = self._stores
         states = [self._stations.stations[station_id] for station_id in station_ids]
         from_ms = min(state.checkpoint_before(state.late_from) - state.rules.hold_ms for state in states if state.late_from is not None)
-        to_ms = max(now_ms + 1, *(state.judged_to for state in states))
-        found: dict[str, dict[str, PointSeries]] = {}
-        ids: dict[int, tuple[str, str]] = {}
-        for state in states:
-            found[state.station_id] = {}
-            for quantity in state.tails:
-                found[state.station_id][quantity] = _NONE
-                point = points.find(f"station/{state.station_id}/{quantity}")
-                if point is not None:
-                    ids[point] = (state.station_id, quantity)
-        for point, series in by_point(read_readings(history, journal, list(ids), from_ms, to_ms), list(ids)).items():
-            station_id, quantity = ids[point]
-            found[station_id][quantity] = series
-        return found
+        return stored_signals(self._stores, states, from_ms, max(now_ms + 1, *(state.judged_to for state in states)))
+
+
+def stored_signals(
+    stores: tuple[History, Journal, PointRegistry], states: Iterable[StationState], from_ms: int, to_ms: int
+) -> dict[str, dict[str, PointSeries]]:
+    """The stored good readings of these stations in [from_ms, to_ms), by station and every quantity it has.
+
+    Raises StoreError when they can't be read.
+    """
+    history, journal, points = stores
+    found: dict[str, dict[str, PointSeries]] = {}
+    ids: dict[int, tuple[str, str]] = {}
+    for state in states:
+        found[state.station_id] = {}
+        for quantity in state.tails:
+            found[state.station_id][quantity] = _NONE
+            point = points.find(f"station/{state.station_id}/{quantity}")
+            if point is not None:
+                ids[point] = (state.station_id, quantity)
+    for point, series in by_point(read_readings(history, journal, list(ids), from_ms, to_ms), list(ids)).items():
+        station_id, quantity = ids[point]
+        found[station_id][quantity] = series
+    return found
 
 
 _NONE = PointSeries(np.empty(0, np.int64), np.empty(0, np.float64))

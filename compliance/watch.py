@@ -92,7 +92,7 @@ class Watch:
             self.stations.restore(kept[self._name("stations")])
         recorded = min(recorded_upto(kept, self._name("recorded")), journal.last())  # another journal has its own places
         self.alarms = AlarmPass(site, self.estate, self.rooms, recorded)
-        self.incidents = IncidentPass(site, self.stations)
+        self.incidents = IncidentPass(site, self.stations, self._stores)
         self.late = LatePass(self.stations, self._stores)
         self.late_rooms = LateRooms(self.rooms, records, self._stores)
         self.desk = DeskPass(site, records, self._stores)

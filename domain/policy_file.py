@@ -125,6 +125,8 @@ class _PolicyReader:
             last = self.month_day(value["to"], f"{where}.to")
             if first is None or last is None:
                 return None
+            if (first, last) == ((1, 1), (12, 31)):
+                return None
             if _eve(first) == last:
                 self.wrong(where, f"{value['from']} to {value['to']}", 'a season that ends on the eve of its beginning is "always"')
             elif first <= _MIDSUMMER <= last:

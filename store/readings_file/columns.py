@@ -51,7 +51,7 @@ def from_columns(table: pa.Table, zone: ZoneInfo | None) -> tuple[list[str], Rea
 
     Raises OddError, or one of Arrow's errors, where a look at the rows is needed.
     """
-    names, point = _dictionary(table.column("point"))
+    names, point = _occurring(*_dictionary(table.column("point")))
     for name in names:
         _odd_unless(is_point(name) and name == one_blank(name))
     measured = table.column("measured_at")
@@ -108,6 +108,15 @@ def _dictionary(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
         names.append("")
         index[~_present(column)] = len(names) - 1
     return names, index
+
+
+def _occurring(names: list[str], index: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int32]]:
+    """Without the texts that no row has: the dictionary of a Parquet file may name more, and a point named is one measured."""
+    occurs = np.bincount(index, minlength=len(names)) > 0
+    if occurs.all():
+        return names, index
+    number = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+    return [name for name, kept in zip(names, occurs.tolist(), strict=True) if kept], number[index]
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """Readings in Parquet."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,6 +18,7 @@ from store.readings_file.columns import ARROW_ERRORS, OddError, check_columns, f
 from store.readings_file.csv_file import Piece
 from store.readings_file.rows import from_rows
 
+_INDEX = re.compile(r"__index_level_\d+__")  # what pandas adds of a table that was sorted or filtered; it is nobody's
 _ROWS_AT_ONCE = 250_000
 _READ_AT_ONCE = 1 << 20
 
@@ -75,7 +77,7 @@ def _open(path: Path, shown: str) -> Any:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path, read_dictionary=["point"])  # a name for each row would be written out only to be looked up again
-    check_columns(file.schema_arrow.names, shown, None)
+    check_columns([name for name in file.schema_arrow.names if not _INDEX.fullmatch(name)], shown, None)
     return file
 
 

@@ -399,6 +399,21 @@ def test_both_ways_read_the_same(tmp_path: Path, rows: Sequence[str]) -> None:
     assert by_columns.quality.tolist() == by_rows.quality.tolist()
 
 
+def test_a_dictionary_may_name_points_that_no_row_has(tmp_path: Path) -> None:
+    wanted = pa.DictionaryArray.from_arrays(pa.array([2, 0, 2], pa.int32()), pa.array([P, "no point", "room/B/indoor_temp_c"]))
+    pq.write_table(pa.table({"point": wanted, "measured_at": [0.0, 60.0, 120.0], "value": [17.0, 18.0, 19.0]}), tmp_path / "r.parquet")
+    names, readings = read_readings([tmp_path / "r.parquet"])
+    assert [names[point] for point in readings.point] == ["room/B/indoor_temp_c", P, "room/B/indoor_temp_c"]
+    assert sorted(names) == [P, "room/B/indoor_temp_c"]
+
+
+@pytest.mark.parametrize("value", [17.0, "17.0"])
+def test_the_row_numbers_that_pandas_writes_are_not_looked_at(tmp_path: Path, value: float | str) -> None:
+    table = pa.table({"point": [P], "measured_at": [0.0], "value": [value], "__index_level_0__": [3]})
+    pq.write_table(table, tmp_path / "r.parquet")
+    assert read_readings([tmp_path / "r.parquet"])[1].value.tolist() == [17.0]
+
+
 def test_row_groups_are_one_file(tmp_path: Path) -> None:
     """Each group has names of its own; a mistake's row is counted from the file's first."""
     names = [f"room/{letter}/indoor_temp_c" for letter in "ABBCA"]
