@@ -34,24 +34,31 @@ class Identity:
 def own_identity(data: Path, now: datetime) -> Identity:
     """Our certificate in ``DATA/pki``; made when it is missing, spoilt or past its end. ``now`` is aware, of the wall.
 
-    Never before its end: servers trust the one they know, and a new one has to be accepted there by a person.
+    Never before its end, nor because the host has another name (a container made anew, a backup put back elsewhere): servers trust the
+    one they know, and a new one has to be accepted there by a person.
     """
     folder = data / "pki"
-    identity = Identity(folder / "own.der", folder / "own.pem", f"urn:{socket.gethostname()}:keepwarm")
-    if not _usable(identity, now):
-        _make(identity, now)
+    certificate, key = folder / "own.der", folder / "own.pem"
+    uri = _application_uri(certificate, key, now)
+    if uri is not None:
+        return Identity(certificate, key, uri)
+    identity = Identity(certificate, key, f"urn:{socket.gethostname()}:keepwarm")
+    _make(identity, now)
     return identity
 
 
-def _usable(identity: Identity, now: datetime) -> bool:
+def _application_uri(certificate: Path, key: Path, now: datetime) -> str | None:
+    """The URI in our certificate, whatever this host is called by now; None when certificate and key can't be used together."""
     try:
-        certificate = x509.load_der_x509_certificate(identity.certificate.read_bytes())
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        serialization.load_pem_private_key(identity.key.read_bytes(), None)
+        found = x509.load_der_x509_certificate(certificate.read_bytes())
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        secret = serialization.load_pem_private_key(key.read_bytes(), None)
     except (OSError, ValueError, x509.ExtensionNotFound):
-        return False
-    named = identity.application_uri in names.get_values_for_type(x509.UniformResourceIdentifier)
-    return named and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
+        return None
+    if secret.public_key() != found.public_key():  # killed between the two
+        return None
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return uris[0] if uris and found.not_valid_before_utc <= now < found.not_valid_after_utc else None
 
 
 def _make(identity: Identity, now: datetime) -> None:
@@ -138,16 +145,16 @@ def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: dateti
     Raises SourceError that names the fingerprint otherwise. ``now`` is aware, of the wall.
     """
     mark = fingerprint(certificate)
+    try:
+        found = x509.load_der_x509_certificate(certificate)
+    except ValueError as error:
+        raise SourceError(f"{server}: its certificate can't be read; SHA-256 {mark}") from error
     trusted = {fingerprint(path.read_bytes()) for path in sorted((site_folder / "trusted").glob("*.der"))}
     if mark not in trusted:
         refused = refused_folder(data) / f"{mark.replace(':', '')[:16]}.der"
         refused.parent.mkdir(parents=True, exist_ok=True)
         refused.write_bytes(certificate)
         raise SourceError(f"{server}: its certificate is not trusted; SHA-256 {mark}; if that is right: keepwarm trust SITE {mark[:11]}")
-    try:
-        found = x509.load_der_x509_certificate(certificate)
-    except ValueError as error:
-        raise SourceError(f"{server}: its certificate can't be read; SHA-256 {mark}") from error
     if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
         raise SourceError(
             f"{server}: its certificate is valid from {found.not_valid_before_utc:%Y-%m-%d} to {found.not_valid_after_utc:%Y-%m-%d}; "
