@@ -7,10 +7,12 @@ discover          OPC UA: browse ──▶ nodes that no device reads       MQTT
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -158,29 +160,71 @@ def _oddity(name: str, value: float, mark: Quality) -> str:
 # ── brokers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _visitor(broker: Broker, clock: Clock, topics: Iterable[str], heard: asyncio.Event) -> Listener:
-    """A listener of its own name, so that the collector keeps its session, and without one that stays behind."""
-    guest = replace(broker, client_id=f"{broker.client_id}-look-{uuid4().hex[:6]}")
-    wanted = dict.fromkeys(topics, True)
-    return Listener(guest, wanted, clock, partial(call_in, asyncio.get_running_loop(), heard), keep_session=False)
+class _Visitor:
+    """A listener of its own name, so that the collector keeps its session, which leaves none behind.
+
+    It speaks MQTT 3.1.1 where the broker has no more, as the collector does: ``broker`` says so. What it hears is given to ``hear`` and
+    acknowledged at once: there are brokers that answer nothing, and all send nothing more, to one who owes them that.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, hear: Callable[[Message], None]) -> None:
+        self.broker = replace(broker, client_id=f"{broker.client_id}-look-{uuid4().hex[:6]}")
+        self._clock = clock
+        self._hear = hear
+        self._heard = asyncio.Event()
+        self.listener = self._listen()
+
+    def _listen(self) -> Listener:
+        topics = {subscription.topic: True for subscription in self.broker.subscriptions}
+        call = partial(call_in, asyncio.get_running_loop(), self._heard)
+        listener = Listener(self.broker, topics, self._clock, call, keep_session=False)
+        listener.start()
+        return listener
+
+    @property
+    def shut_out(self) -> bool:
+        """Whether the broker refuses us, or all that we subscribe to."""
+        return self.listener.refused and not self.listener.outdated
+
+    async def listen(self, wait_s: float, until: Callable[[Listener], bool]) -> None:
+        """Listens until that holds, or the broker shuts us out, for at most ``wait_s`` wall seconds."""
+        end = time.monotonic() + wait_s
+        while not until(self.listener) and not self.shut_out and (left_s := end - time.monotonic()) > 0:
+            if self.listener.outdated:
+                await self.leave()
+                self.broker = replace(self.broker, protocol="3.1.1")
+                self.listener = self._listen()
+            messages = self.listener.take(1000)
+            for message in messages:
+                self._hear(message)
+            self.listener.acknowledge(messages)
+            if not messages:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left_s, 0.2)):
+                        await self._heard.wait()
+                self._heard.clear()
+
+    async def leave(self) -> None:
+        """Ends the connection."""
+        await asyncio.to_thread(self.listener.close)
 
 
 async def _visit(broker: Broker, clock: Clock, wait_s: float) -> Finding:
-    heard = asyncio.Event()
-    listener = _visitor(broker, clock, [subscription.topic for subscription in broker.subscriptions], heard)
-    listener.start()
+    visitor = _Visitor(broker, clock, lambda _: None)
     try:
-        async with asyncio.timeout(wait_s):
-            while not listener.connected and not listener.refused:
-                heard.clear()
-                await heard.wait()
-    except TimeoutError:
-        pass
-    connected, trouble, unheard = listener.connected, listener.trouble, listener.unheard
-    await asyncio.to_thread(listener.close)
-    refused = "".join(f"; it refuses {topic}: {reason}" for topic, reason in unheard.items())
-    said = f"connected{refused}" if connected else trouble
+        await visitor.listen(wait_s, lambda listener: listener.connected)
+        listener = visitor.listener
+        connected, trouble, unheard = listener.connected, listener.trouble, listener.unheard
+    finally:
+        await visitor.leave()
+    older = "" if visitor.broker.protocol == broker.protocol else f" in MQTT {visitor.broker.protocol}, which is all that it speaks"
+    refused = "".join(f"; {_refusal(topic, reason)}" for topic, reason in unheard.items())
+    said = f"connected{older}{refused}" if connected else trouble
     return Finding(broker.name, good=connected and not unheard, said=f"mqtt {broker.url}: {said}")
+
+
+def _refusal(topic: str, reason: str) -> str:
+    return f"it refuses {topic}: {reason}"
 
 
 @dataclass
@@ -193,32 +237,32 @@ class Heard:
     values: dict[str, float] = field(default_factory=dict)
 
 
-async def hear_sensors(site: Site, broker: Broker, clock: Clock, wait_s: float) -> list[Heard]:
+class Listened(NamedTuple):
+    """What was heard of a broker: the sensors, by name, and what it refuses to tell, in words."""
+
+    sensors: list[Heard]
+    refusals: list[str]
+
+
+async def hear_sensors(site: Site, broker: Broker, clock: Clock, wait_s: float) -> Listened:
     """The sensors behind a broker that stand in no room, as heard in ``wait_s`` wall seconds; retained state counts here.
 
-    Raises SourceError when the broker can't be reached.
+    Raises SourceError when the broker can't be reached in as long, or lets us hear nothing.
     """
-    event = asyncio.Event()
-    listener = _visitor(broker, clock, [subscription.topic for subscription in broker.subscriptions], event)
-    listener.start()
     found: dict[str, Heard] = {}
     reader = _Reader(site, broker)
+    visitor = _Visitor(broker, clock, lambda message: reader.read(message, found))
     try:
-        end = time.monotonic() + wait_s
-        while (left_s := end - time.monotonic()) > 0:
-            for message in listener.take(1000):
-                reader.read(message, found)
-            event.clear()
-            try:
-                async with asyncio.timeout(min(left_s, 0.2)):
-                    await event.wait()
-            except TimeoutError:
-                continue
-        if not listener.life:
-            raise SourceError(f"mqtt {broker.url}: {listener.trouble}")
+        await visitor.listen(wait_s, lambda listener: listener.life > 0)
+        if visitor.listener.life:
+            await visitor.listen(wait_s, lambda _: False)
+        if not visitor.listener.life or visitor.shut_out:
+            raise SourceError(f"mqtt {broker.url}: {visitor.listener.trouble}")
+        unheard = visitor.listener.unheard
     finally:
-        await asyncio.to_thread(listener.close)
-    return sorted(found.values(), key=lambda one: one.sensor)
+        await visitor.leave()
+    refusals = [f"mqtt {broker.url}: {_refusal(topic, reason)}" for topic, reason in unheard.items()]
+    return Listened(sorted(found.values(), key=lambda one: one.sensor), refusals)
 
 
 class _Reader:

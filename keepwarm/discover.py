@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # loaded late, with the protocols
 
 BAD_NEWS = 1
 
+T = TypeVar("T")
+
 
 @click.command()
 @site_argument
@@ -28,7 +30,8 @@ def discover(folder: Path, *, seconds: float) -> int:
     """Lists the variables of SITE's OPC UA servers that no device reads, and the sensors behind its brokers that stand in no room.
 
     Sensors that the running collector has noted are among them. One line each, in tabs: kind, where, id, name or profile, values. What
-    is being looked at is told on stderr, and so is a server or broker that can't be reached: that makes the exit code 1.
+    is being looked at is told on stderr, and so is a server or broker that can't be reached or refuses a subscription: that makes the exit
+    code 1.
     """
     from collector.commission import hear_sensors, unread_nodes
     from store.site_folder import load_site
@@ -49,10 +52,12 @@ def discover(folder: Path, *, seconds: float) -> int:
     for broker in site.brokers:
         complain(f"{broker.name}: listening for {seconds:g} s")
         heard = _try(hear_sensors(site, broker, clock, seconds))
-        failed |= heard is None
-        for sensor in heard or ():
+        failed |= heard is None or bool(heard.refusals)
+        for sensor in heard.sensors if heard is not None else ():
             seen.add(sensor.sensor.casefold())
             click.echo(_sensor(broker.name, sensor))
+        for refusal in heard.refusals if heard is not None else ():
+            complain(refusal)
     for noted in _noted(site):
         if noted.sensor.casefold() not in seen:
             click.echo(_sensor("noted", noted))
@@ -68,7 +73,7 @@ def _servers(site: Site) -> list[list[Device]]:
     return list(found.values())
 
 
-def _try(looking: Coroutine[Any, Any, list[Any]]) -> list[Any] | None:
+def _try(looking: Coroutine[Any, Any, T]) -> T | None:
     try:
         with unsaid():
             return asyncio.run(looking)

@@ -208,12 +208,13 @@ class Listener:
         self, client: paho.Client, _user: Any, flags: paho.ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         self._silent_tries, self._opened_at = 0, 0.0
-        self.refused = reason.is_failure
-        if self.refused:
+        if reason.is_failure:
             self.trouble = f"refused: {reason}"
             self._refuses_v5 = str(reason) == "Unsupported protocol version"
+            self.refused = True  # the last of the three: the event's loop looks at it first
             self._heard()
             return
+        self.refused = False
         with self._room:
             self.life += 1
             self.resumed = flags.session_present

@@ -75,10 +75,11 @@ def broker(mosquitto: Path, tmp_path: Path, free_port: Callable[[], int]) -> Ite
     found.stop()
 
 
-def add_broker(site: Path, broker: Mosquitto, password: str = "env:MQTT_PASSWORD") -> None:
+def add_broker(site: Path, broker: Mosquitto, password: str = "env:MQTT_PASSWORD", protocol: str = "5") -> None:
     with (site / "site.toml").open("a", encoding="utf-8") as file:
         file.write(
             f'[[mqtt]]\nname = "town"\nurl = "{broker.url}"\nusername = "{BROKER_USER}"\npassword = "{password}"\n'
+            f'protocol = "{protocol}"\n'
             '[[mqtt.subscription]]\ntopic = "zigbee2mqtt/#"\nprofile = "zigbee2mqtt"\n'
         )
 
@@ -170,6 +171,37 @@ def test_discover_names_what_it_can_not_reach(folder: Path, free_port: Callable[
     (folder / "devices.csv").write_text(DEVICES + row, encoding="utf-8")
     ran = run("discover", folder, "--seconds", 0.5)
     assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+
+
+def test_discover_hears_more_sensors_than_a_broker_sends_unacknowledged(folder: Path, broker: Mosquitto, run: Callable[..., Ran]) -> None:
+    add_broker(folder, broker, protocol="3.1.1")  # in which that is twenty messages
+    with publisher(broker) as publish:
+        for number in range(60):
+            publish.send(f"zigbee2mqtt/new {number:02}", '{"temperature": 20.5}', retain=True)
+    ran = run("discover", folder, "--seconds", 1.5)
+    assert [line.split("\t")[2] for line in ran.out.splitlines()] == [f"new {number:02}" for number in range(60)]
+
+
+def test_discover_says_what_a_broker_refuses(
+    folder: Path, mosquitto: Path, tmp_path: Path, free_port: Callable[[], int], run: Callable[..., Ran]
+) -> None:
+    (tmp_path / "strict").mkdir()
+    strict = Mosquitto(mosquitto, tmp_path / "strict", free_port())
+    strict.confirm_only("zigbee2mqtt/#")
+    strict.start()
+    add_broker(folder, strict)
+    with (folder / "site.toml").open("a", encoding="utf-8") as file:
+        file.write('[[mqtt.subscription]]\ntopic = "tele/+/SENSOR"\nprofile = "tasmota"\n')
+    try:
+        with publisher(strict) as publish:
+            publish.send("zigbee2mqtt/new", '{"temperature": 20.5}', retain=True)
+        ran = run("discover", folder, "--seconds", 1.5)
+    finally:
+        strict.stop()
+    assert (ran.code, ran.out) == (1, "mqtt\ttown\tnew\tzigbee2mqtt\tindoor_temp_c=20.5\n")
+    lines = ran.err.splitlines()
+    assert lines[0] == "town: listening for 1.5 s"
+    assert lines[1].startswith(f"mqtt {strict.url}: it refuses tele/+/SENSOR: ")
 
 
 # ── site import ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,12 +13,16 @@ from uuid import uuid4
 
 import paho.mqtt.client as paho
 import pytest
+from cryptography.hazmat.primitives import serialization
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from collector.commission import read_once
+from collector.broker_tls import context_of
+from collector.commission import hear_sensors, read_once
+from collector.sources import mqtt
 from domain.clock import Clock
+from domain.errors import ConfigError, SourceError
 from domain.profile import MqttProfile
 from domain.reading import Quality
 from domain.site import Broker, Room, Site, Subscription
@@ -28,6 +33,8 @@ from tests.collector.conftest import Collected, Collecting, MakeSite
 from tests.collector.sparkplug_wire import FLOAT, Sent, message
 
 PROFILES = {"zigbee2mqtt": "zigbee2mqtt/#", "tasmota": "tele/+/SENSOR", "sparkplug_b": "spBv1.0/#"}
+# amqtt leaves the stream of a client that it can't understand to the garbage collector.
+AMQTT_LEAVES = pytest.mark.filterwarnings("ignore:.*(StreamWriter|_SelectorTransport).*:pytest.PytestUnraisableExceptionWarning")
 ROOMS = [Room("R0", sensor_id="a"), Room("R1", sensor_id="b"), Room("R2", sensor_id="flur"), Room("R3", sensor_id="town/S01/B03/502")]
 A, B, C, D = (f"room/R{n}/indoor_temp_c" for n in range(4))
 
@@ -180,6 +187,8 @@ async def test_subscriptions_that_the_broker_refuses_are_named(
             await collected.until(lambda: "refuses what we subscribe to" in collected.health("town").get("reason", ""))
             record = collected.health("town")
         (finding,) = await read_once(site, Clock(), 5.0)
+        with pytest.raises(SourceError, match=r"refuses what we subscribe to: .*zigbee2mqtt/#: "):
+            await hear_sensors(site, site.brokers[0], Clock(), 30.0)
     finally:
         strict.stop()
     assert record["state"] == "failing"
@@ -234,8 +243,19 @@ async def test_a_client_certificate_lets_in(
         secured.stop()
 
 
-# amqtt leaves the stream of a client that it can't understand to the garbage collector.
-@pytest.mark.filterwarnings("ignore:.*(StreamWriter|_SelectorTransport).*:pytest.PytestUnraisableExceptionWarning")
+def test_a_client_key_with_a_password_is_named_and_nobody_is_asked_for_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """OpenSSL would ask at the terminal, and a service hang there for ever."""
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    make_certificate(certificate, key)
+    plain = serialization.load_pem_private_key(key.read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    key.write_bytes(plain.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
+    with pytest.raises(ConfigError, match=r"site.toml: mqtt.town: .*client.key': certificates in PEM .* and a key without a password: "):
+        context_of(Broker("town", "mqtts://broker", "collector", certificate=str(certificate), private_key=str(key)))
+    assert "pass phrase" not in "".join(capfd.readouterr())
+
+
+@AMQTT_LEAVES
 async def test_a_broker_that_speaks_3_1_1_only_is_spoken_to_in_that(
     make_site: MakeSite, free_port: Callable[[], int], collecting: Collecting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +276,33 @@ async def test_a_broker_that_speaks_3_1_1_only_is_spoken_to_in_that(
         client.disconnect()
         client.loop_stop()
     gc.collect()
+
+
+@AMQTT_LEAVES
+async def test_commissioning_too_speaks_3_1_1_where_the_broker_has_no_more(
+    make_site: MakeSite, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", PASSWORD)
+    monkeypatch.setattr(mqtt, "ANSWER_S", 0.2)
+    port = free_port()
+    site = site_of(make_site, f"mqtt://127.0.0.1:{port}")
+    async with mqtt_broker(port, {USER: PASSWORD}):
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id="publisher")
+        client.username_pw_set(USER, PASSWORD)
+        there = threading.Event()
+        client.on_connect = lambda *_: there.set()
+        client.connect_async("127.0.0.1", port)
+        client.loop_start()
+        assert await asyncio.to_thread(there.wait, 10)
+        sent = client.publish("zigbee2mqtt/new one", temperature(20.0), 1, retain=True)
+        await asyncio.to_thread(sent.wait_for_publish, 10)
+        (finding,) = await read_once(site, Clock(), 20.0)
+        listened = await hear_sensors(site, site.brokers[0], Clock(), 4.0)
+        client.disconnect()
+        client.loop_stop()
+    gc.collect()
+    assert (finding.good, finding.said) == (True, f"mqtt mqtt://127.0.0.1:{port}: connected in MQTT 3.1.1, which is all that it speaks")
+    assert ([(one.sensor, one.values) for one in listened.sensors], listened.refusals) == ([("new one", {"indoor_temp_c": 20.0})], [])
 
 
 async def test_a_broker_that_refuses_mqtt_5_is_spoken_to_in_3_1_1(
