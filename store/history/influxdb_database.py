@@ -93,8 +93,8 @@ class Database:
             self._rows("POST", f"CREATE DATABASE {name}" + (f" WITH DURATION {duration} NAME {_quoted(_POLICY)}" if self._days else ""))
             _log.info("history: database made", database=self._names.database, days=self._days or "for ever")
             return
-        policy = next(policy for policy in policies if policy["default"])
-        if self._days and policy["duration"] != f"{duration}0m0s":
+        policy = next((policy for policy in policies if policy["default"]), None)
+        if policy is not None and self._days and policy["duration"] != f"{duration}0m0s":
             self._rows("POST", f"ALTER RETENTION POLICY {_quoted(policy['name'])} ON {name} DURATION {duration}")
             _log.info("history: retention changed", database=self._names.database, before=policy["duration"], now=duration)
 
@@ -113,7 +113,12 @@ class Database:
         found = self._list("/api/v2/buckets", {**org, "name": self._names.bucket}, "buckets")
         rules = [{"type": "expire", "everySeconds": max(_HOUR_S, round(self._days * 86_400))}] if self._days else []
         if not found:
-            org_id = self._list("/api/v2/orgs", org, "orgs")[0]["id"]
+            orgs = self._list("/api/v2/orgs", org, "orgs")
+            if not orgs:
+                raise NotTakenError(
+                    404, f"no organisation {self._names.org!r} that the token may look after; site.toml names it, history.org"
+                )
+            org_id = orgs[0]["id"]
             bucket = self._endpoint.document(
                 "POST", "/api/v2/buckets", body={"orgID": org_id, "name": self._names.bucket, "retentionRules": rules}
             )

@@ -34,7 +34,10 @@ class Asked:
 
 
 class Stub:
-    """``answers`` are given to the next writes, in order; ``judge`` says of a line why it is refused, None for taken."""
+    """``answers`` are given to the next writes, in order; ``judge`` says of a line why it is refused, None for taken.
+
+    ``organisations`` are those that there are, None for any.
+    """
 
     def __init__(self) -> None:
         self.token = TOKEN
@@ -47,6 +50,7 @@ class Stub:
         self.lines: list[str] = []
         self.buckets: list[dict[str, Any]] = []
         self.mappings: list[dict[str, Any]] = []
+        self.organisations: list[str] | None = None
         self.url = ""
 
     @property
@@ -96,6 +100,8 @@ class Stub:
     def _manage(self, asked: Asked) -> tuple[int, dict[str, str], Any]:
         document = json.loads(asked.body) if asked.body else {}
         if asked.path == "/api/v2/orgs":
+            if self.organisations is not None and asked.query["org"] not in self.organisations:
+                return 404, {}, {"code": "not found", "message": f'organization name "{asked.query["org"]}" not found'}
             return 200, {}, {"orgs": [{"id": "0rg", "name": asked.query["org"]}]}
         if asked.path == "/api/v2/dbrps":
             if asked.method == "POST":

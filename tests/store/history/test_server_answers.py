@@ -84,6 +84,18 @@ def test_bucket_mapping_and_retention_are_made_once(history: History, stub: Stub
     assert [(mapping["database"], mapping["bucketID"], mapping["default"]) for mapping in stub.mappings] == [("town", "b0", True)]
 
 
+def test_an_organisation_that_there_is_not_is_named(history: History, stub: Stub) -> None:
+    stub.organisations = ["Heating"]
+    for _ in range(2):
+        with pytest.raises(StoreError) as refused:
+            history.write(readings(3))
+        words = "no organisation 'heating' that the token may look after; site.toml names it, history.org"
+        assert (str(refused.value), refused.value.refused) == (f"history: its database can't be made: {words}", True)
+    stub.organisations.append("heating")
+    history.write(readings(3))
+    assert ids_of(stub) == [0, 1, 2]
+
+
 def test_a_changed_retention_is_put_right(here: Site, registry: PointRegistry, history: History, stub: Stub) -> None:
     history.write(readings())
     other = open_history(replace(here, stores=replace(here.stores, history_days=30.0)), registry)
