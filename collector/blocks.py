@@ -44,6 +44,12 @@ def _byte_order(order: str, registers: int) -> list[int]:
     return [2 * word + byte for word in words for byte in ((1, 0) if swapped else (0, 1))]
 
 
+def _text_order(order: str, registers: int) -> NDArray[np.intp]:
+    """Where the characters of a text stand on the wire: register by register, the two in each as the order of bytes says."""
+    pairs = np.arange(2 * registers, dtype=np.intp).reshape(-1, 2)
+    return (pairs[:, ::-1] if order in ("BADC", "DCBA") else pairs).ravel()
+
+
 @dataclass(frozen=True, eq=False)
 class _Numbers:
     """The values of one numeric type: for each, the wire's byte positions (m × bytes) and its column."""
@@ -65,7 +71,7 @@ class Request:
     _numbers: tuple[_Numbers, ...]
     _bits: tuple[NDArray[np.intp], NDArray[np.uint16], NDArray[np.intp]]
     _flags: tuple[NDArray[np.intp], NDArray[np.intp]]
-    _texts: tuple[tuple[slice, int], ...]
+    _texts: tuple[tuple[NDArray[np.intp], int], ...]
     _scaling: Scaling
     _sentinels: NDArray[np.float64]
 
@@ -88,7 +94,9 @@ class Request:
                 positions = [[2 * places[column] + byte for byte in order] for column, order in zip(found, orders, strict=True)]
                 numbers.append(_Numbers(dtype, np.array(positions, np.intp), np.array(found, np.intp)))
         bits, flags = columns("bit"), columns("flag")
-        texts = tuple((slice(2 * places[c], 2 * (places[c] + registers[c].length)), c) for c in columns("string"))
+        texts = tuple(
+            (2 * places[c] + _text_order(registers[c].byte_order or byte_order, registers[c].length), c) for c in columns("string")
+        )
         return cls(
             function,
             offset,

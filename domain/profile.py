@@ -37,7 +37,8 @@ class Register:
 
 @dataclass(frozen=True)
 class ModbusProfile:
-    """A register map. ``byte_order`` is the order of bytes on the wire, of values of several registers.
+    """A register map. ``byte_order`` is the order of bytes on the wire, of values of several registers; of texts, whose registers always
+    follow one another, that of the two characters in each.
 
     Of the device's manners: a request asks for at most ``max_registers``, leaves out holes wider than ``max_hole`` registers, and
     comes ``pause_s`` wall seconds after the last reply.

@@ -257,6 +257,8 @@ async def connect(protocol: str, address: str, wait_s: float) -> Line:
         raise SilentError(f"no connection within {wait_s:.2f} s") from None
     except OSError as error:
         raise BrokenLineError(f"no connection: {_words_of(error)}") from error
+    except ValueError as error:  # a speed that the port does not have
+        raise BrokenLineError(f"no connection: {error}") from error
 
 
 def _words_of(error: OSError) -> str:
@@ -265,19 +267,18 @@ def _words_of(error: OSError) -> str:
 
 
 async def _open_serial(address: str) -> Line:
-    """Opens ``/dev/…:9600:8N1``."""
-    port, _, rest = address.partition(":")
-    speed, _, frame = rest.partition(":")
+    """Opens ``/dev/…:9600:8N1``; the device's own name may hold colons, as those of ``/dev/serial/by-path`` do."""
+    port, speed, frame = address.rsplit(":", 2)
     loop = asyncio.get_running_loop()
-    baud = int(speed or 9600)
+    baud = int(speed)
     _, line = await create_serial_connection(
         loop,
         lambda: SerialLine(baud),
         port,
         baudrate=baud,
-        bytesize=int(frame[:1] or 8),
-        parity=frame[1:2] or "N",
-        stopbits=float(frame[2:] or 1),
+        bytesize=int(frame[0]),
+        parity=frame[1],
+        stopbits=int(frame[2]),
         timeout=0,
     )
     assert isinstance(line, SerialLine)

@@ -114,6 +114,13 @@ def test_numbers_written_as_text_are_read_and_other_text_is_marked() -> None:
     assert quality == [Quality.GOOD, Quality.DECODE]
 
 
+@pytest.mark.parametrize(("order", "wire"), [("ABCD", b"45.25\0"), ("CDAB", b"45.25\0"), ("BADC", b"542.\x005"), ("DCBA", b"542.\x005")])
+def test_the_two_characters_of_a_register_stand_as_the_order_of_bytes_says(order: str, wire: bytes) -> None:
+    register = Register("tank_level_m", 0, "string", length=3, byte_order=order)  # type: ignore[arg-type]
+    values, quality = decode_words(*np.frombuffer(wire, ">u2"), registers=[register])
+    assert (values, quality) == ([45.25], [Quality.GOOD])
+
+
 def test_sentinels_are_marked_by_profile_and_by_custom() -> None:
     values, quality = decode_words(
         0x7FFF,

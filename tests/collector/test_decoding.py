@@ -52,6 +52,8 @@ def replies(draw: st.DrawFn) -> tuple[Request, list[bytes]]:
 def raw_of(register: Register, order: str, wire: bytes) -> float:
     """The number that these bytes are, most significant last or first as the order of bytes says; NaN where they are none."""
     if register.type == "string":
+        if order in ("BADC", "DCBA"):
+            wire = b"".join(wire[at : at + 2][::-1] for at in range(0, len(wire), 2))
         try:
             return float(wire.split(b"\0")[0].decode("ascii").strip())
         except ValueError:

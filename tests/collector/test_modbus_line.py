@@ -5,6 +5,7 @@ import os
 import struct
 import tty
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -245,7 +246,8 @@ def test_an_address_without_a_number_for_a_port_is_refused() -> None:
         split_address("gateway:modbus")
 
 
-async def test_a_serial_line_speaks_rtu() -> None:
+@pytest.mark.parametrize("by_path", [False, True])
+async def test_a_serial_line_speaks_rtu(by_path: bool, tmp_path: Path) -> None:
     """A pseudo terminal stands for the serial port; the device at its other end answers with raw frames."""
     device, port = os.openpty()
     tty.setraw(device)
@@ -267,7 +269,11 @@ async def test_a_serial_line_speaks_rtu() -> None:
 
     loop.add_reader(device, Echo().readable)
     try:
-        line = await connect("modbus_rtu", f"{os.ttyname(port)}:9600:8N1", 1.0)
+        name = Path(os.ttyname(port))
+        if by_path:  # as /dev/serial/by-path names ports
+            name = tmp_path / "pci-0000:00:14.0-usb-0:2:1.0-port0"
+            name.symlink_to(os.ttyname(port))
+        line = await connect("modbus_rtu", f"{name}:9600:8N1", 1.0)
         assert await line.read(3, REQUEST, 0, 1.0) == struct.pack(">HH", 42, 42)
         line.close()
     finally:
