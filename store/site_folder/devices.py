@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import cast
 
-from domain.profile import ModbusProfile, OpcUaProfile, Profile
+from domain.profile import REGISTERS_OF, ModbusProfile, OpcUaProfile, Profile
 from domain.site import Device, Protocol
 from store.site_folder.cells import Cells
 from store.site_folder.secret_names import NAME_FORM, absolute_secret, is_secret_name
@@ -15,6 +15,7 @@ DEVICES = Columns(
     ("device_id", "station_id", "protocol", "address", "profile"),
     ("unit", "base", "interval_s", "timeout_s", "security", "user", "password", "max_registers"),
 )
+LAST_REGISTER = 65_535
 PROTOCOLS = ("modbus_tcp", "modbus_rtu_tcp", "modbus_rtu", "opcua")
 
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})", re.ASCII)
@@ -47,6 +48,7 @@ def read_devices(
     """
     seen: dict[str, int] = {}
     reached: dict[tuple[object, ...], int] = {}
+    lines: dict[str, tuple[int, Device]] = {}
     quantities: dict[tuple[str, str], int] = {}
     devices = {}
     for row in table.rows:
@@ -56,6 +58,7 @@ def read_devices(
         if device is None:
             continue
         _check_alone(cells, device, reached)
+        _check_line(cells, device, lines)
         _check_profile(cells, device, profiles.get(device.profile), quantities)
         if device_id is not None:
             devices[device_id] = device
@@ -109,12 +112,24 @@ def _check_alone(cells: Cells, device: Device, reached: dict[tuple[object, ...],
         cells.wrong("address", f"the device of line {first} has this address{what} already")
 
 
+def _check_line(cells: Cells, device: Device, lines: dict[str, tuple[int, Device]]) -> None:
+    """One protocol for one address, one speed and framing for one serial port."""
+    port = device.address.rsplit(":", 2)[0] if device.protocol == "modbus_rtu" else device.address
+    row, first = lines.setdefault(port, (cells.row.line, device))
+    if first.protocol != device.protocol:
+        cells.wrong("protocol", f"the device of line {row} is reached at this address by {first.protocol}; it speaks one of them")
+    elif device.address not in (port, first.address):
+        cells.wrong("address", f"the device of line {row} has this port as {first.address}; a bus has one speed and framing")
+
+
 def _check_profile(cells: Cells, device: Device, profile: Profile | None, quantities: dict[tuple[str, str], int]) -> None:
     if profile is None:
         return
     if not isinstance(profile, OpcUaProfile if device.protocol == "opcua" else ModbusProfile):
         cells.wrong("profile", f"a profile for {device.protocol}; this one is for other devices")
         return
+    if isinstance(profile, ModbusProfile):
+        _check_base(cells, device, profile)
     items = profile.nodes if isinstance(profile, OpcUaProfile) else profile.registers
     doubled: dict[int, list[str]] = {}
     for item in items:
@@ -126,3 +141,11 @@ def _check_profile(cells: Cells, device: Device, profile: Profile | None, quanti
         cells.wrong(
             "profile", f"the device of line {first} measures {shown} of station {device.station_id} already; a point has one source"
         )
+
+
+def _check_base(cells: Cells, device: Device, profile: ModbusProfile) -> None:
+    first = device.base + min(register.offset for register in profile.registers)
+    ends = [register.offset + REGISTERS_OF.get(register.type, register.length) for register in profile.registers]
+    last = device.base + max(ends) - 1
+    if first < 0 or last > LAST_REGISTER:
+        cells.wrong("base", f"with it, profile {profile.name} reads registers {first} to {last}; there are 0 to {LAST_REGISTER}")

@@ -16,6 +16,7 @@ from store.site_folder.toml_file import read_toml
 
 SHIPPED = Path(domain.__file__).parent / "profiles"
 READ_FUNCTIONS = (1, 2, 3, 4)  # the collector never writes
+BIT_FUNCTIONS = (1, 2)
 SENSOR_FORM = 'where the sensor\'s id is: "topic:N", "topic:N+" or a path into the payload'
 
 
@@ -121,7 +122,7 @@ def _check_modbus(tables: TomlTables, profile: ModbusProfile) -> None:
     check = partial(_check_range, tables)
     if profile.function not in READ_FUNCTIONS:
         tables.wrong("function", profile.function, "a read function, 1 to 4; the collector never writes")
-    check("max_registers", profile.max_registers, 1, 2000 if profile.function in (1, 2) else 125)
+    check("max_registers", profile.max_registers, 1, 2000 if profile.function in BIT_FUNCTIONS else 125)
     check("max_hole", profile.max_hole, 0, 125)
     check("pause_s", profile.pause_s, 0, 60)
     for index, register in enumerate(profile.registers):
@@ -131,6 +132,11 @@ def _check_modbus(tables: TomlTables, profile: ModbusProfile) -> None:
         check(f"{where}.length", register.length, 1, 125)
         if register.function is not None and register.function not in READ_FUNCTIONS:
             tables.wrong(f"{where}.function", register.function, "a read function, 1 to 4; the collector never writes")
+        if (register.function or profile.function) in BIT_FUNCTIONS and register.type != "bool":
+            tables.wrong(f"{where}.type", register.type, '"bool"; functions 1 and 2 read single bits')
+        for key, of, usual in (("bit", "bit", 0), ("length", "string", 1)):
+            if register.type != of and getattr(register, key) != usual:
+                tables.wrong(f"{where}.{key}", getattr(register, key), f'leave it out; only type "{of}" has one')
         words = REGISTERS_OF.get(register.type, register.length)
         if register.offset + words > 65_536:
             tables.wrong(f"{where}.offset", register.offset, f"an offset that leaves room for the {words} registers of {register.type}")

@@ -14,6 +14,7 @@ from domain.errors import ConfigError, Mistake
 from domain.policy import Policy
 from domain.profile import MqttProfile, Profile
 from domain.site import Broker, Channel, Gateway, JournalKeep, Site, StoreSettings, Subscription
+from store.site_folder.devices import address_fault
 from store.site_folder.fields import TomlTables
 from store.site_folder.policies import DEFAULT, load_policy, shipped_policies
 from store.site_folder.profiles import topic_fault
@@ -236,8 +237,10 @@ def read_gateways(tables: TomlTables, addresses: Collection[str]) -> dict[str, G
             tables.wrong(f"{where}.address", gateway.address, "another [[gateway]] has this address already")
         elif gateway.address not in addresses:
             tables.wrong(f"{where}.address", gateway.address, f"no Modbus device has this address; {nearest(gateway.address, addresses)}")
-        if not 1 <= gateway.connections <= MOST_CONNECTIONS:
-            tables.wrong(f"{where}.connections", gateway.connections, f"a whole number from 1 to {MOST_CONNECTIONS}")
+        most = MOST_CONNECTIONS if address_fault("modbus_rtu", gateway.address) else 1  # a serial port has one master
+        if not 1 <= gateway.connections <= most:
+            remedy = f"a whole number from 1 to {most}" if most > 1 else "1; a serial port can't be opened twice"
+            tables.wrong(f"{where}.connections", gateway.connections, remedy)
         gateways[gateway.address] = gateway
     return gateways
 
@@ -299,6 +302,7 @@ def read_brokers(
     """The MQTT brokers, ``[[mqtt]]``, with their subscriptions."""
     brokers: list[Broker] = []
     names: dict[str, str] = {}
+    clients: dict[tuple[str, str], str] = {}
     for where, table in tables.tables(tables.file.document, "mqtt"):
         first = names.setdefault(str(table.get("name")), where)
         if "name" in table and first != where:
@@ -307,6 +311,11 @@ def read_brokers(
         subscriptions = _subscriptions(tables, where, table, profiles, profile_names)
         if broker is not None:
             brokers.append(Broker(**broker, subscriptions=subscriptions))
+            client = brokers[-1].url.rstrip("/").lower(), brokers[-1].client_id
+            first = clients.setdefault(client, where)
+            if first != where:
+                remedy = f"{first} is this client of this broker already, and one would push out the other; each has its own"
+                tables.wrong(f"{where}.client_id", client[1], remedy)
     return tuple(brokers)
 
 
