@@ -63,6 +63,7 @@ _ALL = (
 _OF_SOURCES = (
     Quantity("exchange_ok", "", "通信正常", "exchange succeeded", decimals=0),
     Quantity("connected", "", "已连接", "connected", decimals=0),
+    Quantity("sensors_offline", "", "离线传感器数", "sensors offline", decimals=0),
     Quantity("latency_ms", "ms", "应答时间", "time to answer"),
     Quantity("failures", "", "通信失败次数", "failed exchanges", decimals=0),
     Quantity("overruns", "", "超时轮询次数", "polls overrun", decimals=0),

@@ -21,5 +21,5 @@ def test_each_fault_names_tests_that_exist(row: str) -> None:
 
 
 def test_each_protocol_has_its_table() -> None:
-    assert re.findall(r"^## (.+)$", TABLE, re.MULTILINE) == ["Modbus", "OPC UA", "MQTT"]
-    assert len(ROWS) > 40
+    assert re.findall(r"^## (.+)$", TABLE, re.MULTILINE) == ["Modbus", "OPC UA", "MQTT", "Stores"]
+    assert len(ROWS) > 80
