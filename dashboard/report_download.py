@@ -4,12 +4,11 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
-from dashboard.facts.reports import report_of
+from dashboard.facts.reports import report_file
 from dashboard.facts.town import Town
 from dashboard.forms import language_of, page
-from dashboard.report.files import WRITERS
 from dashboard.text import speech
 from domain.errors import ConfigError, StoreError
 
@@ -31,15 +30,13 @@ class ReportDownload:
         say, town = speech(language_of(request)), self._town_for(request)
         period, _, form = str(request.path_params["name"]).rpartition(".")
         area = request.query_params.get("area", "")[:200]
-        if form not in WRITERS:
+        if form not in KINDS:
             return page(request, "message.html", 404, title=say("There is no such page"), text="")
         try:
-            document = report_of(town, period, area)
+            made = report_file(town, period, area, form)
         except ConfigError:
             return page(request, "message.html", 404, title=say("There is no such report"), text="")
         except StoreError:
             return page(request, "message.html", 503, title=say("Reports"), text=say("The records can't be read at present."))
         name = quote("-".join(part for part in (town.site.name, period, area.replace("/", "-")) if part) + f".{form}")
-        return Response(
-            WRITERS[form](document), media_type=KINDS[form], headers={"content-disposition": f"attachment; filename*=UTF-8''{name}"}
-        )
+        return FileResponse(made, media_type=KINDS[form], headers={"content-disposition": f"attachment; filename*=UTF-8''{name}"})

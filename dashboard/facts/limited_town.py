@@ -36,6 +36,7 @@ class LimitedTown(Town):
     def __init__(self, whole: Town, reach: Reach) -> None:
         self.whole = whole
         self.reach = reach
+        self.districts = frozenset(reach.districts)
         self.site = reach.narrowed(whole.site)
         self.clock = whole.clock
         self.records = narrowed(whole.records, reach)

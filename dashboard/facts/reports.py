@@ -1,14 +1,31 @@
-"""Reports as the page asks for them: periods that have begun, and the document, made once for all who ask within ten minutes."""
+"""Reports as the pages ask for them: periods that have begun, and the files of each, made once for all who ask within ten minutes.
 
+page, download ─▶ report_of, report_file ─▶ a process of its own (``dashboard.report.making``) ─▶ DATA/reports/
+"""
+
+import pickle
+import subprocess
+import sys
+import threading
+import time
 from datetime import date
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
-from compliance.report.document import build_report
-from compliance.report.period import parse_period
+import orjson
+
+from compliance.report.area import area_of
+from compliance.report.period import Period, parse_period
 from dashboard.facts.town import Town
+from dashboard.report.making import PAGE, Order
+from domain.errors import StoreError
 
 LIFE_S: Final = 600.0
+KEPT_S: Final = 86_400.0
 MONTHS, QUARTERS, SEASONS = 14, 6, 4
+_ONE_AT_A_TIME: Final = threading.Lock()  # a large one keeps a core busy for a while
+_COMMAND: Final = (sys.executable, "-m", "dashboard.report.making")
 
 
 def period_names(today: date) -> dict[str, list[str]]:
@@ -24,12 +41,62 @@ def period_names(today: date) -> dict[str, list[str]]:
 
 
 def report_of(town: Town, period: str, area: str) -> dict[str, Any]:
-    """The document of ``keepwarm report``. Raises ConfigError for a period or area there is none of, StoreError when it can't be read."""
+    """What the page shows of the document of ``keepwarm report``: its figures, and the first rows of its long tables.
 
-    def build() -> dict[str, Any]:
-        now_ms = town.now_ms()
-        asked = parse_period(period, town.site.policy, town.site.timezone, now_ms)
-        with town.asking("history"):
-            return build_report(town.site, town.records, (town.history, town.journal, town.points), asked, now_ms, area)
+    Raises ConfigError for a period or area there is none of, StoreError when it can't be made.
+    """
+    path = _made(town, period, area)
+    return town.shared.of(("report page", path), lambda: orjson.loads(path.with_suffix(PAGE).read_bytes()), life_s=LIFE_S)
 
-    return town.shared.of(("report", period, area), build, life_s=LIFE_S)
+
+def report_file(town: Town, period: str, area: str, form: str) -> Path:
+    """The file that ``keepwarm report`` writes in this form (json, xlsx, pdf). Raises as ``report_of``."""
+    path = _made(town, period, area)
+    if form == "json":
+        return path
+
+    def render() -> Path:
+        _made_by_another_process(town, Order(town.whole.site, (), None, "", 0, path, form))
+        return path.with_suffix(f".{form}")
+
+    return town.shared.of(("report file", path, form), render, life_s=LIFE_S)
+
+
+def _made(town: Town, period: str, area: str) -> Path:
+    """The document as JSON, with its page's part beside it."""
+    asked = parse_period(period, town.site.policy, town.site.timezone, town.now_ms())
+    area_of(town.site, area)
+    return town.shared.of(("report", period, area), lambda: _make(town, asked, area), life_s=LIFE_S)
+
+
+def _make(town: Town, period: Period, area: str) -> Path:
+    now_ms = town.now_ms()
+    folder = town.whole.site.data / "reports"
+    name = sha256(orjson.dumps([sorted(town.districts), period.name, area, now_ms])).hexdigest()[:24]
+    order = Order(town.whole.site, tuple(sorted(town.districts)), period, area, now_ms, folder / f"{name}.json", "json")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if old.stat().st_mtime < time.time() - KEPT_S:
+                old.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: {error}") from error
+    _made_by_another_process(town, order)
+    return order.path
+
+
+def _made_by_another_process(town: Town, order: Order) -> None:
+    """Returns when the files are there. Raises StoreError when they can't be made."""
+    with _ONE_AT_A_TIME, town.asking("history"), subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        try:
+            pickler = pickle.Pickler(process.stdin)
+            pickler.fast = True  # remembers nothing of a hundred thousand rooms, none of which refers to itself
+            pickler.dump(order)
+            process.stdin.flush()  # and held open: its end would tell that we are gone
+            words = process.stderr.read().decode("utf-8", "replace").strip()
+        except OSError as error:
+            words = str(error)
+        if process.wait():
+            raise StoreError(words.rpartition("\n")[2] or f"the process that makes reports ended with {process.returncode}")

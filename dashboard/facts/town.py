@@ -45,6 +45,8 @@ class Trouble:
 class Town:
     """Read-only access to everything about one site, for all viewers at once. Instants in UTC milliseconds of ``clock``."""
 
+    districts: frozenset[str] = frozenset()  # those it ends at the border of; none for the whole town
+
     def __init__(self, site: Site, clock: Clock) -> None:
         site.data.mkdir(parents=True, exist_ok=True)
         self.whole = self  # of a part of a town, the town that it is a part of

@@ -2,7 +2,12 @@
 
 import io
 import json
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,11 +17,14 @@ from openpyxl import load_workbook
 from playwright.sync_api import expect, sync_playwright
 
 from compliance.report.area import area_of
-from dashboard.facts.reports import period_names, report_of
+from dashboard.facts import reports
+from dashboard.facts.reports import period_names, report_file, report_of
 from dashboard.facts.town import Town
+from dashboard.markup import html
 from dashboard.report.files import WRITERS
+from dashboard.report.making import Order, page_part
 from domain.clock import Clock
-from domain.errors import ConfigError
+from domain.errors import ConfigError, StoreError
 from tests.dashboard.conftest import Server
 from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, sample_site
 
@@ -107,6 +115,49 @@ def quiet(town: Town) -> Iterator[Town]:
 def test_a_period_of_which_nothing_is_known_is_no_error(quiet: Town) -> None:
     document = report_of(quiet, "2024-12", "")
     assert [row["rate"] for row in document["indicators"]] == [None] * 6
+
+
+def test_a_report_is_made_by_another_process_once_for_all_who_ask(town: Town) -> None:
+    with ThreadPoolExecutor(4) as readers:
+        documents = list(readers.map(lambda _: report_of(town, "2026-01", "station/S03"), range(4)))
+    assert all(document is documents[0] for document in documents)
+    files = [report_file(town, "2026-01", "station/S03", form) for form in ("json", "xlsx", "pdf", "json", "pdf")]
+    assert files[0].name == files[3].name
+    assert files[2] == files[4]
+    assert len(list(files[0].parent.glob(f"{files[0].stem}*"))) == 4, "the document, the page's part of it, two forms"
+
+
+def test_a_report_that_can_not_be_made_is_a_trouble_of_the_store(quiet: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "_COMMAND", (sys.executable, "-c", "raise SystemExit('history: the disk is gone')"))
+    with pytest.raises(StoreError, match="the disk is gone"):
+        report_of(quiet, "2024-12", "")
+    assert [trouble.store for trouble in quiet.troubles] == ["history"]
+    monkeypatch.setattr(reports, "_COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"))
+    with pytest.raises(StoreError, match="ended with -9"):
+        report_of(quiet, "2024-12", "")
+    monkeypatch.undo()
+    assert report_of(quiet, "2024-12", "")["outages"] == []
+    assert quiet.troubles == []
+
+
+def test_the_maker_of_reports_does_not_outlive_the_dashboard(tmp_path: Path) -> None:
+    fifo = tmp_path / "document.json"
+    os.mkfifo(fifo)  # it waits for a document that never comes
+    with subprocess.Popen(reports._COMMAND, stdin=subprocess.PIPE) as maker:
+        assert maker.stdin is not None
+        pickle.dump(Order(sample_site(tmp_path), (), None, "", 0, fifo, "pdf"), maker.stdin)
+        maker.stdin.close()
+        assert maker.wait(timeout=60) == 1
+
+
+def test_the_page_shows_the_first_rows_of_long_tables_and_says_so(town: Town) -> None:
+    document = json.loads(report_file(town, "2026-01", "", "json").read_bytes())
+    short = report_of(town, "2026-01", "")
+    assert short == {**document, "rows": {"outages": len(document["outages"]), "stations": 12}, "station_days": []}
+    long = page_part({**document, "stations": document["stations"] * 5})
+    assert (len(long["stations"]), long["rows"]["stations"]) == (50, 60)
+    for language, words in (("zh", "前 50 个，共 60 个"), ("en", "The first 50 of 60")):
+        assert words in html("report_tables.html", language, document=long, names={row["subject"]: "" for row in long["outages"]})
 
 
 @pytest.mark.browser
