@@ -19,45 +19,49 @@ IDS_AT_ONCE = 500
 def read_cases(connection: Connection, which: ColumnElement[bool]) -> dict[int, Case]:
     """The complaints that ``which`` (a condition on ``complaints``) picks, by id, with all that was merged into them."""
     columns = complaints.c
-    rows = {row.id: row for row in connection.execute(select(complaints).where(which).order_by(columns.id))}
+    facts = select(columns.id, columns.merged_into, columns.category, columns.severity, columns.origin, columns.kind, columns.opened_at)
+    rows = {complaint_id: row for complaint_id, _, *row in connection.execute(facts.where(which).order_by(columns.id))}
+    picked = list(rows)
     children: dict[int, list[int]] = {}
-    wanted = list(rows)
+    wanted = picked
     while wanted:  # what was merged may itself have taken in others
-        found = _in_parts(connection, lambda ids: select(complaints).where(columns.merged_into.in_(ids)), wanted)
-        for row in found:
-            children.setdefault(row.merged_into, []).append(row.id)
-        wanted = [row.id for row in found if row.id not in rows]
-        rows.update((row.id, row) for row in found)
-    picked = [row.id for row in connection.execute(select(columns.id).where(which))]
+        following = []
+        for complaint_id, into, *row in _in_parts(connection, lambda ids: facts.where(columns.merged_into.in_(ids)), wanted):
+            children.setdefault(into, []).append(complaint_id)
+            if complaint_id not in rows:
+                rows[complaint_id] = row
+                following.append(complaint_id)
+        wanted = following
     steps, deeds = _steps(connection, rows), _deeds(connection, rows)
 
     def case(complaint_id: int) -> Case:
-        row = rows[complaint_id]
         merged = tuple(case(one) for one in sorted(children.get(complaint_id, ())))
+        category, severity, origin, kind, opened_at = rows[complaint_id]
         done = steps.get(complaint_id, ()), deeds.get(complaint_id, ())
-        return Case(row.category, row.severity, row.origin, row.kind, row.opened_at, *done, merged)
+        return Case(category, severity, origin, kind, opened_at, *done, merged)
 
     return {complaint_id: case(complaint_id) for complaint_id in picked}
 
 
 def _steps(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[Step, ...]]:
     table = complaint_transitions.c
-    found: dict[int, tuple[Step, ...]] = {}
+    found: dict[int, list[Step]] = {}
     columns = (table.complaint_id, table.to_state, table.at)
-    for row in _in_parts(connection, lambda part: select(*columns).where(table.complaint_id.in_(part)).order_by(table.id), ids):
-        if row.to_state != "new":
-            found[row.complaint_id] = (*found.get(row.complaint_id, ()), Step(row.to_state, row.at))
-    return found
+    which = table.to_state != "new"
+    query = lambda part: select(*columns).where(table.complaint_id.in_(part), which).order_by(table.id)  # noqa: E731
+    for complaint_id, to_state, at in _in_parts(connection, query, ids):
+        found.setdefault(complaint_id, []).append(Step(to_state, at))
+    return {complaint_id: tuple(steps) for complaint_id, steps in found.items()}
 
 
 def _deeds(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[Deed, ...]]:
     table = complaint_deeds.c
-    found: dict[int, tuple[Deed, ...]] = {}
+    found: dict[int, list[Deed]] = {}
     columns = (table.complaint_id, table.kind, table.at, table.body)
-    for row in _in_parts(connection, lambda part: select(*columns).where(table.complaint_id.in_(part)).order_by(table.id), ids):
-        deed = Deed(row.kind, row.at, bool(row.body.get("reached", True)), row.body.get("satisfied"))
-        found[row.complaint_id] = (*found.get(row.complaint_id, ()), deed)
-    return found
+    query = lambda part: select(*columns).where(table.complaint_id.in_(part)).order_by(table.id)  # noqa: E731
+    for complaint_id, kind, at, body in _in_parts(connection, query, ids):
+        found.setdefault(complaint_id, []).append(Deed(kind, at, bool(body.get("reached", True)), body.get("satisfied")))
+    return {complaint_id: tuple(deeds) for complaint_id, deeds in found.items()}
 
 
 def _in_parts(connection: Connection, query: Any, ids: Iterable[int]) -> list[Any]:
@@ -90,9 +94,12 @@ class StandingDuties:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Case, int, int, list[DutyState]]] = {}
+        self._last: tuple[Mapping[int, Case], int, int, dict[int, list[DutyState]]] | None = None
 
     def of(self, site: Site, cases: Mapping[int, Case], now_ms: int) -> dict[int, list[DutyState]]:
-        """The duties of each case at ``now_ms``."""
+        """The duties of each case at ``now_ms``; of the very mapping asked for last (it is never changed), while they stand, the very answer."""
+        if self._last is not None and self._last[0] is cases and self._last[1] <= now_ms <= self._last[2]:
+            return self._last[3]
         calendar = calendar_of(site)
         known = {}
         for complaint_id, case in cases.items():
@@ -102,4 +109,7 @@ class StandingDuties:
                 before = case, now_ms, stand_until(case, states, now_ms), states
             known[complaint_id] = before
         self._known = known
-        return {complaint_id: states for complaint_id, (_, _, _, states) in known.items()}
+        found = {complaint_id: states for complaint_id, (_, _, _, states) in known.items()}
+        stands_ms = min((until for _, _, until, _ in known.values()), default=now_ms)
+        self._last = cases, now_ms, stands_ms, found
+        return found

@@ -319,9 +319,10 @@ def test_duties_that_stand_are_those_computed_anew_at_every_instant(
     cases = {1: stored(marks), 2: stored(others, (stored([*marks, ("merged", DAY)]),))}
     for number, look in enumerate(looks):  # in any order: a clock may be set back
         if number == changes_at:
-            cases[1] = stored(others)
+            cases = {**cases, 1: stored(others)}  # what was asked for is never changed itself
         now = at("01 08:00") + look
         fresh = {key: duty_states(one, table_of(POLICY, CALENDAR, one.reported_at), CALENDAR, now) for key, one in cases.items()}
+        assert standing.of(site, cases, now) == fresh
         assert standing.of(site, cases, now) == fresh
 
 
