@@ -97,7 +97,7 @@ class StandingDuties:
         self._last: tuple[Mapping[int, Case], int, int, dict[int, list[DutyState]]] | None = None
 
     def of(self, site: Site, cases: Mapping[int, Case], now_ms: int) -> dict[int, list[DutyState]]:
-        """The duties of each case at ``now_ms``; of the very mapping asked for last (it is never changed), while they stand, the very answer."""
+        """The duties of each case at ``now_ms``. The very mapping of last time (never changed) gets the very answer while it stands."""
         if self._last is not None and self._last[0] is cases and self._last[1] <= now_ms <= self._last[2]:
             return self._last[3]
         calendar = calendar_of(site)
