@@ -30,6 +30,7 @@ from compliance.points_map import PointsMap, measured_quantities
 from compliance.recording.alarm_rows import counted_since, re_annunciate, silenced_subjects, suppress
 from compliance.recording.complaint_rows import open_book, record_change
 from compliance.recording.episode_rows import note_recorded, recorded_upto
+from compliance.recording.removed_rows import end_removed
 from compliance.room_alarm import Verdict
 from compliance.room_book import RoomBook
 from compliance.room_days import days_of_changed_rooms, held_to, local_days, record_days
@@ -101,6 +102,7 @@ class Watch:
         with records.begin() as connection:
             if use_policy(connection, site.policy, now_ms, _who()):
                 _log.info("judging by another policy", policy=site.policy.name, sha256=site.policy.sha256[:12])
+            end_removed(connection, site, max(now_ms, self.judged_at))
 
     def _refile(self) -> None:
         """Takes up curves filed (R9) and planned stops registered since (R4). They begin later than that, so nothing is judged again."""

@@ -112,6 +112,7 @@ CLEARED_REASON: Final = {
     "season_ended": N_("season ended"),
     "excluded": N_("room excluded"),
     "late_data": N_("late data"),
+    "removed": N_("removed from the site"),
 }
 
 # Why the program itself took a step with an alarm; what a person wrote is shown as it is.

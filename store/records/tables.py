@@ -73,7 +73,7 @@ alarms = Table(
     Column("pending_at", BigInteger, nullable=False),
     Column("raised_at", BigInteger, nullable=False, index=True),
     Column("cleared_at", BigInteger, index=True),
-    Column("cleared_reason", String(32)),  # recovered, season_ended, excluded, late_data
+    Column("cleared_reason", String(32)),  # recovered, season_ended, excluded, late_data, removed
     Column("no_data_at", BigInteger),  # since when the silence is marked, null when data came again
     Column("value", Float),
     Column("limit_value", Float),
