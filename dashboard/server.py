@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.accounts import signing_key
-from dashboard.api.app import http_problem, make_api
+from dashboard.api.app import BASE, http_problem, make_api
 from dashboard.api.asked import Asked
 from dashboard.board import Board
 from dashboard.facts.point_states import point_table
@@ -125,7 +125,7 @@ def make_app(town: Town) -> FastAPI:
             Route(PATH, fresh.answer, methods=["GET"]),
             Route("/now", Now(town).answer, methods=["GET"]),
             Route("/favicon.ico", _favicon, methods=["GET"]),
-            Mount("/api/v1", make_api(asked)),
+            Mount(BASE, make_api(asked)),
             Mount("/assets", StaticFiles(directory=ASSETS)),
             *(Route(f"/{path}", PageShell(entry, sessions).show, methods=["GET"]) for path, entry in PAGES.items()),
             Mount("/", OnlyStreamlit(pages)),

@@ -321,9 +321,17 @@ PROTOCOL: Final = {
     "mqtt": "MQTT",
 }
 
+# Why a sensor's alarm makes a ticket of maintenance (R6).
+SUSPICION: Final = {
+    "step": N_("the sensor jumped by more than 3 K, no other room of the building moved"),
+    "stuck": N_("the sensor said the same for 24 h while others of the building moved"),
+    "battery": N_("the sensor's battery is low"),
+}
+
 # Why a step was taken, where the program took it.
 STEP_WHY: Final = {
     **ALARM_WHY,
+    **SUSPICION,
     **COMPLAINT_SOURCE,
     "auto": N_("published without review"),
     "heat is back": N_("heat is back"),
@@ -479,6 +487,7 @@ WORDS: Final[Mapping[str, object]] = {
     "component_name": lambda component: name_of(COMPONENT, component.partition("-")[0]),
     "protocol_name": lambda protocol: name_of(PROTOCOL, protocol),
     "step_why": lambda why: name_of(STEP_WHY, why),
+    "suspicion_name": lambda why: name_of(SUSPICION, why),
     "alarm_why": lambda why: name_of(ALARM_WHY, why),
     "cleared_reason": lambda reason: name_of(CLEARED_REASON, reason),
     "cause_name": lambda cause: name_of(CAUSE, cause),

@@ -18,6 +18,7 @@ from dashboard.actions.alarms import (
 from dashboard.api.answers import check_seen
 from dashboard.api.asked import AlarmDesk, Body, Call, IfMatch, Instant, Reader, RowId, Text
 from dashboard.api.record_routes import ALARM, PartOfRows, row_of
+from dashboard.api.shapes import answers
 from store.records.tables import out_of_service as table
 
 router = APIRouter()
@@ -30,7 +31,7 @@ class Acknowledgement(Body):
     comment: Text = Field("", max_length=2_000)
 
 
-@router.post("/acknowledgements", summary="Acknowledge alarms (scope alarms)")
+@router.post("/acknowledgements", summary="Acknowledge alarms (scope alarms)", responses=answers("Acknowledged"))
 def acknowledge(call: AlarmDesk, seen: Acknowledgement) -> Response:
     """How many of them were still unacknowledged; one of another district refuses them all."""
     town, who = call.town, call.key.actor("alarms")
@@ -45,7 +46,7 @@ class Comment(Body):
     comment: Text = Field(min_length=1, max_length=2_000)
 
 
-@router.post("/alarms/{row_id}/comments", summary="Comment an alarm (scope alarms)")
+@router.post("/alarms/{row_id}/comments", summary="Comment an alarm (scope alarms)", responses=answers("AlarmInFull"))
 def comment(call: AlarmDesk, row_id: RowId, said: Comment, if_match: IfMatch = None) -> Response:
     """The newest one stands on the alarm."""
     town, who = call.town, call.key.actor("alarms")
@@ -65,7 +66,7 @@ class Shelf(Reason):
     until: Instant
 
 
-@router.post("/alarms/{row_id}/shelve", summary="Shelve an alarm (scope alarms)")
+@router.post("/alarms/{row_id}/shelve", summary="Shelve an alarm (scope alarms)", responses=answers("AlarmInFull"))
 def shelve(call: AlarmDesk, row_id: RowId, shelf: Shelf, if_match: IfMatch = None) -> Response:
     """It goes on being evaluated, and makes no complaint meanwhile."""
     town, who, until_ms = call.town, call.key.actor("alarms"), call.instant_ms("until", shelf.until)
@@ -74,14 +75,19 @@ def shelve(call: AlarmDesk, row_id: RowId, shelf: Shelf, if_match: IfMatch = Non
     return _done(call, row_id, if_match, "the alarm is not shelved", deed)
 
 
-@router.post("/alarms/{row_id}/unshelve", summary="Take an alarm off the shelf (scope alarms)")
+@router.post("/alarms/{row_id}/unshelve", summary="Take an alarm off the shelf (scope alarms)", responses=answers("AlarmInFull"))
 def unshelve(call: AlarmDesk, row_id: RowId, if_match: IfMatch = None) -> Response:
     """Before its time."""
     town, who = call.town, call.key.actor("alarms")
     return _done(call, row_id, if_match, "the alarm stays as it is", lambda: unshelve_alarm(town.records, who, row_id, town.now_ms()))
 
 
-@router.post("/alarms/{row_id}/out-of-service", status_code=201, summary="Take an alarm out of service (scope alarms)")
+@router.post(
+    "/alarms/{row_id}/out-of-service",
+    status_code=201,
+    summary="Take an alarm out of service (scope alarms)",
+    responses=answers("TakenOut", 201),
+)
 def out_of_service(call: AlarmDesk, row_id: RowId, why: Reason, if_match: IfMatch = None) -> Response:
     """Alarms of this kind and subject, until they are returned; `id` is what returns them."""
     town, who = call.town, call.key.actor("alarms")
@@ -92,7 +98,7 @@ def out_of_service(call: AlarmDesk, row_id: RowId, why: Reason, if_match: IfMatc
     return call.answer({"id": taken, "kind": kind, "subject": subject}, 201)
 
 
-@router.get("/out-of-service", summary="Alarms that are out of service")
+@router.get("/out-of-service", summary="Alarms that are out of service", responses=answers("OutOfService", many=True))
 def taken_out(call: Reader, part: PartOfRows) -> Response:
     """Newest first; those that were returned are left out."""
     query = select(table).where(table.c.returned_at.is_(None)).order_by(table.c.id.desc()).limit(part.limit + 1)
@@ -101,7 +107,7 @@ def taken_out(call: Reader, part: PartOfRows) -> Response:
     return call.page(call.rows(query), part, "id")
 
 
-@router.post("/out-of-service/{row_id}/return", summary="Return alarms to service (scope alarms)")
+@router.post("/out-of-service/{row_id}/return", summary="Return alarms to service (scope alarms)", responses=answers("Returned"))
 def back_in_service(call: AlarmDesk, row_id: RowId) -> Response:
     """Refused where somebody returned them before."""
     town, who = call.town, call.key.actor("alarms")

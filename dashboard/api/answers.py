@@ -64,8 +64,19 @@ def check_seen(if_match: str | None, body: Any, *, needed: bool) -> None:
 
 def shown(row: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
     """A row for other systems: instants (``…_at``, ``…since_ms``) in ISO 8601 with the site's offset."""
-    renamed = {name.removesuffix("_ms") if name.endswith("since_ms") else name: value for name, value in row.items()}
-    return {name: _value(name, value, zone) for name, value in renamed.items()}
+    return {shown_name(name): _value(shown_name(name), value, zone) for name, value in row.items()}
+
+
+def shown_name(name: str) -> str:
+    """What a field is called outside: instants without the unit that they are kept in."""
+    return (
+        str(name).removesuffix("_ms") if name.endswith(("since_ms", "effective_from_ms")) else str(name)
+    )  # of columns it is a kind of str of their own
+
+
+def is_instant(name: str) -> bool:
+    """Whether a field is shown as an instant."""
+    return name in INSTANTS or name.endswith(INSTANT_ENDINGS)
 
 
 def page(rows: Sequence[Mapping[str, Any]], limit: int, cursor: str, zone: tzinfo) -> dict[str, Any]:
@@ -88,6 +99,6 @@ def _tags(header: str) -> set[str]:
 
 
 def _value(name: str, value: Any, zone: tzinfo) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and (name in INSTANTS or name.endswith(INSTANT_ENDINGS)):
+    if isinstance(value, int) and not isinstance(value, bool) and is_instant(name):
         return iso(value, zone)
     return value

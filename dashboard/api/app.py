@@ -1,22 +1,34 @@
 """The API as an ASGI app of its own, mounted under ``/api/v1``; its description is ``/api/v1/openapi.json``."""
 
+import re
 from typing import Any, Final
 
 import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from dashboard.api import alarm_routes, complaint_routes, notice_routes, reading_routes, record_routes, stop_routes, town_routes
-from dashboard.api.answers import PROBLEM, PROBLEM_SCHEMA, ProblemError
-from dashboard.api.asked import SCHEME, Asked, Reader, unavailable
+from dashboard.api.answers import PROBLEM, ProblemError
+from dashboard.api.asked import BURST, PER_MINUTE, SCHEME, Asked, Reader, unavailable
+from dashboard.api.shapes import SHAPES, named
 from domain.errors import StoreError
 
 _log = structlog.get_logger()
 
-ABOUT = """Every request carries a key: `Authorization: Bearer KEY`, made by `keepwarm accounts key`.
-Lists are pages: `limit`, `after` (the `next` of the page before). Answers carry an ETag. Errors are problem documents (RFC 9457).
-Instants are ISO 8601 with the site's offset; columns of readings are in UTC milliseconds."""
+BASE: Final = "/api/v1"
+ABOUT: Final = f"""Every request carries a key: `Authorization: Bearer KEY`, made by `keepwarm accounts key`. Reading needs its scope
+`read`; what an act needs is said with it. A key may ask {PER_MINUTE} times a minute, {BURST} of them at once; then 429 with `Retry-After`.
+
+Lists are pages: `limit`, `after` (the `next` of the page before, null on the last one). Answers carry an `ETag`: sent back in
+`If-None-Match` it gets a 304 where nothing changed, in `If-Match` an act is refused (412) where the row is another by now. Errors are
+problem documents (RFC 9457).
+
+Instants are ISO 8601 with the site's offset, and are taken as the site's time where they have none; columns of readings are in UTC
+milliseconds. Temperatures are in ℃, differences in K (`…_c`, `…_k`): a name ends in its unit. Points are named `station/ID/QUANTITY` and
+`room/ID/QUANTITY`, such as `station/S01/secondary_supply_temp_c`; `/latest` without `point` lists them. The rules R1 to R9 stand in
+`docs/rules.md`."""
 
 
 _PROBLEMS: Final = {
@@ -36,7 +48,7 @@ _PROBLEMS: Final = {
 }
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "what the caller has already (If-None-Match)"},
-    **{code: {"description": text, "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}} for code, text in _PROBLEMS.items()},
+    **{code: {"description": text, "content": {PROBLEM: {"schema": named("Problem")}}} for code, text in _PROBLEMS.items()},
 }
 
 
@@ -62,20 +74,37 @@ def description_of_api() -> dict[str, Any]:
     return _routes().openapi()
 
 
+class _Api(FastAPI):
+    """Its description names the shapes of all answers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description."""
+        described = super().openapi()
+        described["components"]["schemas"].update(SHAPES)
+        return described
+
+
 def _routes() -> FastAPI:
-    api = FastAPI(
+    api = _Api(
         title="Keepwarm 守温",
         version="1",
         description=ABOUT,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        servers=[{"url": BASE}],
         dependencies=[Depends(SCHEME)],
         responses=_RESPONSES,
+        generate_unique_id_function=_called,
     )
     for routes in (town_routes, reading_routes, record_routes, complaint_routes, alarm_routes, notice_routes, stop_routes):
         api.include_router(routes.router)
     return api
+
+
+def _called(route: APIRoute) -> str:
+    """What clients made from the description call an operation: ``get_stations``, ``post_notices_row_id_publish``."""
+    return "_".join([*sorted(route.methods or ()), *re.findall(r"\w+", route.path)]).lower()
 
 
 async def _problem(_: Request, error: Exception) -> Response:

@@ -1,11 +1,12 @@
 """What other systems do with complaints (R6): open a resident's, take it a step on, give, merge and tie it, record deeds and call-backs."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from compliance.complaint_life import CATEGORIES, CAUSES, DEEDS, SEVERITIES, SOURCES
+from compliance.complaint_life import CATEGORIES, CAUSES, DEEDS, NEXT_STATES, SEVERITIES, SOURCES
 from dashboard.actions.complaints import (
     ResidentReport,
     assign_complaint,
@@ -20,10 +21,18 @@ from dashboard.actions.visit_complaints import open_visit_complaint
 from dashboard.api.answers import ProblemError, check_seen
 from dashboard.api.asked import PLAIN, Body, Call, Desk, IfMatch, Instant, Plain, RowId, Text
 from dashboard.api.record_routes import COMPLAINT, row_of
+from dashboard.api.shapes import answers
 from dashboard.facts.complaints import evidence_at, evidence_now
 from dashboard.facts.visits import complained_of, visit_row
 
 router = APIRouter()
+
+ONE: Final = answers("ComplaintInFull", 201)
+
+_MOVES: Final = "; ".join(f"{state} → {', '.join(after)}" for state, after in NEXT_STATES.items() if after)
+HOW_TO_MOVE: Final = f"""Stored with who and why; refused where the complaint is in another state by now. What may follow: {_MOVES};
+what a sensor or a visit found goes from resolved to closed, too. rejected and reopened need `why`. That a resident was called back is
+recorded by `/complaints/{{row_id}}/call-backs`."""
 
 
 def _one_of(words: Sequence[str]) -> str:
@@ -45,7 +54,7 @@ class Report(Body):
     reported_at: Instant | None = None
 
 
-@router.post("/complaints", status_code=201, summary="Open a resident's complaint (scope complaints)")
+@router.post("/complaints", status_code=201, summary="Open a resident's complaint (scope complaints)", responses=ONE)
 def report(call: Desk, new: Report) -> Response:
     """Opened with what the instruments say now; the same `external_id` of a source posted again gives the one opened before."""
     town = call.town
@@ -58,7 +67,12 @@ def report(call: Desk, new: Report) -> Response:
     return call.answer(row_of(call, COMPLAINT, row_id), 201)
 
 
-@router.post("/visits/{row_id}/complaint", status_code=201, summary="Open a complaint from a measuring visit (scope complaints)")
+@router.post(
+    "/visits/{row_id}/complaint",
+    status_code=201,
+    summary="Open a complaint from a measuring visit (scope complaints)",
+    responses=ONE,
+)
 def report_visit(call: Desk, row_id: RowId) -> Response:
     """Of an official measurement below the limit; asked for again, or where the home has an open complaint, that one is answered."""
     town = call.town
@@ -88,9 +102,15 @@ class Step(Why):
     assignee: Plain = Field("", max_length=100)
 
 
-@router.post("/complaints/{row_id}/transitions", status_code=201, summary="Take a complaint a step on (scope complaints)")
+@router.post(
+    "/complaints/{row_id}/transitions",
+    status_code=201,
+    summary="Take a complaint a step on (scope complaints)",
+    description=HOW_TO_MOVE,
+    responses=ONE,
+)
 def move(call: Desk, row_id: RowId, to: Step, if_match: IfMatch = None) -> Response:
-    """Stored with who and why; refused where the complaint is in another state by now."""
+    """One step of its life (R6)."""
     town, who = call.town, call.key.actor("complaints")
     more = {"cause": to.cause, "assignee": to.assignee}
     deed = lambda: move_complaint(town.records, who, row_id, to.from_state, to.to_state, to.why, town.now_ms(), **more)  # noqa: E731
@@ -104,7 +124,12 @@ class Assignment(Why):
     assignee: Plain = Field(min_length=1, max_length=100)
 
 
-@router.post("/complaints/{row_id}/assignments", status_code=201, summary="Give a complaint into other hands (scope complaints)")
+@router.post(
+    "/complaints/{row_id}/assignments",
+    status_code=201,
+    summary="Give a complaint into other hands (scope complaints)",
+    responses=ONE,
+)
 def assign(call: Desk, row_id: RowId, to: Assignment, if_match: IfMatch = None) -> Response:
     """Refused where somebody else has it by now."""
     town, who = call.town, call.key.actor("complaints")
@@ -118,7 +143,12 @@ class OfOutage(Why):
     outage_id: int = Field(ge=1, le=2**53)
 
 
-@router.post("/complaints/{row_id}/outage", status_code=201, summary="Tie a complaint to its outage (scope complaints)")
+@router.post(
+    "/complaints/{row_id}/outage",
+    status_code=201,
+    summary="Tie a complaint to its outage (scope complaints)",
+    responses=ONE,
+)
 def attach(call: Desk, row_id: RowId, to: OfOutage, if_match: IfMatch = None) -> Response:
     """Once; its own clocks run on."""
     town, who = call.town, call.key.actor("complaints")
@@ -133,7 +163,12 @@ class Merge(Why):
     into_id: int = Field(ge=1, le=2**53)
 
 
-@router.post("/complaints/{row_id}/merge", status_code=201, summary="Merge a complaint into another one (scope complaints)")
+@router.post(
+    "/complaints/{row_id}/merge",
+    status_code=201,
+    summary="Merge a complaint into another one (scope complaints)",
+    responses=ONE,
+)
 def merge(call: Desk, row_id: RowId, to: Merge, if_match: IfMatch = None) -> Response:
     """Its clocks end, and the other is held to the earlier report."""
     town, who = call.town, call.key.actor("complaints")
@@ -147,7 +182,12 @@ class Deed(Why):
     deed: str = Field(pattern=_one_of(DEEDS))
 
 
-@router.post("/complaints/{row_id}/deeds", status_code=201, summary="Record what was done for a complaint (scope complaints)")
+@router.post(
+    "/complaints/{row_id}/deeds",
+    status_code=201,
+    summary="Record what was done for a complaint (scope complaints)",
+    responses=ONE,
+)
 def record(call: Desk, row_id: RowId, done: Deed, if_match: IfMatch = None) -> Response:
     """contacted, handed_over, answered, verified, filed; held and resumed where its clocks stand still."""
     town, who = call.town, call.key.actor("complaints")
@@ -162,7 +202,12 @@ class CallBack(Why):
     satisfied: bool | None
 
 
-@router.post("/complaints/{row_id}/call-backs", status_code=201, summary="Record a call-back (scope complaints)")
+@router.post(
+    "/complaints/{row_id}/call-backs",
+    status_code=201,
+    summary="Record a call-back (scope complaints)",
+    responses=ONE,
+)
 def call_back(call: Desk, row_id: RowId, done: CallBack, if_match: IfMatch = None) -> Response:
     """Of a resolved complaint it is the step to called_back; of a closed one it is recorded."""
     town, who = call.town, call.key.actor("complaints")

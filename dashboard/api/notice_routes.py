@@ -10,6 +10,7 @@ from dashboard.actions.notices import WORDS_MOST, amend_notice, close_notice, ed
 from dashboard.api.answers import check_seen
 from dashboard.api.asked import Body, Call, IfMatch, Instant, NoticeWriter, Plain, RowId, Text
 from dashboard.api.record_routes import NOTICE, OUTAGE, row_of
+from dashboard.api.shapes import answers
 
 router = APIRouter()
 
@@ -44,7 +45,7 @@ class Ending(Body):
     why: Text = Field(min_length=1, max_length=2_000)
 
 
-@router.post("/outages/{row_id}/notice", summary="Prepare the notice of an open outage (scope notices)")
+@router.post("/outages/{row_id}/notice", summary="Prepare the notice of an open outage (scope notices)", responses=answers("OutageInFull"))
 def prepare(call: NoticeWriter, row_id: RowId, words: Words, if_match: IfMatch = None) -> Response:
     """What the notice will say when it falls due, to the second. If-Match is the outage's ETag."""
     town, who, said = call.town, call.key.actor("notices"), words.said(call)
@@ -54,7 +55,7 @@ def prepare(call: NoticeWriter, row_id: RowId, words: Words, if_match: IfMatch =
     return call.answer(row_of(call, OUTAGE, row_id))
 
 
-@router.post("/notices/{row_id}/publish", summary="Publish a due notice (scope notices)")
+@router.post("/notices/{row_id}/publish", summary="Publish a due notice (scope notices)", responses=answers("NoticeInFull"))
 def publish(call: NoticeWriter, row_id: RowId, if_match: IfMatch = None) -> Response:
     """Of a site that publishes after review. If-Match is the notice's ETag."""
     town, who = call.town, call.key.actor("notices")
@@ -67,7 +68,7 @@ def publish(call: NoticeWriter, row_id: RowId, if_match: IfMatch = None) -> Resp
     )
 
 
-@router.post("/notices/{row_id}/edit", summary="Change the words of a due notice (scope notices)")
+@router.post("/notices/{row_id}/edit", summary="Change the words of a due notice (scope notices)", responses=answers("NoticeInFull"))
 def edit(call: NoticeWriter, row_id: RowId, words: Words, if_match: IfMatch = None) -> Response:
     """It stays due. If-Match is the notice's ETag."""
     town, who, said = call.town, call.key.actor("notices"), words.said(call)
@@ -75,7 +76,7 @@ def edit(call: NoticeWriter, row_id: RowId, words: Words, if_match: IfMatch = No
     return _done(call, row_id, if_match, "the words are not changed", deed)
 
 
-@router.post("/notices/{row_id}/amend", summary="Amend a published notice (scope notices)")
+@router.post("/notices/{row_id}/amend", summary="Amend a published notice (scope notices)", responses=answers("NoticeInFull"))
 def amend(call: NoticeWriter, row_id: RowId, words: Amendment, if_match: IfMatch = None) -> Response:
     """Users are told at once; what it said before is kept. If-Match is the notice's ETag."""
     town, who, said = call.town, call.key.actor("notices"), words.said(call)
@@ -83,7 +84,7 @@ def amend(call: NoticeWriter, row_id: RowId, words: Amendment, if_match: IfMatch
     return _done(call, row_id, if_match, "the notice is not amended", deed)
 
 
-@router.post("/notices/{row_id}/close", summary="Close or withdraw a notice (scope notices)")
+@router.post("/notices/{row_id}/close", summary="Close or withdraw a notice (scope notices)", responses=answers("NoticeInFull"))
 def close(call: NoticeWriter, row_id: RowId, ending: Ending, if_match: IfMatch = None) -> Response:
     """A due notice that is withdrawn was seen by nobody, and nobody is told. If-Match is the notice's ETag."""
     town, who = call.town, call.key.actor("notices")

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dashboard.api.answers import ProblemError
 from dashboard.api.asked import Asking, Plain, Reader
+from dashboard.api.shapes import answers
 from dashboard.facts.town import Town
 
 router = APIRouter()
@@ -36,7 +37,7 @@ class ReadingsAsked(Asking):
     step_s: int = Field(0, ge=0, le=31_622_400, description="0: every reading; else low, mean, high and count of each so many seconds.")
 
 
-@router.get("/latest", summary="The newest reading of points, in columns")
+@router.get("/latest", summary="The newest reading of points, in columns", responses=answers("Latest"))
 def latest(call: Reader, asked: Annotated[LatestAsked, Query()]) -> Response:
     """Columns of equal length. `measured_at` is in UTC milliseconds (0: never), `value` null where there is none, `quality` 0 for good,
     1–63 suspect, from 64 on bad.
@@ -47,7 +48,11 @@ def latest(call: Reader, asked: Annotated[LatestAsked, Query()]) -> Response:
     return call.answer({"point": names, "measured_at": newest.measured_at, "value": value, "quality": newest.quality})
 
 
-@router.get("/readings", summary="Readings of points over a span, in columns, or what they did in each step")
+@router.get(
+    "/readings",
+    summary="Readings of points over a span, in columns, or what they did in each step",
+    responses=answers("Readings"),
+)
 def readings(call: Reader, asked: Annotated[ReadingsAsked, Query()]) -> Response:
     """From (default: a day before `to`) up to, not including, `to` (default: now).
 

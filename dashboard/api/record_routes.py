@@ -11,9 +11,11 @@ from sqlalchemy import ColumnElement, String, Table, cast, select
 
 from dashboard.api.answers import ProblemError
 from dashboard.api.asked import Call, Part, Plain, Reader, RowId
+from dashboard.api.shapes import NOT_SHOWN, PERSONAL, answers
 from store.records.tables import (
     alarm_transitions,
     alarms,
+    complaint_deeds,
     complaint_rooms,
     complaint_transitions,
     complaints,
@@ -81,7 +83,9 @@ def _named_in_notice(station_id: str) -> ColumnElement[bool]:
 KINDS: Final = (
     Kind(
         "alarm", alarms, alarm_transitions, "R3, R9",
-        "`state` is unacknowledged, acknowledged, returned_unacknowledged or normal (ISA-18.2).",
+        "`state` is unacknowledged, acknowledged, returned_unacknowledged or normal (ISA-18.2). `kind` is room_low, curve_off, water_high, "
+        "water_escalated or comm_lost; `value` and `limit_value` are in ℃, of make-up water in per cent. `suppressed_by` says why it asks "
+        "for nobody and makes no complaint: planned_stop, outage/ID, shelved, out_of_service or sensor:…",
         lambda station_id: alarms.c.station_id == station_id,
     ),
     Kind(
@@ -92,14 +96,16 @@ KINDS: Final = (
     Kind("notice", notices, notice_transitions, "R5", "`state` is due, published, amended or closed.", _named_in_notice),
     Kind(
         "complaint", complaints, complaint_transitions, "R6",
-        "`origin` is sensor, resident or visit; `kind` room, building, station, household or maintenance.",
+        "`origin` is sensor, resident or visit; `kind` room, building, station, household or maintenance. `state` goes from new over "
+        "accepted, dispatched, on_site, resolved and called_back to closed; or is rejected, merged or reopened. `reporter` and `contact` "
+        "are null for a key without the scope complaints. One complaint comes with its rooms and with what was done for it (`deeds`).",
         lambda station_id: complaints.c.station_id == station_id,
     ),
 )  # fmt: skip
 ALARM, OUTAGE, NOTICE, COMPLAINT = KINDS
 
 
-@router.get("/verdicts", summary="Rooms' verdicts of one local day (R2)")
+@router.get("/verdicts", summary="Rooms' verdicts of one local day (R2)", responses=answers("RoomDay", many=True))
 def verdicts(call: Reader, asked: Annotated[VerdictsAsked, Query()]) -> Response:
     """Judged, compliant, breach and unknown time of each room in milliseconds, by room id."""
     query = select(room_days).where(room_days.c.day == asked.day).order_by(room_days.c.room_id).limit(asked.limit + 1)
@@ -121,15 +127,17 @@ def _add(kind: Kind) -> None:
             query = query.where(kind.of_station(asked.station))
         if asked.state:
             query = query.where(kind.table.c.state == asked.state)
-        return call.page(call.rows(query), asked, "id")
+        return call.page([_for_key(call, one) for one in call.rows(query)], asked, "id")
 
     def row(call: Reader, row_id: RowId) -> Response:
         return call.answer(row_of(call, kind, row_id))
 
-    many = f"/{kind.name}s"
-    router.add_api_route(many, rows, summary=f"{kind.name.title()}s, newest first ({kind.rule})", description=kind.about, name=many)
+    many, shape = f"/{kind.name}s", kind.name.title()
+    listed = f"{shape}s, newest first ({kind.rule})"
+    router.add_api_route(many, rows, summary=listed, description=kind.about, name=many, responses=answers(shape, many=True))
     one = f"{many}/{{row_id}}"
-    router.add_api_route(one, row, summary=f"One {kind.name} with its transitions", description=kind.about, name=one)
+    told = f"One {kind.name} with its transitions"
+    router.add_api_route(one, row, summary=told, description=kind.about, name=one, responses=answers(f"{shape}InFull"))
 
 
 for _kind in KINDS:
@@ -144,9 +152,16 @@ def row_of(call: Call, kind: Kind, row_id: int) -> dict[str, Any]:
     more = {"transitions": _belonging(call, kind.transitions, kind.key, row_id, "id")}
     if kind is COMPLAINT:
         more["rooms"] = _belonging(call, complaint_rooms, kind.key, row_id, "room_id")
-    return call.shown(found[0]) | more
+        more["deeds"] = _belonging(call, complaint_deeds, kind.key, row_id, "id")
+    return call.shown(_for_key(call, found[0])) | more
+
+
+def _for_key(call: Call, row: dict[str, Any]) -> dict[str, Any]:
+    """A row without what names a resident, for a key that does not work on complaints."""
+    hidden = () if "complaints" in call.key.scopes else PERSONAL
+    return {name: None if name in hidden else value for name, value in row.items()}
 
 
 def _belonging(call: Call, table: Table, key: str, row_id: int, order: str) -> list[dict[str, Any]]:
     rows = call.rows(select(table).where(table.c[key] == row_id).order_by(table.c[order]))
-    return [call.shown({name: value for name, value in row.items() if name not in ("id", key, "queued")}) for row in rows]
+    return [call.shown({name: value for name, value in row.items() if name not in (*NOT_SHOWN, key)}) for row in rows]

@@ -10,13 +10,14 @@ from dashboard.actions.planned_stops import call_off, plan_stop, shorten_stop
 from dashboard.api.answers import ProblemError, check_seen
 from dashboard.api.asked import Body, Call, IfMatch, Instant, Plain, Planner, Reader, RowId, Text
 from dashboard.api.record_routes import RowsOfStation
+from dashboard.api.shapes import answers
 from domain.site import PlannedStop
 from store.records.tables import planned_stops
 
 router = APIRouter()
 
 
-@router.get("/planned-stops", summary="Planned stops that were registered, newest first")
+@router.get("/planned-stops", summary="Planned stops that were registered, newest first", responses=answers("PlannedStop", many=True))
 def stops(call: Reader, asked: Annotated[RowsOfStation, Query()]) -> Response:
     """Those called off too (`cancelled_at`); those of the site's folder (planned_stops.csv) stand there alone."""
     query = select(planned_stops).order_by(planned_stops.c.id.desc()).limit(asked.limit + 1)
@@ -27,7 +28,7 @@ def stops(call: Reader, asked: Annotated[RowsOfStation, Query()]) -> Response:
     return call.page(call.rows(query), asked, "id")
 
 
-@router.get("/planned-stops/{row_id}", summary="One planned stop")
+@router.get("/planned-stops/{row_id}", summary="One planned stop", responses=answers("PlannedStop"))
 def stop(call: Reader, row_id: RowId) -> Response:
     """As it stands."""
     return call.answer(_one(call, row_id))
@@ -42,7 +43,12 @@ class NewStop(Body):
     reason: Text = Field(min_length=1, max_length=2_000)
 
 
-@router.post("/planned-stops", status_code=201, summary="Register a planned stop (scope stops)")
+@router.post(
+    "/planned-stops",
+    status_code=201,
+    summary="Register a planned stop (scope stops)",
+    responses=answers("PlannedStop", 201),
+)
 def plan(call: Planner, new: NewStop) -> Response:
     """From eight hours on its users are owed a notice at once. The same stop posted again by this key gives the one registered before."""
     town, who = call.town, call.key.actor("stops")
@@ -62,7 +68,11 @@ class Shortened(Body):
     to: Instant
 
 
-@router.post("/planned-stops/{row_id}/shorten", summary="End a planned stop earlier (scope stops)")
+@router.post(
+    "/planned-stops/{row_id}/shorten",
+    summary="End a planned stop earlier (scope stops)",
+    responses=answers("PlannedStop"),
+)
 def shorten(call: Planner, row_id: RowId, new: Shortened, if_match: IfMatch = None) -> Response:
     """A minute from now at the soonest; what lasts beyond is an outage from then."""
     check_seen(if_match, _one(call, row_id), needed=False)
@@ -72,7 +82,7 @@ def shorten(call: Planner, row_id: RowId, new: Shortened, if_match: IfMatch = No
     return call.answer(_one(call, row_id))
 
 
-@router.post("/planned-stops/{row_id}/call-off", summary="Call a planned stop off (scope stops)")
+@router.post("/planned-stops/{row_id}/call-off", summary="Call a planned stop off (scope stops)", responses=answers("PlannedStop"))
 def off(call: Planner, row_id: RowId, if_match: IfMatch = None) -> Response:
     """As a whole before it begins, else from now on."""
     check_seen(if_match, _one(call, row_id), needed=False)

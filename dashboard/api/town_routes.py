@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
@@ -10,13 +10,13 @@ from pydantic import Field
 from dashboard.actions.curves import file
 from dashboard.api.answers import ProblemError
 from dashboard.api.asked import PLAIN, Body, Call, CurveFiler, Instant, Part, Plain, Reader
+from dashboard.api.shapes import answers
 from dashboard.facts.rooms import room_states
+from dashboard.facts.stations import UNSEEN
 from dashboard.facts.town import Town
 from domain.curve import FiledCurve
 
 router = APIRouter()
-
-UNSEEN_STATION: Final[dict[str, Any]] = {"heat": "unknown", "comm": "unknown", "data": "unknown"}
 
 Id = Annotated[str, Path(max_length=128)]
 PartAsked = Annotated[Part, Query()]
@@ -35,7 +35,11 @@ class BuildingsAsked(Part):
     station: Plain = ""
 
 
-@router.get("/sites", summary="The site behind this address: name, zone, clock, policy, how much it holds")
+@router.get(
+    "/sites",
+    summary="The site behind this address: name, zone, clock, policy, how much it holds",
+    responses=answers("Site", many=True),
+)
 def sites(call: Reader) -> Response:
     """One, since a dashboard shows one site; `now` is its clock, which a demo's runs faster than life."""
     town = call.town
@@ -46,21 +50,23 @@ def sites(call: Reader) -> Response:
     return call.answer({"items": [{"name": one.name, "timezone": one.timezone.key, "policy": policy, "now": now, **counts}], "next": None})
 
 
-@router.get("/stations", summary="Stations with their state (R4)")
+@router.get("/stations", summary="Stations with their state (R4)", responses=answers("Station", many=True))
 def stations(call: Reader, part: PartAsked) -> Response:
-    """Stations by id; `heat` is supplying, stopped, unknown or unjudged; `comm` and `data` stand beside it."""
+    """Stations by id; `heat` is supplying, stopped, unknown or unjudged, `comm` ok, degraded, lost or unknown, `data` good, suspect, bad or
+    unknown; `planned` says that it stands still by a planned stop.
+    """
     states = _states(call.town)
     return call.page([_station(call.town, one, states) for one in _next_ids(call.town.site.stations, part)], part, "station_id")
 
 
-@router.get("/stations/{station_id}", summary="One station")
+@router.get("/stations/{station_id}", summary="One station", responses=answers("Station"))
 def station(call: Reader, station_id: Id) -> Response:
     """A station with its state."""
     _known(call.town.site.stations, station_id, "station")
     return call.answer(call.shown(_station(call.town, station_id, _states(call.town))))
 
 
-@router.get("/buildings", summary="Buildings")
+@router.get("/buildings", summary="Buildings", responses=answers("Building", many=True))
 def buildings(call: Reader, asked: Annotated[BuildingsAsked, Query()]) -> Response:
     """Buildings by id, of a station where one is named."""
     found = call.town.site.buildings
@@ -68,7 +74,7 @@ def buildings(call: Reader, asked: Annotated[BuildingsAsked, Query()]) -> Respon
     return call.page([asdict(found[one]) for one in _next_ids(wanted, asked)], asked, "building_id")
 
 
-@router.get("/rooms", summary="Rooms with their verdict (R2) and alarm (R3)")
+@router.get("/rooms", summary="Rooms with their verdict (R2) and alarm (R3)", responses=answers("Room", many=True))
 def rooms(call: Reader, asked: Annotated[RoomsAsked, Query()]) -> Response:
     """Rooms by id, of a station or a building where one is named; `verdict` is compliant, breach, unknown or unjudged."""
     town = call.town
@@ -80,14 +86,14 @@ def rooms(call: Reader, asked: Annotated[RoomsAsked, Query()]) -> Response:
     return call.page(_rooms(town, _next_ids(wanted, asked)), asked, "room_id")
 
 
-@router.get("/rooms/{room_id}", summary="One room")
+@router.get("/rooms/{room_id}", summary="One room", responses=answers("Room"))
 def room(call: Reader, room_id: Id) -> Response:
     """A room with its verdict and alarm."""
     _known(call.town.site.rooms, room_id, "room")
     return call.answer(call.shown(_rooms(call.town, [room_id])[0]))
 
 
-@router.get("/stations/{station_id}/curves", summary="Filed supply curves of a station (R9)")
+@router.get("/stations/{station_id}/curves", summary="Filed supply curves of a station (R9)", responses=answers("Curve", many=True))
 def curves(call: Reader, station_id: Id) -> Response:
     """All versions in the order in which they are in force."""
     _known(call.town.site.stations, station_id, "station")
@@ -104,7 +110,12 @@ class NewCurve(Body):
     reason: str = Field(min_length=1, max_length=500, pattern=PLAIN)
 
 
-@router.post("/stations/{station_id}/curves", status_code=201, summary="File a supply curve (scope curves)")
+@router.post(
+    "/stations/{station_id}/curves",
+    status_code=201,
+    summary="File a supply curve (scope curves)",
+    responses=answers("Curve", 201),
+)
 def file_curve(call: CurveFiler, station_id: Id, new: NewCurve) -> Response:
     """Files a curve that is in force from a later instant on."""
     town = call.town
@@ -120,9 +131,7 @@ def file_curve(call: CurveFiler, station_id: Id, new: NewCurve) -> Response:
 
 
 def _curve(call: Call, curve: FiledCurve) -> dict[str, Any]:
-    row = asdict(curve)
-    row["effective_from"] = row.pop("effective_from_ms")
-    return call.shown(row)
+    return call.shown(asdict(curve))
 
 
 def _states(town: Town) -> dict[str, dict[str, Any]]:
@@ -130,7 +139,7 @@ def _states(town: Town) -> dict[str, dict[str, Any]]:
 
 
 def _station(town: Town, station_id: str, states: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return asdict(town.site.stations[station_id]) | states.get(station_id, UNSEEN_STATION)
+    return asdict(town.site.stations[station_id]) | dict(states.get(station_id, UNSEEN))
 
 
 def _rooms(town: Town, room_ids: list[str]) -> list[dict[str, Any]]:

@@ -151,7 +151,7 @@ def filing(now: Screen, curve: FiledCurve) -> None:
         tomorrow = now.moments.local(now.now_ms) + timedelta(days=1)
         left, middle, right = st.columns([1, 1, 3], gap="small")
         day = left.date_input(_("In force from"), tomorrow.date())
-        clock = middle.time_input(_("From time"), datetime.min.time())
+        clock = middle.time_input(_("In force at"), datetime.min.time())
         reason = right.text_input(_("Reason"), max_chars=500)
         if not st.form_submit_button(_("File curve"), type="primary"):
             return

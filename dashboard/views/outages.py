@@ -136,10 +136,10 @@ def plan() -> None:
     with st.expander(_("Plan a stop")), st.form("plan", border=False):
         first, second, third, fourth, fifth = st.columns([2, 1, 1, 1, 1], gap="small")
         station_id = first.selectbox(_("Station"), list(stations), format_func=lambda one: stations[one].name or one)
-        from_day = second.date_input(_("From"), tomorrow, key="from_day")
-        from_time = third.time_input(_("From time"), time(8), key="from_time")
-        to_day = fourth.date_input(_("To"), tomorrow, key="to_day")
-        to_time = fifth.time_input(_("To time"), time(18), key="to_time")
+        from_day = second.date_input(_("Begins on"), tomorrow, key="from_day")
+        from_time = third.time_input(_("Begins at"), time(8), key="from_time")
+        to_day = fourth.date_input(_("Ends on"), tomorrow, key="to_day")
+        to_time = fifth.time_input(_("Ends at"), time(18), key="to_time")
         reason = st.text_input(_("Reason"), max_chars=500, key="plan_reason")
         if st.form_submit_button(_("Register"), type="primary"):
             stop = PlannedStop(str(station_id), instant(now, from_day, from_time), instant(now, to_day, to_time), reason)

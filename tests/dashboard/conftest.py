@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import Engine
 
 from dashboard.accounts import add_account, make_invitation, wall_ms
@@ -197,7 +197,7 @@ def sign_in(browser: Browser, server: Server) -> SignIn:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
         context.set_default_timeout(SLOW_MS)
         page, wrong = context.new_page(), []
-        page.on("console", lambda message: wrong.append(message.text) if _is_wrong(message) else None)
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(f"{server.address}/enter?token={server.link(f'browser-{next(_NUMBER)}', role)}")
         page.wait_for_url(f"{server.address}/")
@@ -210,8 +210,3 @@ def sign_in(browser: Browser, server: Server) -> SignIn:
         context.close()
 
     return opened
-
-
-def _is_wrong(message: ConsoleMessage) -> bool:
-    # Streamlit looks for itself under the page's own path first: a 404 there is its way of finding the root.
-    return message.type == "error" and "404" not in message.text

@@ -59,7 +59,7 @@ def write_complaints(connection: Connection, site: Site, now_ms: int) -> None:
             "building_id": building_id,
             "opened_at": opened,
             "state": state,
-            "reason": "suspect sensor: identical for 24 h" if kind == "maintenance" else "",
+            "reason": "battery" if kind == "maintenance" else "",
             "evidence": {key: value for key, value in snapshot(site, station_id, opened).items() if key != "readings"},
         }
         key = connection.execute(insert(tables.complaints).values(row)).inserted_primary_key

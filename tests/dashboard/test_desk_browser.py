@@ -53,7 +53,7 @@ def desk(browser: Browser, server: Server) -> Callable[..., Any]:
         context.set_default_timeout(SLOW_MS)
         context.add_cookies([{"name": "keepwarm_language", "value": language, "url": server.address}])
         page, wrong = context.new_page(), []
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" and "404" not in message.text else None)
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(f"{server.address}/enter?token={server.link(f'desk-{next(NUMBER)}', role)}")
         page.wait_for_url(f"{server.address}/")

@@ -52,7 +52,7 @@ def looked_at(browser: Browser, address: str, link: str, path: str, language: st
     expect.set_options(timeout=SLOW_MS)
     context.add_cookies([{"name": "keepwarm_language", "value": language, "url": address}])
     page, wrong = context.new_page(), []
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" and "404" not in message.text else None)
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(f"{address}/enter?token={link}")
     page.wait_for_url(f"{address}/")
