@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compliance.heat import (
     Heat,
@@ -129,6 +130,24 @@ def water_turns(runs: Runs, timer: KeepingTimer) -> list[Turn]:
             turns.append(Turn(start, "water.normal", "season_ended" if keeping is Keeping.UNJUDGED else ""))
             timer.raised = False
     return turns
+
+
+def told_at(turn: Turn, series: Mapping[str, PointSeries], rules: StationRules) -> tuple[float, float]:
+    """What a turn for the worse was judged by, at its instant: supply and its target in °C, or the make-up rate and its limit in per cent.
+
+    NaN where the readings of that time are not in ``series``. What had to last is read at the last instant at which it did.
+    """
+    at = np.array([turn.at - (turn.event != "water.high")])
+
+    def standing(name: str) -> NDArray[np.float64]:
+        return standing_values(series[name], at, rules.hold_ms) if name in series else np.full(1, np.nan)
+
+    if turn.event == "curve.off":
+        target_c, _ = curve_target_c(standing("outdoor_temp_c"), rules, at)
+        return float(standing("secondary_supply_temp_c")[0]), float(target_c[0])
+    circulating = standing("secondary_flow_m3h")
+    rate = standing("makeup_flow_m3h") / np.where(circulating > 0, circulating, np.nan)
+    return float(rate[0]) * 100, WATER_SHARE * 100
 
 
 _KEEPING = tuple(Keeping)  # by number: a season's hundred thousand runs a station are many calls of an enum

@@ -1,9 +1,11 @@
 """One pass over outages: what the stations' timers derived is matched with the records, and duties follow (R4, R5)."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
+from compliance.adherence import told_at
 from compliance.cause import AFTER_MS, BEFORE_MS, Cause, Signals, cause_of_source, outage_cause
 from compliance.events import Event, outage_body, own_marks, subject_of, turn_event
 from compliance.late_pass import stored_signals
@@ -209,7 +211,7 @@ class IncidentPass:
                 self._turns.add(key)
                 event = turn_event(turn, station_id)
                 if record_event(connection, event):
-                    station_alarm(connection, event)
+                    station_alarm(connection, event, partial(told_at, turn, self._signals(station_id), state.rules))
         self._turns &= derived
 
     def covering(self, connection: Connection, station_id: str | None, at: int) -> str | None:

@@ -104,7 +104,6 @@ ALARM_KIND: Final = {
     "curve_off": N_("Off the supply curve"),
     "water_high": N_("Make-up water high"),
     "water_escalated": N_("Make-up water high for 6 h"),
-    "comm_lost": N_("Link lost"),
 }
 
 CLEARED_REASON: Final = {

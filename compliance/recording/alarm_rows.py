@@ -1,6 +1,7 @@
 """Alarms in the records (ISA-18.2 states): what silences them, which count, and those of stations (R9). Rooms' are in ``episode_rows``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from typing import Final
 
 from sqlalchemy import Connection, Row, select, update
@@ -88,15 +89,23 @@ STATION_ALARMS = {"curve.off": "curve_off", "water.high": "water_high", "water.e
 STATION_CLEARS = {"curve.on": ("curve_off",), "water.normal": ("water_high", "water_escalated")}
 
 
-def station_alarm(connection: Connection, event: Event) -> None:
-    """Raises or clears the alarm that a station's event stands for."""
+def station_alarm(connection: Connection, event: Event, told: Callable[[], tuple[float, float]]) -> None:
+    """Raises or clears the alarm that a station's event stands for; ``told`` gives value and limit of one that is raised, NaN unknown."""
     for kind in STATION_CLEARS.get(event.event, ()):
         clear_alarm(connection, event.subject, event.at, event.body.get("reason") or "recovered", kind)
     kind = STATION_ALARMS.get(event.event, "")
     if not kind or _open_alarm(connection, event.subject, kind) is not None:
         return
     station_id = event.subject.removeprefix("station/")
-    row = {"kind": kind, "subject": event.subject, "station_id": station_id, "pending_at": event.at, "raised_at": event.at}
+    row: dict[str, object] = {
+        "kind": kind,
+        "subject": event.subject,
+        "station_id": station_id,
+        "pending_at": event.at,
+        "raised_at": event.at,
+    }
+    value, limit = told()
+    row |= {"value": None if isnan(value) else value, "limit_value": None if isnan(limit) else limit}
     by_person = silenced_subjects(connection, event.at, kind).get(event.subject)
     key = connection.execute(ALARMS.insert().values(**row, state="unacknowledged", suppressed_by=by_person)).inserted_primary_key
     assert key is not None

@@ -83,8 +83,8 @@ def _named_in_notice(station_id: str) -> ColumnElement[bool]:
 KINDS: Final = (
     Kind(
         "alarm", alarms, alarm_transitions, "R3, R9",
-        "`state` is unacknowledged, acknowledged, returned_unacknowledged or normal (ISA-18.2). `kind` is room_low, curve_off, water_high, "
-        "water_escalated or comm_lost; `value` and `limit_value` are in ℃, of make-up water in per cent. `suppressed_by` says why it asks "
+        "`state` is unacknowledged, acknowledged, returned_unacknowledged or normal (ISA-18.2). `kind` is room_low, curve_off, water_high "
+        "or water_escalated; `value` and `limit_value` are in ℃, of make-up water in per cent. `suppressed_by` says why it asks "
         "for nobody and makes no complaint: planned_stop, outage/ID, shelved, out_of_service or sensor:…",
         lambda station_id: alarms.c.station_id == station_id,
     ),

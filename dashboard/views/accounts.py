@@ -75,6 +75,7 @@ def each(now: Screen, rows: list[AccountRow], work: Callable[[str], None]) -> No
     except RefusedError as refused:
         st.toast(now.say(refused.why), icon=":material/block:", duration="long")
         return
+    st.toast(now.say("It is done."))
     st.rerun(scope="fragment")
 
 

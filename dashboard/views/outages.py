@@ -167,8 +167,10 @@ def change(now: Screen, standing: dict[int, PlannedRow]) -> None:
         if st.button(_("Shorten"), key="shorten"):
             to_ms = instant(now, day, clock)
             act(now, lambda: shorten_stop(records, now.account, stop_id, to_ms, now.now_ms), _("The planned stop is shortened."))
-        if st.button(_("Call off"), key="call_off_stop"):
-            act(now, lambda: call_off(records, now.account, stop_id, now.now_ms), _("The planned stop is called off."))
+        with st.popover(_("Call off")):
+            panel(now.html("hint.html", text=_("Users who had a notice of it are told at once.")), key="call_off_hint")
+            if st.button(_("Call this stop off"), type="primary", key="call_off_stop"):
+                act(now, lambda: call_off(records, now.account, stop_id, now.now_ms), _("The planned stop is called off."))
 
 
 def instant(now: Screen, day: object, clock: time) -> int:

@@ -1,5 +1,6 @@
 """换热站: one station in full."""
 
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -34,6 +35,13 @@ HOURS: Final = {6: N_("6 h"), 24: N_("24 h"), 48: N_("48 h"), 168: N_("7 d"), 72
 CHART_S: Final = 10.0
 LONG_CHART_S: Final = 120.0
 WORST_POINTS: Final = 12
+# In few words: four of them stand in one line above the chart.
+PRESSURES: Final = {
+    "secondary_supply_pressure_mpa": N_("MPa: secondary supply"),
+    "secondary_return_pressure_mpa": N_("secondary return"),
+    "primary_supply_pressure_mpa": N_("primary supply"),
+    "primary_return_pressure_mpa": N_("primary return"),
+}
 
 
 def written(station_id: str) -> str:
@@ -87,7 +95,7 @@ def _charts(now: Screen, found: StationTrends) -> list[dict[str, object]]:
         line("outdoor_temp_c", 1, AIR),
     ]
     flows = [line("secondary_flow_m3h"), line("primary_flow_m3h"), line("makeup_flow_m3h", 1)]
-    pressures = [line(f"{side}_{end}_pressure_mpa") for side in ("secondary", "primary") for end in ("supply", "return")]
+    pressures = [replace(line(name), name=_(label)) for name, label in PRESSURES.items()]
     return [
         trend_chart(temperatures, [Axis(10.0), Axis(10.0)], span, now.moments, spelt),
         trend_chart(flows, [Axis(5.0), Axis(1.0)], span, now.moments),

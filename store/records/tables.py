@@ -60,7 +60,7 @@ def _queued() -> Column[Any]:
     return Column("queued", Boolean, nullable=False, default=False)
 
 
-# kind: room_low (R3), curve_off, water_high (R9), comm_lost … ; subject: room/ID, station/ID, source/ID.
+# kind: room_low (R3), curve_off, water_high, water_escalated (R9); subject: room/ID, station/ID.
 # state (ISA-18.2): unacknowledged, acknowledged, returned_unacknowledged, normal.
 alarms = Table(
     "alarms",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy import select
 
 from compliance.watch import Watch
 from domain.curve import FiledCurve
@@ -12,6 +13,7 @@ from store.journal import open_journal
 from store.points import PointRegistry
 from store.records import open_records
 from store.records.filed_curves import file_curve
+from store.records.tables import alarms
 from store.site_folder import load_site
 
 MINUTE_MS = 60_000
@@ -56,6 +58,9 @@ def test_a_curve_filed_meanwhile_is_taken_up(tmp_path: Path) -> None:
     turns = watch.stations.stations["S1"].turns
     assert [(turn.event, (turn.at - START_MS) / MINUTE_MS) for turn in turns] == [("curve.off", 40.0)]
     assert np.isclose(watch.stations.stations["S1"].target_c(START_MS + 44 * MINUTE_MS), 66.0)
+    with records.connect() as connection:  # the alarm says what it was judged by
+        raised = connection.execute(select(alarms.c.kind, alarms.c.value, alarms.c.limit_value)).all()
+    assert [tuple(row) for row in raised] == [("curve_off", VALUES["secondary_supply_temp_c"], 66.0)]
     records.dispose()
     history.close()
     journal.close()

@@ -1,14 +1,22 @@
 """A station's alarms in the records: raised once, cleared by their end, silenced where a person silenced them."""
 
+from math import nan
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, insert, select
 
+from compliance.adherence import Turn, told_at
 from compliance.events import Event
+from compliance.heat import PointSeries, StationRules
 from compliance.recording.alarm_rows import station_alarm
+from domain.curve import FiledCurve
 from store.records import open_records
 from store.records.tables import alarms, out_of_service
+
+MINUTE_MS = 60_000
 
 
 @pytest.fixture
@@ -18,7 +26,7 @@ def records(tmp_path: Path) -> Engine:
 
 def tell(records: Engine, at: int, event: str, **body: object) -> None:
     with records.begin() as connection:
-        station_alarm(connection, Event(at, event, "station/S1", dict(body)))
+        station_alarm(connection, Event(at, event, "station/S1", dict(body)), lambda: (1.6, nan))
 
 
 def stored(records: Engine) -> list[tuple[object, ...]]:
@@ -37,6 +45,34 @@ def test_water_raises_once_and_its_end_clears_both_alarms(records: Engine) -> No
         ("water_high", 10, 30, "returned_unacknowledged", None),
         ("water_escalated", 20, 30, "returned_unacknowledged", None),
     ]
+    with records.connect() as connection:
+        said = connection.execute(select(alarms.c.value, alarms.c.limit_value)).all()
+    assert [tuple(row) for row in said] == [(1.6, None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("event", "minute", "value", "limit"),
+    [
+        ("curve.off", 60, 50.0, 58.0),  # the reading of minute 60 begins when the half hour is full
+        ("curve.off", 61, 57.0, 58.0),
+        ("water.high", 60, 3.0, 1.0),
+        ("water.escalated", 60, 2.0, 1.0),
+        ("water.high", 90, nan, 1.0),  # nothing stands any more
+    ],
+)
+def test_what_an_alarm_was_judged_by(event: str, minute: int, value: float, limit: float) -> None:
+    def series(*values: float) -> PointSeries:
+        return PointSeries(np.array([56, 60]) * MINUTE_MS, np.array(values))
+
+    readings = {
+        "secondary_supply_temp_c": series(50.0, 57.0),
+        "outdoor_temp_c": series(-10.0, -10.0),
+        "makeup_flow_m3h": series(2.0, 3.0),
+        "secondary_flow_m3h": series(100.0, 100.0),
+    }
+    curve = FiledCurve("S1", 0, (-20.0, 0.0), (66.0, 50.0))
+    found = told_at(Turn(minute * MINUTE_MS, event), readings, StationRules(120.0, (curve,), 5 * MINUTE_MS, ZoneInfo("Asia/Shanghai")))
+    assert found == pytest.approx((value, limit), nan_ok=True)
 
 
 def test_what_is_out_of_service_is_raised_and_suppressed(records: Engine) -> None:

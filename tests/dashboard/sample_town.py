@@ -329,7 +329,7 @@ def _write_alarms(connection: Connection, site: Site) -> None:
     for kind, station_id, value, limit in (
         ("curve_off", "S02", 49.8, 52.4),
         ("water_high", "S08", 1.6, 1.0),
-        ("comm_lost", SILENT, None, None),
+        ("water_escalated", SILENT, 1.4, 1.0),
     ):
         rows.append(
             {

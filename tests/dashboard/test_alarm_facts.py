@@ -63,9 +63,9 @@ def test_a_shelved_alarm_asks_for_nobody_until_it_is_taken_off_the_shelf(fresh: 
 
 def test_what_is_out_of_service_asks_for_nobody_until_it_is_returned(fresh: Town) -> None:
     before = alarm_counts(fresh).unacknowledged
-    number = take_out_of_service(fresh.records, LI, "comm_lost", f"station/{SILENT}", "检修", NOW_MS)
+    number = take_out_of_service(fresh.records, LI, "water_escalated", f"station/{SILENT}", "检修", NOW_MS)
     assert alarm_counts(fresh).unacknowledged == before - 1
-    (row,) = alarm_rows(fresh, Wanted("open", "comm_lost"))
+    (row,) = alarm_rows(fresh, Wanted("open", "water_escalated"))
     assert (row.out, row.shelved) == (True, False)
     assert [(one.id, one.subject, one.who, one.reason) for one in out_of_service_rows(fresh)] == [
         (number, f"station/{SILENT}", "李", "检修")
@@ -95,7 +95,7 @@ def test_what_is_suppressed_by_design_is_listed_and_asks_for_nobody(fresh: Town)
 
 
 @pytest.mark.parametrize(
-    ("text", "kinds"), [("建设街", {"comm_lost"}), ("s05-b11-10", {"room_low"}), ("100%", set()), ("铁西", {"water_high"})]
+    ("text", "kinds"), [("建设街", {"water_escalated"}), ("s05-b11-10", {"room_low"}), ("100%", set()), ("铁西", {"water_high"})]
 )
 def test_alarms_are_found_by_a_part_of_a_name_or_number(fresh: Town, text: str, kinds: set[str]) -> None:
     wanted = Wanted("all", text=text)

@@ -130,7 +130,8 @@ def test_a_dispatcher_plans_a_stop_and_calls_it_off(sign_in: SignIn) -> None:
         page.keyboard.press("Tab")
         page.get_by_role("button", name="缩短", exact=True).click()
         expect(planned).to_contain_text("17:15", timeout=SLOW_MS)
-        page.get_by_role("button", name="取消计划").click()
+        page.get_by_role("button", name="取消计划").click()  # asks first
+        page.get_by_role("button", name="取消这次停热").click()
         expect(planned).not_to_contain_text("更换阀门 <b>", timeout=SLOW_MS)
 
 
