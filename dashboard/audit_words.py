@@ -3,7 +3,7 @@
 audit row (action, subject, before, after) ─▶ words of ``ACT``, names of subjects, fields by their kind ─▶ one line each
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from dashboard.facts.subjects import Subject, address, subject
@@ -96,6 +96,26 @@ FIELD: Final = {
     "measures": N_("measures"),
     "from": N_("from address"),
     "hash": N_("hash"),
+    "version": N_("version"),
+    "cause_zh": N_("cause (Chinese)"),
+    "cause_en": N_("cause (English)"),
+    "measures_zh": N_("measures (Chinese)"),
+    "measures_en": N_("measures (English)"),
+    "remark_zh": N_("remark (Chinese)"),
+    "remark_en": N_("remark (English)"),
+    "from_ms": N_("in force from"),
+    "outdoor_c": N_("outdoors ℃"),
+    "supply_c": N_("supply ℃"),
+    "offsets_k": N_("offsets K"),
+    "station_id": N_("station"),
+    "room_id": N_("room"),
+    "entry": N_("entry №"),
+    "id": N_("record №"),
+    "visit": N_("record №"),
+    "measured_c": N_("measured ℃"),
+    "limit_c": N_("limit ℃"),
+    "merged_into": N_("merged into №"),
+    "scopes": N_("scopes"),
 }
 # What a value is called, where it is none of the reader's own words: by field, and states by what they are of.
 NAMES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -145,8 +165,17 @@ def said(say: Speech, moments: Moments, of: str, change: Any) -> str:
     """What stood there, in one line: ``state Accepted · in hand of Li``; what is empty is left out."""
     if not isinstance(change, dict):
         return "" if change is None else "、".join(map(str, change)) if isinstance(change, list) else str(change)
-    shown = [(name, value) for name, value in change.items() if value not in (None, "", [], {})]
+    shown = [(name, value) for name, value in _flat(change) if value not in (None, "", [])]
     return " · ".join(f"{say(name_of(FIELD, name))} {_value(say, moments, of, name, value)}" for name, value in shown)
+
+
+def _flat(change: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The fields of a change; those of a part of it (what a notice says) stand among them."""
+    for name, value in change.items():
+        if isinstance(value, dict):
+            yield from _flat(value)
+        else:
+            yield name, value
 
 
 def _value(say: Speech, moments: Moments, of: str, name: str, value: Any) -> str:
@@ -160,5 +189,5 @@ def _value(say: Speech, moments: Moments, of: str, name: str, value: Any) -> str
     if name == "hash":
         return str(value)[:HASH_SHOWN]
     if isinstance(value, list):
-        return say.pick("、", ", ").join(map(str, value))
+        return say.pick("、", ", ").join(str(one).replace("-", "−") if isinstance(one, float) else str(one) for one in value)
     return say(name_of(NAMES[name], str(value))) if name in NAMES else str(value)

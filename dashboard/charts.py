@@ -192,7 +192,12 @@ def bar_chart(names: Sequence[str], series: Mapping[str, tuple[Sequence[float], 
         "legend": {"top": 0, "left": 0, "itemWidth": 18, "itemHeight": 8, "icon": "roundRect"},
         "tooltip": {"trigger": "axis", "confine": True, "axisPointer": {"type": "shadow"}, "transitionDuration": 0},
         "xAxis": {"type": "value", "minInterval": 1 if len(series) > 1 else 0},
-        "yAxis": {"type": "category", "inverse": True, "data": list(names), "axisLabel": {"width": 150, "overflow": "truncate"}},
+        "yAxis": {
+            "type": "category",
+            "inverse": True,
+            "data": list(names),
+            "axisLabel": {"width": 170, "overflow": "break", "lineHeight": 14},
+        },
         "series": [
             {"type": "bar", "name": name, "stack": "all", "data": list(values), "color": color, "barMaxWidth": 16}
             for name, (values, color) in series.items()

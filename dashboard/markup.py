@@ -99,7 +99,7 @@ def _quantity_value(name: str, value: float) -> str:
         found = quantity(name)
     except KeyError:
         return f"{value:g}"
-    return f"{value:.{found.decimals}f} {found.unit}".rstrip()
+    return f"{value:.{found.decimals}f} {found.unit}".rstrip().replace("-", "−")
 
 
 def is_running(name: str) -> bool:
@@ -124,6 +124,6 @@ def _sign_value(say: Speech, sign: Mapping[str, object]) -> str:
         if sign.get("quantity") == "alarm_word":
             return "、".join(say(message) for message in alarm_bits(float(str(value)))) or str(value)
         what = quantity(str(sign.get("quantity", "")))
-        return f"{float(str(value)):.{what.decimals}f} {what.unit}".strip()
+        return f"{float(str(value)):.{what.decimals}f} {what.unit}".strip().replace("-", "−")
     except (KeyError, ValueError):
         return str(value)

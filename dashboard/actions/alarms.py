@@ -67,7 +67,7 @@ def shelve_alarm(engine: Engine, who: Account, alarm_id: int, reason: str, until
     if not reason:
         raise RefusedError(N_("An alarm is shelved with a reason."))
     if not now_ms < until_ms <= now_ms + SHELVED_MOST_MS:
-        raise RefusedError(N_("An alarm is shelved for at most 24 hours."))
+        raise RefusedError(N_("A shelf ends later than now, within 24 hours."))
     with engine.begin() as connection:
         state = _state(connection, alarm_id)
         values: dict[str, object] = {"shelved_until": until_ms, "shelved_by": who.name, "shelved_reason": reason}

@@ -68,8 +68,13 @@ def detail() -> None:
     found = chosen_outage(now.town)
     if found is None:
         return
-    values = {"outage": found, "subject": subject(now.town, found.subject), "due_at": notice_due_ms(now.town, found)}
-    go(panel(now.shared_html("outage.html", found.id, lambda: values), key="outage").open)
+
+    def values() -> dict[str, object]:
+        published = next((row for row in notice_rows(now.town) if row.outage_id == found.id), None)
+        due = {"due_at": notice_due_ms(now.town, found), "notice": published}
+        return {"outage": found, "subject": subject(now.town, found.subject), **due}
+
+    go(panel(now.shared_html("outage.html", found.id, values), key="outage").open)
 
 
 def prepare() -> None:

@@ -61,6 +61,18 @@ SAID: tuple[tuple[str, object, str, str], ...] = (
     ("account/x", {"role": "admin", "disabled": False}, "角色 管理员 · 已停用 否", "role Administrator · shut out no"),
     ("account/x", {"districts": ["一区", "二区"]}, "片区 一区、二区", "districts 一区, 二区"),
     ("visit/1", {"hash": "0123456789abcdef"}, "校验值 0123456789ab", "hash 0123456789ab"),
+    (
+        "station/S01",
+        {"from_ms": NOW_MS, "outdoor_c": [-20.0, 0.0], "supply_c": [70.0, 45.0], "offsets_k": [], "reason": "x"},
+        "生效时间 2026-01-15 14:23:05 · 室外 ℃ −20.0、0.0 · 供温 ℃ 70.0、45.0 · 原因 x",
+        "in force from 2026-01-15 14:23:05 · outdoors ℃ −20.0, 0.0 · supply ℃ 70.0, 45.0 · reason x",
+    ),
+    (
+        "notice/1",
+        {"state": "due", "version": 2, "said": {"cause_zh": "水泵", "expected_at": NOW_MS}},
+        "状态 应发未发 · 版本 2 · 原因（中文） 水泵 · 预计恢复 2026-01-15 14:23:05",
+        "state Due, not published · version 2 · cause (Chinese) 水泵 · expected back 2026-01-15 14:23:05",
+    ),
     ("key/x", ["latest", "rooms"], "latest、rooms", "latest、rooms"),
     ("key/x", {"unheard_of": 3}, "unheard_of 3", "unheard_of 3"),
 )
