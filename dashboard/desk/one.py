@@ -86,7 +86,7 @@ def frozen() -> None:
 
 def frozen_chart(now: Screen, found: Frozen) -> dict[str, object]:
     """The snapshot's readings with the instant at which the complaint was opened."""
-    lines = [Line(name, trend, width=1.5) for name, trend in found.rooms.items()]
+    lines = [Line(f"{name} ℃", trend, width=1.5) for name, trend in found.rooms.items()]
     lines.append(Line(now.say("Limit ℃"), found.limit, dash="dashed", step=True, width=1.6, color=GREY))
     return trend_chart(lines, [Axis(4.0)], (found.from_ms, found.to_ms), now.moments)
 
@@ -111,7 +111,7 @@ def rooms_drawn(town: Town, found: Dossier) -> list[str]:
 
 def chart(now: Screen, room_ids: Sequence[str]) -> dict[str, object]:
     found = {room_id: room_trend(now.town, room_id) for room_id in room_ids}
-    lines = [Line(room_label(now.town.site.rooms[room_id]), trend.value, width=1.3) for room_id, trend in found.items()]
+    lines = [Line(f"{room_label(now.town.site.rooms[room_id])} ℃", trend.value, width=1.3) for room_id, trend in found.items()]
     first = next(iter(found.values()))
     lines.append(Line(now.say("Limit ℃"), first.limit, dash="dashed", step=True, width=1.6, color=GREY))
     return trend_chart(lines, [Axis(4.0)], (first.from_ms, first.to_ms), now.moments)

@@ -79,7 +79,7 @@ def form() -> None:
         faults = visit_faults(visit, now.town.site.timezone)
         told = {"visit": visit, "faults": faults, "calibration": calibration, "readable": values is not None}
         panel(now.html("visit_check.html", **told), key="visit_check")
-        if st.button(_("File the visit"), type="primary", key="file_visit", disabled=values is None or not place):
+        if st.button(_("File the visit"), type="primary", key="file_visit", disabled=not values or not place):
             file_it(now, visit, picture, number)
 
 

@@ -139,13 +139,14 @@ def plan() -> None:
     _, stations = now.say, now.town.site.stations
     tomorrow = now.moments.local(now.now_ms + 86_400_000).date()
     with st.expander(_("Plan a stop")), st.form("plan", border=False):
-        first, second, third, fourth, fifth = st.columns([2, 1, 1, 1, 1], gap="small")
-        station_id = first.selectbox(_("Station"), list(stations), format_func=lambda one: stations[one].name or one)
-        from_day = second.date_input(_("Begins on"), tomorrow, key="from_day")
-        from_time = third.time_input(_("Begins at"), time(8), key="from_time")
-        to_day = fourth.date_input(_("Ends on"), tomorrow, key="to_day")
-        to_time = fifth.time_input(_("Ends at"), time(18), key="to_time")
-        reason = st.text_input(_("Reason"), max_chars=500, key="plan_reason")
+        left, right = st.columns([2, 3], gap="small")
+        station_id = left.selectbox(_("Station"), list(stations), format_func=lambda one: stations[one].name or one)
+        reason = right.text_input(_("Reason"), max_chars=500, key="plan_reason")
+        first, second, third, fourth = st.columns([4, 3, 4, 3], gap="small")
+        from_day = first.date_input(_("Begins on"), tomorrow, key="from_day")
+        from_time = second.time_input(_("Begins at"), time(8), key="from_time")
+        to_day = third.date_input(_("Ends on"), tomorrow, key="to_day")
+        to_time = fourth.time_input(_("Ends at"), time(18), key="to_time")
         if st.form_submit_button(_("Register"), type="primary"):
             stop = PlannedStop(str(station_id), instant(now, from_day, from_time), instant(now, to_day, to_time), reason)
             done = _("The planned stop is registered.")
@@ -173,7 +174,7 @@ def change(now: Screen, standing: dict[int, PlannedRow]) -> None:
             to_ms = instant(now, day, clock)
             act(now, lambda: shorten_stop(records, now.account, stop_id, to_ms, now.now_ms), _("The planned stop is shortened."))
         with st.popover(_("Call off")):
-            panel(now.html("hint.html", text=_("Users who had a notice of it are told at once.")), key="call_off_hint")
+            st.markdown(_("Users who had a notice of it are told at once."))
             if st.button(_("Call this stop off"), type="primary", key="call_off_stop"):
                 act(now, lambda: call_off(records, now.account, stop_id, now.now_ms), _("The planned stop is called off."))
 

@@ -246,6 +246,7 @@ def test_a_photo_of_the_signed_sheet_on_a_phone(desk: Callable[..., Any], server
         expect(pad.locator("img")).to_be_visible()
         press(page, "File the visit")
         expect(page.get_by_role("status")).to_contain_text("official")
+        expect(page.get_by_role("button", name="File the visit")).to_be_disabled()  # a second press files no empty record
         assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth") <= 1
         expect(page.get_by_text("17.50 ℃ where 18 ℃ is owed")).to_be_visible()
         press(page, "Open a complaint from this visit")

@@ -19,7 +19,7 @@ def test_one_alarm_from_acknowledging_to_its_way_back_into_service(sign_in: Sign
     with sign_in("dispatcher") as page:
         page.get_by_role("link", name="未确认报警").click()  # on the wall: how many wait
         page.wait_for_url("**/alarms")
-        page.locator(".kw-alarms tbody tr", has_text="通信中断").get_by_role("link", name="通信中断").click()
+        page.locator(".kw-alarms tbody tr", has_text="补水偏高 6 小时").get_by_role("link", name="补水偏高 6 小时").click()
         page.wait_for_url("**/alarms?alarm=*")
         expect(page.locator("canvas").first).to_be_visible()
         number = int(page.url.rpartition("=")[2])
