@@ -5,7 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from compliance.adherence import told_at
+from compliance.adherence import Turn, told_at
 from compliance.cause import AFTER_MS, BEFORE_MS, Cause, Signals, cause_of_source, outage_cause
 from compliance.events import Event, outage_body, own_marks, subject_of, turn_event
 from compliance.late_pass import stored_signals
@@ -30,6 +30,7 @@ from compliance.recording.outage_rows import (
 from compliance.recording.planned_rows import planned_notices
 from compliance.replay import duty_at
 from compliance.station_book import StationBook
+from compliance.station_state import StationState
 from domain.errors import StoreError
 from domain.site import Site
 from store.history import History
@@ -211,8 +212,12 @@ class IncidentPass:
                 self._turns.add(key)
                 event = turn_event(turn, station_id)
                 if record_event(connection, event):
-                    station_alarm(connection, event, partial(told_at, turn, self._signals(station_id), state.rules))
+                    station_alarm(connection, event, partial(self._told_at, turn, state))
         self._turns &= derived
+
+    def _told_at(self, turn: Turn, state: StationState) -> tuple[float, float]:
+        """Value and limit that an alarm is raised at."""
+        return told_at(turn, self._around([state.station_id], turn.at)[state.station_id], state.rules)
 
     def covering(self, connection: Connection, station_id: str | None, at: int) -> str | None:
         """What suppresses a room's alarm by design: ``planned_stop``, or ``outage/ID`` of the open outage; None when nothing does."""
