@@ -1,8 +1,9 @@
 """R2 of every room by local day, kept in the records: recomputed from the stored readings whenever a day changes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from importlib.metadata import version
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -112,22 +113,42 @@ def _keep_versions(connection: Connection, day: date, rows: list[dict[str, objec
 
 
 def held_to(site: Site) -> dict[str, list[object]]:
-    """What each room's figures depend on besides its readings: calibration, hold, schedule."""
-    return {room.room_id: [room.offset_k, site.hold_ms(room), room.table] for room in site.rooms.values()}
+    """What each room's figures depend on besides its readings: calibration, hold, schedule, excluded time. As JSON gives it back."""
+    excluded: dict[str, list[list[int | None]]] = {}
+    for one in site.exclusions:
+        excluded.setdefault(one.room_id, []).append([one.from_ms, one.to_ms])
+    return {room.room_id: [room.offset_k, site.hold_ms(room), room.table, excluded.get(room.room_id, [])] for room in site.rooms.values()}
 
 
-def days_of_changed_rooms(records: Engine, before: Mapping[str, list[object]], now: Mapping[str, list[object]]) -> dict[date, str]:
-    """The stored days of rooms that are held to something else than before, with the reason to compute them anew."""
-    changed = {room_id for room_id, held in now.items() if room_id in before and before[room_id] != held}
-    if not changed:
+def days_of_changed_rooms(
+    records: Engine, zone: ZoneInfo, before: Mapping[str, list[Any]], now: Mapping[str, list[Any]]
+) -> dict[date, str]:
+    """The stored days of rooms that are held to something else than before, with the reason to compute them anew.
+
+    Other calibration, hold or schedule concerns every day; other excluded time those that it lies in.
+    """
+    known = [room_id for room_id in now if room_id in before and before[room_id] != now[room_id]]
+    held = [room_id for room_id in known if before[room_id][:3] != now[room_id][:3]]
+    spans = {room_id: _in_one_only(before[room_id][3:], now[room_id][3:]) for room_id in known}
+    if not known:
         return {}
     with records.connect() as connection:
-        rows = connection.execute(select(tables.room_days.c.day, tables.room_days.c.room_id)).all()
-    found: dict[date, list[str]] = {}
-    for row in rows:
-        if row.room_id in changed:
-            found.setdefault(date.fromisoformat(row.day), []).append(row.room_id)
-    return {day: f"calibration, hold or schedule changed: {', '.join(sorted(rooms)[:5])}" for day, rooms in found.items()}
+        days = [date.fromisoformat(day) for day in connection.scalars(select(tables.room_days.c.day).distinct())]
+    found: dict[date, str] = {}
+    for day in days:
+        start, stop = day_span(day, zone)
+        excluded = [one for one in known if any(low < stop and (high is None or high > start) for low, high in spans[one])]
+        whys = [("calibration, hold or schedule changed", held), ("excluded time changed", excluded)]
+        reasons = [f"{why}: {', '.join(sorted(rooms)[:5])}" for why, rooms in whys if rooms]
+        if reasons:
+            found[day] = "; ".join(reasons)
+    return found
+
+
+def _in_one_only(before: Sequence[Any], now: Sequence[Any]) -> list[Any]:
+    """The excluded intervals, [from, to] in UTC ms (no end: None), that stand in one of two lists only."""
+    old, new = (part[0] if part else [] for part in (before, now))
+    return [one for one in old if one not in new] + [one for one in new if one not in old]
 
 
 def _judge_day(site: Site, stores: tuple[History, Journal, PointRegistry], start: int, stop: int) -> Totals:

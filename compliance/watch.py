@@ -73,7 +73,8 @@ class Watch:
         self.counts = {"readings": 0, "raised": 0, "too_late": 0, "late_rooms": 0, "late_stations": 0, "passes": 0}
         self.days: set[date] = set()
         kept = self._kept()
-        self.day_reasons = days_of_changed_rooms(records, json.loads(kept.get(self._name("held_to"), b"{}")), held_to(site))
+        before = json.loads(kept.get(self._name("held_to"), b"{}"))
+        self.day_reasons = days_of_changed_rooms(records, site.timezone, before, held_to(site))
         self.days.update(self.day_reasons)
         state = json.loads(kept.get(self._name("state"), b"{}"))
         if state.get("layout") == LAYOUT and state.get("dealt") == self._dealt():

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from compliance.watch import Watch
 from domain.reading import Readings
-from domain.site import Room, Site
+from domain.site import Exclusion, Room, Site
 from store.records import tables
 from tests.compliance.feeding import Feed, Row, every, local_ms
 
@@ -69,3 +69,29 @@ def test_late_readings_and_another_calibration_make_versions(site: Site, feed: C
         row = connection.execute(select(COLUMNS.policy_sha256, COLUMNS.software).where(COLUMNS.day == "2026-01-14")).one()
     assert row.policy_sha256 == site.policy.sha256
     assert row.software
+
+
+def test_time_excluded_afterwards_changes_the_days_that_it_lies_in(site: Site, feed: Callable[[Site], Feed]) -> None:
+    live = feed(replace(site, rooms={"R1": Room("R1"), "R2": Room("R2")}))
+    watch = begun(live, live.site, "2026-01-13 12:00")
+    rows = every(ROOM, "2026-01-13 12:00", "2026-01-15 12:00", 17.0)
+    arrive(live, watch, rows, "2026-01-15 12:00")
+
+    def told(day: str) -> tuple[int, str, int]:
+        with live.records.connect() as connection:
+            row = connection.execute(select(tables.room_days).where(COLUMNS.day == day, COLUMNS.room_id == "R1")).one()
+        return row.version, row.reason, row.judged_ms // 3_600_000
+
+    assert [told(f"2026-01-{day}") for day in (13, 14)] == [(1, "", 24), (1, "", 24)]
+    excluded = Exclusion("R1", local_ms("2026-01-14 06:00"), local_ms("2026-01-15 00:00"), "heating stopped by contract")
+    away = replace(live.site, exclusions=(excluded,))
+    arrive(live, begun(live, away, "2026-01-15 12:10"), [], "2026-01-15 12:10")
+    assert [told(f"2026-01-{day}") for day in (13, 14)] == [(1, "", 24), (2, "excluded time changed: R1", 6)]
+    for now in ("2026-01-15 12:20", "2026-01-15 12:30"):  # the same again: nothing is computed anew
+        arrive(live, begun(live, away, now), [], now)
+    open_end = replace(live.site, exclusions=(replace(excluded, to_ms=None),))
+    arrive(live, begun(live, open_end, "2026-01-15 12:40"), [], "2026-01-15 12:40")
+    assert told("2026-01-14")[:2] == (2, "excluded time changed: R1")
+    assert told("2026-01-15")[2] == 0
+    arrive(live, begun(live, live.site, "2026-01-15 12:50"), [], "2026-01-15 12:50")
+    assert told("2026-01-14") == (3, "excluded time changed: R1", 24)
