@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -135,6 +136,17 @@ class OpcUaTestServer:
     def limit(self, node: int, most: int) -> None:
         """Sets one of the limits that it tells of."""
         self.do(self._server.get_node(ua.NodeId(ua.Int32(node))).write_value(ua.Variant(most, ua.VariantType.UInt32)))
+
+    @contextmanager
+    def offering(self, *modes: ua.MessageSecurityMode) -> Iterator[None]:
+        """Has it offer endpoints of these securities only while the body runs."""
+        endpoints = self._server.iserver.endpoints
+        every = list(endpoints)
+        endpoints[:] = [endpoint for endpoint in every if endpoint.SecurityMode in modes]
+        try:
+            yield
+        finally:
+            endpoints[:] = every
 
     def close_sessions(self) -> None:
         """Ends the sessions of its clients, as it does when they time out."""

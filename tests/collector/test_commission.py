@@ -128,7 +128,7 @@ def test_an_unknown_certificate_is_shown_accepted_and_then_the_server_is_read(
     assert run("trust", folder).out.startswith("no certificate waits")
     ran = run("check", folder, "--connect")
     assert ran.code == 1
-    assert f"its certificate is not trusted; SHA-256 {mark}" in ran.out
+    assert f"BAD D1: opcua {server.url}: the server's certificate is not trusted; SHA-256 {mark}" in ran.out
     assert f"keepwarm trust SITE {mark[:11]}" in ran.out
     listed = run("trust", folder).out.splitlines()
     assert listed[0].startswith(f"not trusted yet: {mark}  ")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from collector.sources.opcua.pki import fingerprint
@@ -162,6 +163,21 @@ async def test_a_secured_server_is_read_once_its_certificate_is_trusted(
         await collected.until(lambda: collected.rows(SUPPLY))
         assert collected.rows(SUPPLY)[0].value == 55.5
     assert (site.data / "pki" / "own.pem").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("security", "offered", "said"),
+    [
+        ("", ua.MessageSecurityMode.SignAndEncrypt, "takes nobody without security; that is Basic256Sha256,SignAndEncrypt in devices.csv"),
+        ("Basic256Sha256,SignAndEncrypt", ua.MessageSecurityMode.None_, "does not offer Basic256Sha256 with SignAndEncrypt; let it, or"),
+    ],
+)
+async def test_a_security_that_the_server_does_not_offer_is_told_in_the_words_of_the_site(
+    security: str, offered: ua.MessageSecurityMode, said: str, server: OpcUaTestServer, make_site: MakeSite, collecting: Collecting
+) -> None:
+    with server.offering(offered):
+        async with collecting(site_of(make_site, server, security=security)) as collected:
+            await collected.until(lambda: f"the server {said}" in collected.health("D-S1").get("reason", ""))
 
 
 async def test_a_wrong_password_is_named_and_never_shown(

@@ -41,6 +41,6 @@ def test_one_that_can_not_be_used_is_made_anew(spoilt: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("certificate", [b"", b"no certificate"])
 def test_a_servers_certificate_that_can_not_be_read_is_named_and_waits_for_nobody(certificate: bytes, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"opc.tcp://plc:4840: its certificate can't be read; SHA-256 [0-9A-F]{2}:"):
-        check_trusted(certificate, tmp_path, tmp_path / "data", NOW, "opc.tcp://plc:4840")
+    with pytest.raises(SourceError, match=r"the server's certificate can't be read; SHA-256 [0-9A-F]{2}:"):
+        check_trusted(certificate, tmp_path, tmp_path / "data", NOW)
     assert not refused_folder(tmp_path / "data").exists()

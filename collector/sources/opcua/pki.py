@@ -139,7 +139,7 @@ def accept(refused: Path, site_folder: Path) -> Path:
     return trusted
 
 
-def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: datetime, server: str) -> None:
+def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: datetime) -> None:
     """Returns when this server certificate (DER) lies in ``SITE/trusted`` and is in its time.
 
     Raises SourceError that names the fingerprint otherwise. ``now`` is aware, of the wall.
@@ -148,15 +148,15 @@ def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: dateti
     try:
         found = x509.load_der_x509_certificate(certificate)
     except ValueError as error:
-        raise SourceError(f"{server}: its certificate can't be read; SHA-256 {mark}") from error
+        raise SourceError(f"the server's certificate can't be read; SHA-256 {mark}") from error
     trusted = {fingerprint(path.read_bytes()) for path in sorted((site_folder / "trusted").glob("*.der"))}
     if mark not in trusted:
         refused = refused_folder(data) / f"{mark.replace(':', '')[:16]}.der"
         refused.parent.mkdir(parents=True, exist_ok=True)
         refused.write_bytes(certificate)
-        raise SourceError(f"{server}: its certificate is not trusted; SHA-256 {mark}; if that is right: keepwarm trust SITE {mark[:11]}")
+        raise SourceError(f"the server's certificate is not trusted; SHA-256 {mark}; if that is right: keepwarm trust SITE {mark[:11]}")
     if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
         raise SourceError(
-            f"{server}: its certificate is valid from {found.not_valid_before_utc:%Y-%m-%d} to {found.not_valid_after_utc:%Y-%m-%d}; "
+            f"the server's certificate is valid from {found.not_valid_before_utc:%Y-%m-%d} to {found.not_valid_after_utc:%Y-%m-%d}; "
             f"SHA-256 {mark}"
         )

@@ -1,8 +1,8 @@
 """One session with an OPC UA server: it reads many nodes in one request, and opens a feed of what the server notifies."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.uaerrors import UaError
 
 from collector.sources.opcua.exchange import NamespaceMissingError, ask, errors
 from collector.sources.opcua.feed import Feed, Heard
@@ -147,8 +148,8 @@ async def open_session(login: Login, site_folder: Path, data: Path, timeout_s: f
     client = Client(login.address, timeout=timeout_s, watchdog_intervall=WATCHDOG_S)
     client.name = client.description = "Keepwarm"
     try:
-        async with errors("connect"), asyncio.timeout(max(5.0, 4 * timeout_s)):
-            warnings = await _secure(client, login, site_folder, data) if login.secured else []
+        async with errors("connect"), _offered(login), asyncio.timeout(max(5.0, 4 * timeout_s)):
+            warnings = await _secure(client, site_folder, data) if login.secured else []
             if login.user:
                 client.set_user(login.user)
                 client.set_password(login.password)
@@ -180,7 +181,22 @@ def _list(found: ua.DataValue) -> list[str]:
     return list(values) if isinstance(values, list) else []
 
 
-async def _secure(client: Client, login: Login, site_folder: Path, data: Path) -> list[str]:
+@asynccontextmanager
+async def _offered(login: Login) -> AsyncIterator[None]:
+    """What asyncua says where the server has no endpoint of the security asked for, in the words of devices.csv."""
+    try:
+        yield
+    except UaError as error:
+        if not str(error).startswith("No matching endpoints"):
+            raise
+        if login.secured:
+            words = "the server does not offer Basic256Sha256 with SignAndEncrypt; let it, or leave security in devices.csv empty"
+        else:
+            words = "the server takes nobody without security; that is Basic256Sha256,SignAndEncrypt in devices.csv"
+        raise SourceError(words) from error
+
+
+async def _secure(client: Client, site_folder: Path, data: Path) -> list[str]:
     now = datetime.now(UTC)
     identity = await asyncio.to_thread(own_identity, data, now)  # making a key takes a second
     client.application_uri = identity.application_uri
@@ -189,7 +205,7 @@ async def _secure(client: Client, login: Login, site_folder: Path, data: Path) -
     endpoint = Client.find_endpoint(await client.connect_and_get_server_endpoints(), mode, policy.URI)
     offered = endpoint.ServerCertificate or b""
     certificate = offered[: int.from_bytes(offered[2:4], "big") + 4]  # the first of a chain
-    check_trusted(certificate, site_folder, data, now, login.address)
+    check_trusted(certificate, site_folder, data, now)
     await client.set_security(policy, identity.certificate, identity.key, server_certificate=CertProperties(certificate, "der"), mode=mode)
     found = (expiry_warning("the server's certificate", certificate, now), expiry_warning("our own certificate", own, now))
     return [warning for warning in found if warning]
