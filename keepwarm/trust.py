@@ -18,11 +18,13 @@ def trust(folder: Path, fingerprints: tuple[str, ...]) -> None:
     The beginning of a fingerprint is enough where it is the only one that begins so. Compare it with what the server itself shows
     before you accept it. The last line names our own certificate, which the server has to accept in turn.
     """
-    from collector.sources.opcua.pki import accept, described, own_identity, refused_folder
+    from collector.sources.opcua.pki import accept, described, fingerprint, own_identity, refused_folder, trusted
     from store.site_folder import load_site
 
     site = load_site(folder)
-    waiting = {path: described(path.read_bytes()) for path in sorted(refused_folder(site.data).glob("*.der"))}
+    known = trusted(site.folder)  # some may have been put there by hand
+    refused = {path: path.read_bytes() for path in sorted(refused_folder(site.data).glob("*.der"))}
+    waiting = {path: described(content) for path, content in refused.items() if fingerprint(content) not in known}
     if fingerprints:
         chosen = [_one(waiting, fingerprint) for fingerprint in fingerprints]
         for path in dict.fromkeys(chosen):

@@ -36,6 +36,12 @@ def mosquitto_sub() -> Path:
 
 
 @pytest.fixture(scope="session")
+def docker_compose() -> Path:
+    """The program docker-compose, which checks a file without any engine."""
+    return _program("docker-compose", "docker-compose")
+
+
+@pytest.fixture(scope="session")
 def systemd_analyze() -> Path:
     """The program that looks a unit through."""
     return _program("systemd-analyze", "systemd")

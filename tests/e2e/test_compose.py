@@ -42,6 +42,15 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_docker_compose_takes_the_file(docker_compose: Path, tmp_path: Path) -> None:
+    """Its schema, and that anchors, dependencies, secrets and volumes fit together. Debian's is older than the file's ``name``."""
+    lines = (ROOT / "docker-compose.yml").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "docker-compose.yml").write_text("".join(line for line in lines if line != "name: keepwarm\n"), encoding="utf-8")
+    ran = subprocess.run([docker_compose, "config", "--services"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert set(ran.stdout.split()) == set(SERVICES)
+
+
 def test_every_service_is_pinned_watched_and_without_privileges() -> None:
     assert set(SERVICES) == {*OURS, "influxdb", "postgres", "mosquitto"}
     for name, service in SERVICES.items():

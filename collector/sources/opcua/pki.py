@@ -130,13 +130,18 @@ def refused_folder(data: Path) -> Path:
     return data / "pki" / "refused"
 
 
+def trusted(site_folder: Path) -> set[str]:
+    """The fingerprints of the certificates in ``SITE/trusted``."""
+    return {fingerprint(path.read_bytes()) for path in (site_folder / "trusted").glob("*.der")}
+
+
 def accept(refused: Path, site_folder: Path) -> Path:
     """Moves a refused certificate into ``SITE/trusted``; returns where it lies now."""
-    trusted = site_folder / "trusted" / refused.name
-    trusted.parent.mkdir(parents=True, exist_ok=True)
-    trusted.write_bytes(refused.read_bytes())
+    accepted = site_folder / "trusted" / refused.name
+    accepted.parent.mkdir(parents=True, exist_ok=True)
+    accepted.write_bytes(refused.read_bytes())
     refused.unlink()
-    return trusted
+    return accepted
 
 
 def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: datetime) -> None:
@@ -149,8 +154,7 @@ def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: dateti
         found = x509.load_der_x509_certificate(certificate)
     except ValueError as error:
         raise SourceError(f"the server's certificate can't be read; SHA-256 {mark}") from error
-    trusted = {fingerprint(path.read_bytes()) for path in sorted((site_folder / "trusted").glob("*.der"))}
-    if mark not in trusted:
+    if mark not in trusted(site_folder):
         refused = refused_folder(data) / f"{mark.replace(':', '')[:16]}.der"
         refused.parent.mkdir(parents=True, exist_ok=True)
         refused.write_bytes(certificate)
