@@ -24,7 +24,7 @@ from store.site_folder.notices import NOTICES_FILE, read_notice_texts
 from store.site_folder.openid import read_openid
 from store.site_folder.profiles import load_profiles
 from store.site_folder.settings import Settings, read_brokers, read_channels, read_gateways, read_settings
-from store.site_folder.table import Columns, Table, read_table
+from store.site_folder.table import OLD_WORKBOOK, Columns, Table, read_table
 from store.site_folder.tables import (
     BUILDINGS,
     CURVES,
@@ -193,7 +193,7 @@ def _misnamed(folder: Path) -> list[Mistake]:
     for path in sorted(folder.iterdir()):
         suffix = path.suffix.lower()
         if suffix == ".xls" and path.stem in TABLES:
-            mistakes.append(Mistake(path.name, "the old workbook format is not read; save it as .xlsx or CSV"))
+            mistakes.append(Mistake(path.name, OLD_WORKBOOK))
         elif path.name not in OWN_FILES and (meant := get_close_matches(path.name.lower(), OWN_FILES, n=1, cutoff=0.9)):
             mistakes.append(Mistake(path.name, f"nobody reads this file; did you mean {meant[0]}?"))
         elif suffix in _SUFFIXES and path.stem not in TABLES:

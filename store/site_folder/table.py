@@ -14,6 +14,8 @@ from domain.errors import ConfigError, Mistake
 from store.site_folder.encoding import decode, read_bytes
 from store.site_folder.suggestion import nearest
 
+OLD_WORKBOOK: Final = "the old workbook format is not read; save it as .xlsx or CSV"
+_OLD_WORKBOOK, _WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04"  # how such files begin
 UNPACKED_MOST: Final = 1 << 30  # bytes of a workbook: twice a million rooms
 # What reading a damaged or made-up workbook raises: of the archive, its compression and password, its XML, its parts.
 DAMAGED: Final = (
@@ -117,7 +119,12 @@ def delimiter_of(header: str) -> str:
 
 
 def _csv_lines(path: Path, shown: str) -> Iterator[tuple[int, list[str]]]:
-    text = decode(read_bytes(path, shown), shown)
+    content = read_bytes(path, shown)
+    if content.startswith(_OLD_WORKBOOK):
+        raise ConfigError(Mistake(shown, OLD_WORKBOOK))
+    if content.startswith(_WORKBOOK):
+        raise ConfigError(Mistake(shown, "a workbook that is not called so; let its name end in .xlsx, or save it as CSV"))
+    text = decode(content, shown)
     yield from csv_lines(io.StringIO(text, newline=""), delimiter_of(text.split("\n", 1)[0]), shown)
 
 

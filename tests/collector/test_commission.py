@@ -316,6 +316,17 @@ def test_an_empty_file_says_what_its_first_line_should_be(folder: Path, tmp_path
     assert f"{tmp_path / 'new.csv'}: the file is empty; its first line names the columns: room_id," in ran.err
 
 
+def test_workbooks_under_another_name_are_told_as_such(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    (tmp_path / "old.xls").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
+    workbook(tmp_path / "rooms.xlsx", [["room_id"], ["R1"]]).rename(tmp_path / "rooms.csv")
+    ran = run("site", "import", folder, tmp_path / "old.xls", tmp_path / "rooms.csv", "--table", "rooms")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines() == [
+        f"{tmp_path / 'old.xls'}: the old workbook format is not read; save it as .xlsx or CSV",
+        f"{tmp_path / 'rooms.csv'}: a workbook that is not called so; let its name end in .xlsx, or save it as CSV",
+    ]
+
+
 def test_a_table_that_is_a_workbook_is_not_written_to(folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
     workbook(folder / "rooms.xlsx", [["room_id"], ["R1"]])
     (tmp_path / "new.csv").write_text("room_id\nR2\n", encoding="utf-8")
