@@ -144,10 +144,10 @@ def told_at(turn: Turn, series: Mapping[str, PointSeries], rules: StationRules) 
 
     if turn.event == "curve.off":
         target_c, _ = curve_target_c(standing("outdoor_temp_c"), rules, at)
-        return float(standing("secondary_supply_temp_c")[0]), float(target_c[0])
+        return float(standing("secondary_supply_temp_c")[0]), round(float(target_c[0]), 3)
     circulating = standing("secondary_flow_m3h")
     rate = standing("makeup_flow_m3h") / np.where(circulating > 0, circulating, np.nan)
-    return float(rate[0]) * 100, WATER_SHARE * 100
+    return round(float(rate[0]) * 100, 3), WATER_SHARE * 100
 
 
 _KEEPING = tuple(Keeping)  # by number: a season's hundred thousand runs a station are many calls of an enum

@@ -177,7 +177,7 @@ NOTICE_STATE: Final = {
     "due": Word(N_("Due, not published"), "bell", "bad"),
     "published": Word(N_("Published"), "megaphone", "warn"),
     "amended": Word(N_("Amended"), "megaphone", "warn"),
-    "closed": Word(N_("Closed"), "ok", "calm"),
+    "closed": Word(N_("Ended"), "ok", "calm"),
 }
 
 DELIVERY_STATE: Final = {
@@ -318,6 +318,26 @@ PROTOCOL: Final = {
     "modbus_rtu": "Modbus RTU",
     "opcua": "OPC UA",
     "mqtt": "MQTT",
+}
+
+# What a collector counts of its sources, as it writes it into its health; what is not here is shown as it is.
+SOURCE_COUNT: Final = {
+    "late replies ruled out": N_("late replies ruled out"),
+    "blocks split": N_("blocks split"),
+    "requests of a poll without answer": N_("requests of a poll without answer"),
+    "held back: the journal takes none": N_("held back: the journal takes none"),
+    "retained": N_("retained messages"),
+    "repeated": N_("repeated messages"),
+    "of another node": N_("of another node"),
+    "unknown sensor": N_("of unknown sensors"),
+    "sensors offline": N_("sensors offline"),
+    "nodes missing": N_("nodes missing"),
+    "nodes not watched": N_("nodes not watched"),
+    "items watched anew": N_("items watched anew"),
+    "queue overflow": N_("queue overflow"),
+    "subscription rebuilt: silent": N_("subscription rebuilt: silent"),
+    "subscription rebuilt: changes not notified": N_("subscription rebuilt: changes not notified"),
+    "not read, by an error of our own: see the log": N_("not read, by an error of our own: see the log"),
 }
 
 # Why a sensor's alarm makes a ticket of maintenance (R6).
@@ -473,6 +493,7 @@ WORDS: Final[Mapping[str, object]] = {
     "exchanger_word": lambda verdict: look(EXCHANGER, verdict),
     "shift_word": lambda kind: look(SHIFT_ENTRY, kind),
     "standing_name": lambda name: name_of(STANDING, name),
+    "count_name": lambda name: name_of(SOURCE_COUNT, name),
     "source_word": lambda state: look(SOURCE_STATE, state),
     "point_word": lambda state: look(POINT_STATE, state),
     "verdict_word": lambda state: look(VERDICT, state),

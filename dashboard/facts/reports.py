@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,8 @@ from compliance.report.area import area_of
 from compliance.report.period import Period, parse_period
 from dashboard.facts.town import Town
 from dashboard.report.making import PAGE, Order
+from dashboard.text import Speech
+from dashboard.words import ORIGIN, name_of
 from domain.errors import StoreError
 
 LIFE_S: Final = 600.0
@@ -38,6 +41,11 @@ def period_names(today: date) -> dict[str, list[str]]:
         "quarter": [f"{one // 4}-Q{one % 4 + 1}" for one in range(quarter, quarter - QUARTERS, -1)],
         "season": [f"{one}-{one + 1}" for one in range(season, season - SEASONS, -1)],
     }
+
+
+def duty_name(row: Mapping[str, Any], say: Speech) -> str:
+    """What a row of a report's duties is called: one duty may be owed to residents and for sensors, and is counted apart."""
+    return f"{say.pick(row['name_zh'], row['name_en'])} · {say(name_of(ORIGIN, row['origin']))}"
 
 
 def report_of(town: Town, period: str, area: str) -> dict[str, Any]:

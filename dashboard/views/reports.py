@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.charts import COOL, GREY, WARM, bar_chart
 from dashboard.facts.desk import areas
-from dashboard.facts.reports import period_names, report_of
+from dashboard.facts.reports import duty_name, period_names, report_of
 from dashboard.facts.subjects import subject
 from dashboard.panel import panel
 from dashboard.screen import Screen, go, screen, show_troubles
@@ -65,7 +65,7 @@ def charts(now: Screen, document: dict[str, Any]) -> None:
     duties = [row for row in document["duties"] if row["kept"] + row["missed"]][:BARS]
     worst = document["worst_buildings"][:BARS]
     if duties:
-        names = [_.pick(row["name_zh"], row["name_en"]) for row in duties]
+        names = [duty_name(row, _) for row in duties]
         kept, missed = _("Kept"), _("Missed")
         series = {kept: ([row["kept"] for row in duties], COOL), missed: ([row["missed"] for row in duties], WARM)}
         with left:

@@ -18,11 +18,12 @@ from playwright.sync_api import expect, sync_playwright
 
 from compliance.report.area import area_of
 from dashboard.facts import reports
-from dashboard.facts.reports import period_names, report_file, report_of
+from dashboard.facts.reports import duty_name, period_names, report_file, report_of
 from dashboard.facts.town import Town
 from dashboard.markup import html
 from dashboard.report.files import WRITERS
 from dashboard.report.making import Order, page_part
+from dashboard.text import speech
 from domain.clock import Clock
 from domain.errors import ConfigError, StoreError
 from tests.dashboard.conftest import Server
@@ -72,6 +73,13 @@ def test_the_areas_add_up_to_the_town(town: Town) -> None:
     assert len({one["report"]["inputs_sha256"] for one in (whole, *parts)}) == 3
     assert parts[0]["worst_buildings"][0]["building_id"] == COLD_BUILDING
     assert COLD_BUILDING not in [row["building_id"] for row in parts[1]["worst_buildings"]]
+
+
+def test_a_duty_owed_to_residents_and_for_sensors_is_told_apart(town: Town) -> None:
+    rows = report_of(town, "2026-01", "")["duties"]
+    zh, en = ([duty_name(row, speech(language)) for row in rows] for language in ("zh", "en"))
+    assert len(set(zh)) == len(set(en)) == len(rows)
+    assert {name.rpartition(" · ")[2] for name in en} >= {"Sensor", "Resident"}
 
 
 def test_the_download_is_what_the_command_writes(server: Server) -> None:

@@ -10,9 +10,10 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import dashboard
+from dashboard.markup import templates
 from dashboard.moments import DAY_MS, HOUR_MS, MINUTE_MS, Moments
 from dashboard.text import CATALOGUES, speech
-from dashboard.words import WORDS, alarm_bits
+from dashboard.words import SOURCE_COUNT, WORDS, alarm_bits
 
 FOLDER = Path(dashboard.__file__).parent
 KEYWORDS = {"_": None, "N_": None, "say": None, "plural": (1, 2)}
@@ -103,3 +104,19 @@ def test_charts_show_local_time_on_both_sides_of_a_change_of_clocks() -> None:
     for instant, wall in zip(at.tolist(), moments.wall_ms(at).tolist(), strict=True):
         local = moments.local(instant)
         assert wall // HOUR_MS % 24 == local.hour
+
+
+def test_every_count_of_a_source_has_a_name() -> None:
+    folder = FOLDER.parent / "collector"
+    text = "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
+    constants = dict(re.findall(r'^([A-Z_]+) = "(.*)"$', text, re.MULTILINE))
+    counted = set(re.findall(r'counts\["([^"]+)"\]', text)) | {constants[name] for name in re.findall(r"counts\[([A-Z_]+)\]", text)}
+    assert len(counted) > 10
+    assert counted - set(SOURCE_COUNT) == set()
+
+
+def test_why_a_source_fails_is_said_in_the_readers_language() -> None:
+    say = templates("zh").globals["source_reason"]
+    assert callable(say)
+    assert say("no reply within 0.60 s") == "0.60 秒内无应答"
+    assert say("Connection refused") == "Connection refused"
