@@ -18,6 +18,7 @@ from store.site_folder.suggestion import nearest
 from store.site_folder.table import Columns
 
 COLUMNS = Columns(("point", "measured_at", "value"), ("quality", "received_at"))
+_ROWS_AT_ONCE = 1 << 17
 ARROW_ERRORS = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError, OSError, EOFError, zlib.error)
 
 
@@ -112,7 +113,9 @@ def _dictionary(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
 
 def _occurring(names: list[str], index: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int32]]:
     """Without the texts that no row has: the dictionary of a Parquet file may name more, and a point named is one measured."""
-    occurs = np.bincount(index, minlength=len(names)) > 0
+    occurs = np.zeros(len(names), np.bool_)
+    for row in range(0, len(index), _ROWS_AT_ONCE):  # numpy turns indices into its own kind first: never all of them at once
+        occurs[index[row : row + _ROWS_AT_ONCE]] = True
     if occurs.all():
         return names, index
     number = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
