@@ -73,8 +73,9 @@ class Database:
         """
         if self._prepared and not again:
             return
+        make = {1: self._prepare_1, 2: self._prepare_2}.get(self.major, self._prepare_3)
         try:
-            {1: self._prepare_1, 2: self._prepare_2}.get(self.major, self._prepare_3)()
+            make()
         except NotTakenError as error:
             raise StoreError(f"history: its database can't be made: {error.words}", refused=True) from error
         except StoreError as error:

@@ -24,7 +24,7 @@ import structlog
 from domain.errors import StoreError
 from domain.reading import Readings
 from store.history.delivery import Delivery, Quarantine
-from store.history.endpoint import Endpoint, NotTakenError
+from store.history.endpoint import Endpoint, MissingError, NotTakenError
 from store.history.metricsql import EARLIEST_MS, Metrics
 from store.history.outbox import Outbox
 from store.history.parts import DAY_MS, FIRST_MS, days_of
@@ -85,7 +85,10 @@ class VictoriaHistory:
 
     def identity(self) -> str:
         """Which history this is: a label kept in the database itself, made up by whoever asks first."""
-        found = self._metrics.label("identity", f"{_STAMP}_since")
+        try:
+            found = self._metrics.label("identity", f"{_STAMP}_since")
+        except MissingError as error:
+            raise StoreError(f"{error}: no VictoriaMetrics, or no database of it there", refused=True) from error
         identity = min(found, default=uuid.uuid4().hex)
         if not found or time.monotonic() - self._stamped_s > _RESTAMP_S:
             self._post(f"{_STAMP},identity={identity} since={_wall_ms()} {_wall_ms()}\n".encode())

@@ -98,7 +98,7 @@ class Stub:
         return 204, {}, None
 
     def _manage(self, asked: Asked) -> tuple[int, dict[str, str], Any]:
-        document = json.loads(asked.body) if asked.body else {}
+        document = json.loads(asked.body) if "json" in asked.headers.get("content-type", "") and asked.body else {}
         if asked.path == "/api/v2/orgs":
             if self.organisations is not None and asked.query["org"] not in self.organisations:
                 return 404, {}, {"code": "not found", "message": f'organization name "{asked.query["org"]}" not found'}

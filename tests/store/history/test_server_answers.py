@@ -334,12 +334,22 @@ def test_version_3_makes_its_databases_itself(here: Site, registry: PointRegistr
     assert ids_of(stub) == [0, 1, 2]
 
 
-def test_what_is_no_influxdb_is_named(here: Site, registry: PointRegistry, stub: Stub) -> None:
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("influxdb", "is no InfluxDB: its /ping names no version"),
+        ("victoriametrics", "404 .*: no VictoriaMetrics, or no database of it there"),
+    ],
+)
+def test_what_is_another_server_is_named(
+    here: Site, registry: PointRegistry, stub: Stub, kind: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     stub.version = ""
-    history = open_history(here, registry)
-    with pytest.raises(StoreError, match="no InfluxDB") as wrong:
-        history.write(readings(3))
+    history = open_history(replace(here, stores=replace(here.stores, history=kind)), registry)
+    with pytest.raises(StoreError, match=rf"^{stub.url}.*{says}$") as wrong:
+        history.identity()
     assert wrong.value.refused
+    assert capsys.readouterr().out == ""
     history.close()
 
 
