@@ -57,7 +57,7 @@ class ModbusProfile:
 
 @dataclass(frozen=True)
 class Node:
-    """One OPC UA node: quantity = value × ``scale`` + ``add``. ``node`` is the id without namespace (``s=…`` or ``i=…``).
+    """One OPC UA node: quantity = value × ``scale`` + ``add``. ``node`` is the id without namespace (``s=…``, ``i=…``, ``g=…`` or ``b=…``).
 
     ``deadband`` overrides the profile's; both are in the node's own unit, before scaling.
     """

@@ -97,6 +97,8 @@ def _login(cells: Cells, protocol: str | None) -> tuple[str, str, str]:
     if protocol == "opcua" and set(re.split(r"[,_/ ]+", cells.text("security").lower())) not in _SECURITIES:
         cells.wrong("security", "Basic256Sha256,SignAndEncrypt, or empty for none")
     password = cells.text("password")
+    if password and protocol == "opcua" and not cells.text("user"):
+        cells.wrong("user", "the user of this password is missing")
     if password and not is_secret_name(password):
         cells.table.wrong(cells.row.line, "password", None, NAME_FORM)
         password = ""

@@ -1,5 +1,6 @@
 """Profile files: one device model each, Modbus, OPC UA or MQTT (see ``domain/profiles/``)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,8 @@ from store.site_folder.toml_file import read_toml
 SHIPPED = Path(domain.__file__).parent / "profiles"
 READ_FUNCTIONS = (1, 2, 3, 4)  # the collector never writes
 BIT_FUNCTIONS = (1, 2)
+NODE_FORM = "an id without its namespace, which namespace_uri names: s=NAME, i=NUMBER, g=GUID or b=BASE64"
+_NODE = re.compile(r"s=.+|i=\d{1,10}|g=[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|b=[0-9A-Za-z+/]+=*", re.ASCII)
 SENSOR_FORM = 'where the sensor\'s id is: "topic:N", "topic:N+" or a path into the payload'
 
 
@@ -150,6 +153,8 @@ def _check_opcua(tables: TomlTables, profile: OpcUaProfile) -> None:
     check("reread_s", profile.reread_s, 1, 3600)
     for index, node in enumerate(profile.nodes):
         check(f"node[{index}].deadband", node.deadband or 0.0, 0, 1e9)
+        if not _NODE.fullmatch(node.node):
+            tables.wrong(f"node[{index}].node", node.node, NODE_FORM)
 
 
 def _check_range(tables: TomlTables, key: str, value: float, low: float, high: float) -> None:
