@@ -34,6 +34,7 @@ from domain.errors import ConfigError, Mistake, SourceError
 from domain.profile import OpcUaProfile
 from domain.quantity import parse_point, quantity
 from domain.reading import Quality, Readings
+from domain.screening import Surroundings
 from domain.site import Broker, Device, Site
 from store.journal import open_journal
 from store.points import PointRegistry
@@ -86,7 +87,8 @@ def _mistakes(errors: ExceptionGroup[ConfigError]) -> Iterable[Mistake]:
 
 async def _read(site: Site, clock: Clock, folder: Path, wait_s: float) -> list[Finding]:
     registry, journal = PointRegistry(folder / "points.db"), open_journal(replace(site, data=folder))
-    intake = Intake(registry, journal)
+    surroundings = Surroundings(site.stations, site.rooms)
+    intake = Intake(registry, journal, surroundings=surroundings)
     unknown = UnknownSensors(folder / "unknown.json", ())
     sources = [source for make in SOURCES.values() for source in make(site, clock, intake, unknown)]
     try:
@@ -106,7 +108,8 @@ async def _read(site: Site, clock: Clock, folder: Path, wait_s: float) -> list[F
         intake.close()
         journal.close()
         registry.close()
-    return [line for device in site.devices.values() for line in _findings(device, records[device.device_id], names, readings)]
+    devices = site.devices.values()
+    return [line for device in devices for line in _findings(device, records[device.device_id], names, readings, surroundings)]
 
 
 async def _until_settled(records: list[SourceHealth], wait_s: float) -> None:
@@ -118,7 +121,7 @@ async def _until_settled(records: list[SourceHealth], wait_s: float) -> None:
         await asyncio.sleep(0.1)
 
 
-def _findings(device: Device, record: SourceHealth, names: list[str], readings: Readings) -> Iterable[Finding]:
+def _findings(device: Device, record: SourceHealth, names: list[str], readings: Readings, surroundings: Surroundings) -> Iterable[Finding]:
     """What one device gave: the newest reading of each of its points."""
     subject = device.device_id
     if record.last_good_ms is None:
@@ -141,20 +144,20 @@ def _findings(device: Device, record: SourceHealth, names: list[str], readings: 
             yield Finding(subject, good=not mark.bad, said=f"{len(of)} values: {_words(mark)}{HINTS.get(mark, '')}")
             continue
         for name in of:
-            yield Finding(name, good=not mark.bad, said=_oddity(name, float(readings.value[newest[name]]), mark))
+            yield Finding(name, good=not mark.bad, said=_oddity(name, float(readings.value[newest[name]]), mark, surroundings))
 
 
 def _words(mark: Quality) -> str:
     return mark.name.lower().replace("_", " ")
 
 
-def _oddity(name: str, value: float, mark: Quality) -> str:
-    found = quantity(parse_point(name).quantity)
-    shown = "no number" if np.isnan(value) else f"{value:g} {found.unit}".rstrip()
-    limits = found.reject if mark == Quality.RANGE else found.suspect if mark == Quality.SUSPECT_RANGE else (None, None)
-    low, high = ("" if limit is None else f"{limit:g}" for limit in limits)
-    usual = f"; plausible is {low or '…'} to {high or '…'}" if low or high else ""
-    return f"{shown}, {_words(mark)}{usual}"
+def _oddity(name: str, value: float, mark: Quality, surroundings: Surroundings) -> str:
+    unit = quantity(parse_point(name).quantity).unit
+    shown = "no number" if np.isnan(value) else f"{value:g} {unit}".rstrip()
+    kind = surroundings.place(name).kind
+    of_mark = {Quality.RANGE: (kind.reject_low, kind.reject_high), Quality.SUSPECT_RANGE: (kind.suspect_low, kind.suspect_high)}
+    low, high = (f"{limit:g}" if np.isfinite(limit) else "…" for limit in of_mark.get(mark, (np.inf, np.inf)))
+    return f"{shown}, {_words(mark)}{f'; plausible is {low} to {high}' if (low, high) != ('…', '…') else ''}"
 
 
 # ── brokers ───────────────────────────────────────────────────────────────────────────────────────────────────────────

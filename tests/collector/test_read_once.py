@@ -1,14 +1,15 @@
 """``check --connect`` and its sisters as a newcomer meets them: what is wrong in few lines, each of which says what to look at."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from collector.commission import read_once
 from domain.clock import Clock
-from domain.profile import ModbusProfile
-from domain.site import Device
+from domain.profile import ModbusProfile, Register
+from domain.site import Device, Station
 from keepwarm.main import exit_code
 from store.site_folder.profiles import SHIPPED, load_profile
 from tests.collector.conftest import MakeSite
@@ -48,6 +49,25 @@ async def test_values_out_of_range_are_each_a_line_with_what_would_be_plausible(
     assert head.startswith("ok  D1: 27 values in ")
     assert "BAD station/S1/secondary_supply_temp_c: 3000 ℃, range; plausible is 0 to 100" in lines
     assert len({line.split(":")[0] for line in lines}) == len(lines), "one line a value"
+
+
+async def test_values_are_compared_with_the_limits_of_their_own_station(make_site: MakeSite) -> None:
+    """A flow in another unit than the meter's, water too hot for a floor."""
+
+    async def answer(asked: Asked, wire: Wire) -> None:
+        await wire.reply(asked, registers(asked, 9_000, 700))
+
+    of_floor = ModbusProfile(
+        "two", "two", (Register("secondary_flow_m3h", 0, "u16", scale=0.1), Register("secondary_supply_temp_c", 1, "i16", scale=0.1))
+    )
+    async with RawModbus(answer).running() as server:
+        site = make_site(devices=[Device("D1", "S1", "modbus_tcp", server.address, "two", timeout_s=1.0)], profiles=[of_floor])
+        site = replace(site, stations={"S1": Station("S1", heating="floor", secondary_meter_m3h=100.0)})
+        _, *said = [str(finding) for finding in await read_once(site, Clock(), WAIT_S)]
+    assert said == [
+        "BAD station/S1/secondary_flow_m3h: 900 m³/h, range; plausible is 0 to 150",
+        "ok  station/S1/secondary_supply_temp_c: 70 ℃, suspect range; plausible is … to 60",
+    ]
 
 
 async def test_a_line_that_is_refused_says_so_in_plain_words(make_site: MakeSite, free_port: Callable[[], int]) -> None:
