@@ -76,7 +76,7 @@ class IncidentPass:
             if since_ms is not None:
                 members = [one for station_id in station_ids for one in self.stations.stations[station_id].outages_after(since_ms)]
                 derived = source_outages(members, {source_id: station_ids})
-                recorded += self._match(connection, f"source/{source_id}", derived, since_ms, now_ms)
+                recorded += self._match(connection, f"source/{source_id}", derived, since_ms, now_ms, members)
                 sources += derived
         self.recorded = recorded
         self._join_parts(connection)
@@ -103,10 +103,16 @@ class IncidentPass:
         return since_ms if then is None else then[1]
 
     def _match(
-        self, connection: Connection, subject: str, derived: Sequence[Outage] | Sequence[SourceOutage], since_ms: int, now_ms: int
+        self,
+        connection: Connection,
+        subject: str,
+        derived: Sequence[Outage] | Sequence[SourceOutage],
+        since_ms: int,
+        now_ms: int,
+        members: Sequence[Outage] = (),
     ) -> list[Recorded]:
         rows = standing_rows(connection, subject, since_ms)
-        pairs = reconcile(connection, self.site, derived, rows, now_ms)
+        pairs = reconcile(connection, self.site, derived, rows, now_ms, members)
         self._changed |= len(rows) > sum(row is not None for _, row in pairs)
         found: list[Recorded] = []
         for outage, row in pairs:

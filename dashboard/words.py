@@ -361,6 +361,7 @@ STEP_WHY: Final = {
     "correction: heat is not back": N_("correction: heat is not back"),
     "correction: what is known has changed": N_("correction: what is known has changed"),
     "correction: late readings showed no outage": N_("correction: late readings showed no outage"),
+    "correction: late readings showed another outage": N_("correction: late readings showed another outage"),
 }
 
 # How near a similar complaint is.

@@ -27,7 +27,7 @@ TOLD: Final[Mapping[str, tuple[str, ...]]] = {
     "warning": ("site", "subject", "hours", "due", "time"),
     "overdue": ("site", "subject", "duty", "time"),
 }
-CLOSINGS: Final = ("restored", "season_ended", "correction", "planned_over", "called_off")
+CLOSINGS: Final = ("restored", "season_ended", "correction", "superseded", "planned_over", "called_off")
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,12 @@ def reconcile(
     derived: Sequence[Outage] | Sequence[SourceOutage],
     rows: Sequence[Row[tuple[Any, ...]]],
     now_ms: int,
+    members: Sequence[Outage] = (),
 ) -> list[tuple[Outage | SourceOutage, Row[tuple[Any, ...]] | None]]:
-    """Pairs each derived outage with the row it overlaps (None: a new one); the rows left over were undone by late readings."""
+    """Pairs each derived outage with the row it overlaps (None: a new one); the rows left over were undone by late readings.
+
+    ``members`` are the outages of a source's stations: where they stopped, and too few at once, nobody is told that heat was there.
+    """
     left = list(rows)
     pairs: list[tuple[Outage | SourceOutage, Row[tuple[Any, ...]] | None]] = []
     for outage in derived:
@@ -63,10 +67,16 @@ def reconcile(
             left.remove(match)
         pairs.append((outage, match))
     for row in left:
-        joined = any(_overlap(outage, row) for outage in derived)
-        why = "late readings: part of the outage before it" if joined else "late readings: heat was not stopped"
+        closing, said = "superseded", "correction: late readings showed another outage"
+        if any(_overlap(outage, row) for outage in derived):
+            why = "late readings: part of the outage before it"
+        elif any(_overlap(outage, row) for outage in members):
+            why = "late readings: too few stations of the source at once"
+        else:
+            why = "late readings: heat was not stopped"
+            closing, said = "correction", "correction: late readings showed no outage"
         keep_version(connection, row, {"state": "erased"}, now_ms, why)
-        close_notice(connection, site, row.id, now_ms, ("correction", now_ms), "correction: late readings showed no outage")
+        close_notice(connection, site, row.id, now_ms, (closing, now_ms), said)
     return pairs
 
 

@@ -307,3 +307,43 @@ def test_a_restart_does_not_erase_an_outage_found_since_the_last_snapshot(five: 
     five.again()
     five.arrive([], "2026-01-15 08:01")
     assert versions(five) == before
+
+
+def ends(live: Live) -> list[tuple[str, str, str]]:
+    """Subject, state and end of every notice, as they were owed."""
+    columns = tables.notices.c
+    with live.live.records.connect() as connection:
+        rows = connection.execute(select(columns.subject, columns.state, columns.closing).order_by(columns.id))
+        return [tuple(row) for row in rows]
+
+
+def test_of_a_source_with_too_few_stations_stopped_nobody_is_told_that_heat_was_there(site: Site, feed: Callable[[Site], Feed]) -> None:
+    stations = {f"S{n}": Station(f"S{n}", source_id="H", design_flow_m3h=100.0) for n in range(3)}
+    live = Live(feed(replace(site, stations=stations)))
+    flows = [f"station/{one}/secondary_flow_m3h" for one in stations]
+    for start, stop, value in (("2026-01-14 20:00", "2026-01-14 22:00", 80.0), ("2026-01-14 22:00", "2026-01-15 06:01", 0.0)):
+        live.arrive([row for flow in flows for row in every(flow, start, stop, value, 1)], stop)
+    assert ends(live) == [("source/H", "published", "")]
+    live.arrive(every(flows[2], "2026-01-14 22:00", "2026-01-15 06:01", 80.0, 1), "2026-01-15 06:02")  # its meter, read again
+    assert ends(live) == [("source/H", "closed", "superseded"), ("station/S0", "published", ""), ("station/S1", "published", "")]
+    assert [one[1::4] for one in live.outages() if one[0] == "source/H"] == [
+        ("erased", "late readings: too few stations of the source at once")
+    ]
+    live.arrive([row for flow in flows[:2] for row in every(flow, "2026-01-14 22:00", "2026-01-15 06:01", 80.0, 1)], "2026-01-15 06:03")
+    assert ends(live)[1:] == [("station/S0", "closed", "correction"), ("station/S1", "closed", "correction")]
+
+
+def test_the_notice_of_an_outage_that_is_part_of_the_one_before_ends_as_replaced(live: Live) -> None:
+    for start, stop, value in (
+        ("2026-01-14 18:00", "2026-01-14 19:00", 80.0),
+        ("2026-01-14 19:00", "2026-01-14 21:00", 0.0),
+        ("2026-01-14 21:00", "2026-01-14 22:00", 80.0),
+        ("2026-01-14 22:00", "2026-01-15 06:01", 0.0),
+    ):
+        live.arrive(every(FLOW, start, stop, value, 1), stop)
+    live.arrive(every(FLOW, "2026-01-14 21:00", "2026-01-14 22:00", 0.0, 1), "2026-01-15 06:02")
+    assert [(one[1], one[2], one[5]) for one in live.outages()] == [
+        ("open", "19:00", "late readings: heat was not back"),
+        ("erased", "22:00", "late readings: part of the outage before it"),
+    ]
+    assert sorted(ends(live)) == [("station/S1", "closed", "superseded"), ("station/S1", "published", "")]

@@ -111,6 +111,7 @@ def test_a_notice_goes_out_once_with_its_key(tmp_path: Path, records: Engine, ga
     ("closing", "title", "text"),
     [
         ("correction", "更正：撤回 · 停热通告：和平路站", "上述停热并未发生，本通告撤回"),
+        ("superseded", "更正：另行通告 · 停热通告：和平路站", "上述停热的范围或起止时间有变"),
         ("called_off", "计划取消 · 停热通告：和平路站", "上述计划停热已取消"),
         ("planned_over", "计划停热结束 · 停热通告：和平路站", "上述计划停热已于2026年1月14日11:00结束"),
         ("season_ended", "供暖季结束 · 停热通告：和平路站", "供暖季已于2026年1月14日11:00结束"),
