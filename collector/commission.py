@@ -21,6 +21,7 @@ from collector.collect import keep_running
 from collector.document import UnreadableError
 from collector.health import SourceHealth
 from collector.intake import Intake
+from collector.measuring_points import MeasuringPoints
 from collector.sources.mqtt import Listener, Message
 from collector.sources.opcua.session import Login, open_session
 from collector.sources.opcua.tree import Variable
@@ -273,7 +274,7 @@ class _Reader:
 
     def __init__(self, site: Site, broker: Broker) -> None:
         self._topics = Topics(broker, site)
-        self._known = {room.sensor_id.casefold() for room in site.rooms.values() if room.sensor_id}
+        self._measuring_points = MeasuringPoints(site)
         self._births = Births(None)
 
     def read(self, message: Message, found: dict[str, Heard]) -> None:
@@ -282,9 +283,9 @@ class _Reader:
         except UnreadableError:
             return
         for value in content.values:
-            if value.quantity and value.sensor.casefold() not in self._known:
+            if not self._measuring_points.name_of(value):
                 one = found.setdefault(value.sensor, Heard(value.sensor, profile, message.topic))
-                one.values[value.quantity] = value.value
+                one.values[value.of] = value.value
 
 
 # ── OPC UA ────────────────────────────────────────────────────────────────────────────────────────────────────────────

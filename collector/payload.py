@@ -16,6 +16,7 @@ from collector.field_values import FieldReader, is_point, number_of, read_number
 from collector.instants import parse_instant, plausible, plausible_history
 from collector.sparkplug import Metric, Told
 from domain.profile import MqttProfile
+from domain.quantity import parse_point
 from domain.reading import Quality
 
 _TOP: Final[Path] = ()
@@ -29,6 +30,11 @@ class Value(NamedTuple):
     measured_at: int
     value: float
     quality: int
+
+    @property
+    def of(self) -> str:
+        """The quantity it is of, also where a payload names one of our points."""
+        return self.quantity or parse_point(self.sensor).quantity
 
 
 @dataclass

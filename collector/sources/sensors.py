@@ -236,7 +236,7 @@ class Sensors:
             self._health.counts["of another node"] += 1
             return
         self._health.counts["unknown sensor"] += 1
-        if self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.quantity, value.value):
+        if self._unknown.saw(value.sensor, profile, message.topic, message.received_ms, value.of, value.value):
             about = {"sensor": value.sensor, "source": self._broker.name, "profile": profile, "topic": message.topic}
             self._health.changed(Flip.UNKNOWN_SENSOR, value.sensor, **about)
 

@@ -152,12 +152,17 @@ def test_discover_lists_nodes_and_sensors_that_are_not_in_the_site(
     (folder / "devices.csv").write_text(DEVICES + f"D1,S1,opcua,{server.url},zlz,10,2,,,\n", encoding="utf-8")
     (folder / "rooms.csv").write_text("room_id,sensor_id\nR1,known\n", encoding="utf-8")
     add_broker(folder, broker)
+    with (folder / "site.toml").open("a", encoding="utf-8") as file:
+        file.write('[[mqtt.subscription]]\ntopic = "edge/+/points"\nprofile = "edge_json"\n')
     (folder / "data").mkdir()
     noted = {"old one": {"profile": "tasmota", "topic": "t", "first_ms": 1, "last_ms": 2, "count": 3, "values": {"indoor_temp_c": 19.5}}}
     (folder / "data" / "unknown_sensors.json").write_text(json.dumps(noted))
     with publisher(broker) as publish:
         publish.send("zigbee2mqtt/known", '{"temperature": 20}', retain=True)
         publish.send("zigbee2mqtt/new/one", '{"temperature": 20.5, "humidity": 40}', retain=True)
+        for station in ("S1", "S9"):  # an edge box names points of ours
+            point = {"point_id": f"station/{station}/outdoor_temp_c", "value": -5.5}
+            publish.send(f"edge/{station}/points", json.dumps(point), retain=True)
     ran = run("discover", folder, "--seconds", 1.5)
     lines = [line.split("\t") for line in ran.out.splitlines()]
     assert ran.code == 0
@@ -167,6 +172,7 @@ def test_discover_lists_nodes_and_sensors_that_are_not_in_the_site(
     assert f"{URI} s=HRZ.S1.二次供水温度" not in nodes
     assert [line for line in lines if line[0] == "mqtt"] == [
         ["mqtt", "town", "new/one", "zigbee2mqtt", "indoor_temp_c=20.5 indoor_humidity_pct=40"],
+        ["mqtt", "town", "station/S9/outdoor_temp_c", "edge_json", "outdoor_temp_c=-5.5"],
         ["mqtt", "noted", "old one", "tasmota", "indoor_temp_c=19.5"],
     ]
 
