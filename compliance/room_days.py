@@ -1,6 +1,6 @@
 """R2 of every room by local day, kept in the records: recomputed from the stored readings whenever a day changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -71,24 +71,23 @@ def record_days(
         totals = _judge_day(site, stores, start, stop)
         rows = _rows(site, day, totals, now_ms)
         with records.begin() as connection:
-            _keep_versions(connection, day, rows, day_span(day, site.timezone)[1], (reasons or {}).get(day, LATE))
-            _remove(connection, day, site)
+            stored = _keep_versions(connection, day, rows, day_span(day, site.timezone)[1], (reasons or {}).get(day, LATE))
+            _remove(connection, day, list(site.rooms), stored)
             connection.execute(tables.room_days.insert(), rows)
 
 
-def _remove(connection: Connection, day: date, site: Site) -> None:
-    """Makes room for the day's rows of this site, or of this node's share of it."""
+def _remove(connection: Connection, day: date, rooms: Sequence[str], stored: Collection[str]) -> None:
+    """Makes place for the day's rows of these rooms. Those of rooms taken out of the site stay, and those of other nodes."""
     of_day = tables.room_days.c.day == day.isoformat()
-    if site.share.count == 1:
+    if set(rooms).issuperset(stored):
         connection.execute(delete(tables.room_days).where(of_day))
         return
-    rooms = list(site.rooms)
     for at in range(0, len(rooms), _AT_ONCE):
         connection.execute(delete(tables.room_days).where(of_day, tables.room_days.c.room_id.in_(rooms[at : at + _AT_ONCE])))
 
 
-def _keep_versions(connection: Connection, day: date, rows: list[dict[str, object]], end_ms: int, reason: str) -> None:
-    """Numbers the rows, and keeps those of a day that was over which they replace with other figures."""
+def _keep_versions(connection: Connection, day: date, rows: list[dict[str, object]], end_ms: int, reason: str) -> Collection[str]:
+    """Numbers the rows, and keeps those of a day that was over which they replace with other figures; returns the rooms that had rows."""
     columns = tables.room_days.c
     before = {
         row["room_id"]: dict(row) for row in connection.execute(select(tables.room_days).where(columns.day == day.isoformat())).mappings()
@@ -110,6 +109,7 @@ def _keep_versions(connection: Connection, day: date, rows: list[dict[str, objec
             row.update({name: old[name] for name in ORIGIN})
     if replaced:
         connection.execute(tables.room_day_versions.insert(), replaced)
+    return before
 
 
 def held_to(site: Site) -> dict[str, list[object]]:

@@ -95,3 +95,15 @@ def test_time_excluded_afterwards_changes_the_days_that_it_lies_in(site: Site, f
     assert told("2026-01-15")[2] == 0
     arrive(live, begun(live, live.site, "2026-01-15 12:50"), [], "2026-01-15 12:50")
     assert told("2026-01-14") == (3, "excluded time changed: R1", 24)
+
+
+def test_what_a_day_said_of_a_room_taken_out_of_the_site_stays(site: Site, feed: Callable[[Site], Feed]) -> None:
+    live = feed(replace(site, rooms={"R1": Room("R1"), "R2": Room("R2")}))
+    other = "room/R2/indoor_temp_c"
+    rows = [row for room in (ROOM, other) for row in every(room, "2026-01-14 00:00", "2026-01-15 12:00", 17.0)]
+    arrive(live, begun(live, live.site, "2026-01-14 00:00"), rows, "2026-01-15 12:00")
+    watch = begun(live, replace(live.site, rooms={"R1": Room("R1")}), "2026-01-16 12:00")
+    arrive(live, watch, every(ROOM, "2026-01-14 06:05", "2026-01-14 07:00", 19.0), "2026-01-16 12:00")
+    with live.records.connect() as connection:
+        found = connection.execute(select(COLUMNS.room_id, COLUMNS.version, COLUMNS.judged_ms).where(COLUMNS.day == "2026-01-14")).all()
+    assert sorted(tuple(row) for row in found) == [("R1", 2, 24 * 3_600_000), ("R2", 1, 24 * 3_600_000)]
