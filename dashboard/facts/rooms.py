@@ -1,6 +1,6 @@
 """How many rooms keep the promise: by station, by building, and for the town. Unknown is the third bucket, always shown (R2)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +89,7 @@ class Verdicts:
         self._station = _groups(town.site.rooms, town.station_of_room, town.site.stations)
         in_building = {room.room_id: room.building_id or "" for room in town.site.rooms.values()}
         self._building = _groups(town.site.rooms, in_building, town.site.buildings)
+        self._buildings = {name: row for row, name in enumerate(town.site.buildings)}
 
     def codes(self) -> NDArray[np.int64]:
         """For each room the place of its verdict in ``VERDICTS``."""
@@ -107,15 +108,33 @@ class Verdicts:
         """Rooms by verdict: a row for each station of the site, a column for each of ``VERDICTS``."""
         return _tally(self.codes(), self._station, len(self._town.site.stations) + 1)[:-1]
 
-    def by_building(self) -> dict[str, Counts]:
+    def by_building(self) -> Mapping[str, Counts]:
         """Rooms by verdict for each building of the site."""
-        buildings = list(self._town.site.buildings)
-        tally = _tally(self.codes(), self._building, len(buildings) + 1)[:-1]
-        return {name: Counts(*row) for name, row in zip(buildings, tally.tolist(), strict=True)}
+        return TallyByName(self._buildings, _tally(self.codes(), self._building, len(self._buildings) + 1))
 
     def all(self) -> Counts:
         """Rooms by verdict."""
         return Counts(*np.bincount(self.codes(), minlength=len(VERDICTS)).tolist())
+
+
+class TallyByName(Mapping[str, Counts]):
+    """Counts by name, made of a tally's rows as they are asked for: a page shows those of a few buildings out of thousands."""
+
+    def __init__(self, row_of: Mapping[str, int], tally: NDArray[np.int64]) -> None:
+        self._row_of = row_of
+        self._tally = tally
+
+    def __getitem__(self, name: str) -> Counts:
+        """The counts of this name. Raises KeyError for one there is not."""
+        return Counts(*self._tally[self._row_of[name]].tolist())
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._row_of)
+
+    def __len__(self) -> int:
+        """How many names."""
+        return len(self._row_of)
 
 
 def _groups(rooms: Iterable[str], group_of: Mapping[str, str], names: Iterable[str]) -> NDArray[np.intp]:
@@ -143,7 +162,7 @@ def station_counts(town: Town) -> NDArray[np.int64]:
     return town.shared.of("station_counts", lambda: verdicts(town).by_station())
 
 
-def building_counts(town: Town) -> dict[str, Counts]:
+def building_counts(town: Town) -> Mapping[str, Counts]:
     """Rooms by verdict for each building."""
     return town.shared.of("building_counts", lambda: verdicts(town).by_building())
 

@@ -49,12 +49,17 @@ class SourceRow:
 
 def source_rows(town: Town) -> list[SourceRow]:
     """Every source of the site, worst first; of equally bad ones that which was good longest ago."""
-    return town.shared.of("source_rows", lambda: _source_rows(town), life_s=LIFE_S)
+    return town.shared.of("source_rows", lambda: _source_rows(town, _expected(town.site), "all"), life_s=LIFE_S)
 
 
 def sources_of(town: Town, station_id: str) -> list[SourceRow]:
     """The devices of one station."""
-    return [row for row in source_rows(town) if row.station_id == station_id]
+
+    def rows() -> list[SourceRow]:
+        by_station = town.shared.of("sources_by_station", lambda: _by_station(town.site), life_s=float("inf"))
+        return _source_rows(town, by_station.get(station_id, ()), station_id)
+
+    return town.shared.of(("sources_of", station_id), rows, life_s=LIFE_S)
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,15 @@ def _expected(site: Site) -> list[_Expected]:
     return [*devices, *(_Expected(broker.name, "mqtt", broker.url, "", every_ms) for broker in site.brokers)]
 
 
-def _source_rows(town: Town) -> list[SourceRow]:
-    expected = _expected(town.site)
-    newest = town.newest_of(_ids(town, expected))
+def _by_station(site: Site) -> dict[str, list[_Expected]]:
+    found: dict[str, list[_Expected]] = {}
+    for one in _expected(site):
+        found.setdefault(one.station_id, []).append(one)
+    return found
+
+
+def _source_rows(town: Town, expected: Sequence[_Expected], whose: str) -> list[SourceRow]:
+    newest = town.newest_of(_ids(town, expected, whose))
     values = np.where(newest.known, newest.value, np.nan).reshape(len(expected), len(QUANTITIES))
     instants = newest.measured_at.reshape(len(expected), len(QUANTITIES))
     told = _told(town)
@@ -90,14 +101,14 @@ def _source_rows(town: Town) -> list[SourceRow]:
     return sorted(rows, key=lambda row: (SOURCE_STATES.index(row.state), row.last_good_at or 0, row.source_id))
 
 
-def _ids(town: Town, expected: Sequence[_Expected]) -> NDArray[np.int32]:
+def _ids(town: Town, expected: Sequence[_Expected], whose: str) -> NDArray[np.int32]:
     """The points that tell of the sources, source by source; looked up by name only when points have come."""
 
     def look_up() -> NDArray[np.int32]:
         return np.array(town.point_ids([f"source/{one.source_id}/{name}" for one in expected for name in QUANTITIES]), np.int32)
 
     town.points.refresh()
-    return town.shared.of(("source_ids", len(town.points)), look_up, life_s=float("inf"))
+    return town.shared.of(("source_ids", whose), look_up, life_s=float("inf"), mark=len(town.points))
 
 
 def _told(town: Town) -> dict[str, dict[str, Any]]:

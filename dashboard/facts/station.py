@@ -71,11 +71,8 @@ def schematic_values(town: Town, station_id: str) -> Mapping[str, Shown | None]:
 def homes(town: Town, station_id: str) -> list[Home]:
     """The buildings of the station, those with rooms below their limit first."""
     counts = building_counts(town)
-    found = [
-        Home(building, counts.get(building.building_id, Counts()))
-        for building in town.site.buildings.values()
-        if building.station_id == station_id
-    ]
+    buildings = town.buildings_of_station.get(station_id, ())
+    found = [Home(building, counts.get(building.building_id, Counts())) for building in buildings]
     return sorted(found, key=lambda home: (-home.rooms.breach, -home.rooms.unknown, home.building.building_id))
 
 

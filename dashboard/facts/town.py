@@ -18,7 +18,7 @@ from domain.clock import Clock
 from domain.curve import FiledCurve
 from domain.errors import StoreError
 from domain.reading import Readings
-from domain.site import Room, Site
+from domain.site import Building, Room, Site
 from store.history import open_history
 from store.history.protocol import History
 from store.journal import open_journal
@@ -176,6 +176,15 @@ class Town:
             station_id = room.station_id or (building.station_id if building else None)
             if station_id:
                 found[room.room_id] = station_id
+        return found
+
+    @cached_property
+    def buildings_of_station(self) -> dict[str, list[Building]]:
+        """Station → the buildings it feeds, in the order of the files."""
+        found: dict[str, list[Building]] = {}
+        for building in self.site.buildings.values():
+            if building.station_id:
+                found.setdefault(building.station_id, []).append(building)
         return found
 
     @cached_property
