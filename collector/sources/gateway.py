@@ -19,7 +19,7 @@ from collector.health import SourceHealth
 from collector.intake import Intake
 from collector.schedule import Rota
 from collector.sources.modbus import Line, connect
-from collector.sources.replies import BUSY, GATEWAY_CODES, ILLEGAL_ADDRESS, ExceptionReplyError, SilentError
+from collector.sources.replies import BUSY, GATEWAY_CODES, NOT_IN_ONE, ExceptionReplyError, SilentError
 from collector.sources.unit import Read, Unit
 from domain.clock import Clock
 from domain.errors import SourceError
@@ -117,11 +117,11 @@ class Gateway:
         if reply is None:
             read.refusals = 0
             return
-        parts = await self._parts(unit, line, read) if reply.code == ILLEGAL_ADDRESS else []
+        parts = await self._parts(unit, line, read) if reply.code in NOT_IN_ONE else []
         if not parts:
             self._mark(read)
             return
-        # Some address is not the device's: from now on it is asked for alone, holes not at all.
+        # Some address is not the device's, or they are too many for it: from now on it is asked in these parts, for holes not at all.
         at = unit.reads.index(read)
         unit.reads[at : at + 1] = parts
         unit.health.counts["blocks split"] += 1
@@ -143,7 +143,7 @@ class Gateway:
             if unit.pause_s:
                 await asyncio.sleep(unit.pause_s)
             reply = await self._try(unit, line, part)
-            halves = part.halves() if reply is not None and reply.code == ILLEGAL_ADDRESS else None
+            halves = part.halves() if reply is not None and reply.code in NOT_IN_ONE else None
             if halves is not None:
                 waiting.extendleft(reversed(halves))
                 continue

@@ -20,7 +20,7 @@ EXCEPTIONS = {
     11: "gateway target silent",
 }
 BUSY = 6
-ILLEGAL_ADDRESS = 2
+NOT_IN_ONE = (2, 3)  # an address in it is not the device's, or it is more than the device gives at once
 GATEWAY_CODES = (10, 11)
 
 

@@ -241,6 +241,25 @@ async def test_an_illegal_hole_in_a_block_is_left_out_from_then_on(make_site: Ma
     assert sum(asked.count > 1 for asked in server.asked) == 1
 
 
+@pytest.mark.parametrize("code", [2, 3])
+async def test_a_device_that_gives_fewer_registers_at_once_than_it_is_asked_for_is_found_out(
+    code: int, make_site: MakeSite, collecting: Collecting
+) -> None:
+    async def little(asked: Asked, wire: Wire) -> None:
+        await wire.reply(asked, exception(asked, code) if asked.count > 4 else registers(asked, 1))
+
+    many = ModbusProfile("many", "many", tuple(Register(f"pump{n}_running", n, "u16") for n in range(1, 13)))
+    async with RawModbus(little).running() as server:
+        site = make_site(devices=[device(1, server.address, profile="many")], profiles=[many])
+        async with collecting(site) as collected:
+            await collected.until(lambda: len(collected.rows("station/S1/pump12_running")) >= 4)
+            rows = collected.by_name()
+            assert collected.health("D1")["counts"] == {"blocks split": 1}
+    assert {row.quality for n in range(1, 13) for row in rows[f"station/S1/pump{n}_running"]} == {Quality.GOOD}
+    assert [asked.count for asked in server.asked[:7]] == [12, 6, 3, 3, 6, 3, 3]
+    assert {asked.count for asked in server.asked[7:]} == {3}
+
+
 async def test_a_register_that_the_device_lacks_harms_no_other(make_site: MakeSite, collecting: Collecting) -> None:
     async def lacks_one(asked: Asked, wire: Wire) -> None:
         illegal = asked.address <= 5 < asked.address + asked.count
