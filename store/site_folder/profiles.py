@@ -20,6 +20,14 @@ READ_FUNCTIONS = (1, 2, 3, 4)  # the collector never writes
 BIT_FUNCTIONS = (1, 2)
 NODE_FORM = "an id without its namespace, which namespace_uri names: s=NAME, i=NUMBER, g=GUID or b=BASE64"
 _NODE = re.compile(r"s=.+|i=\d{1,10}|g=[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|b=[0-9A-Za-z+/]+=*", re.ASCII)
+_NEEDS = (  # a key of a profile for MQTT, and those without which it says nothing
+    ("history", ("history_time",)),
+    ("history_time", ("history",)),
+    ("points", ("point_id", "point_value")),
+    ("point_id", ("point_value",)),
+    ("point_value", ("point_id",)),
+    ("point_quality", ("point_id",)),
+)
 SENSOR_FORM = 'where the sensor\'s id is: "topic:N", "topic:N+" or a path into the payload'
 
 
@@ -169,7 +177,13 @@ def _check_mqtt(tables: TomlTables, profile: MqttProfile) -> None:
     kind, _, level = profile.sensor.partition(":")
     if not profile.sensor or (kind == "topic" and not level.removesuffix("+").isdigit()):
         tables.wrong("sensor", profile.sensor, SENSOR_FORM)
-    for one, others in (("history_time", ("history",)), ("points", ("point_id", "point_value"))):
+    if profile.presence and kind != "topic":
+        tables.wrong("presence", profile.presence, 'only with a sensor that stands in the topic, "topic:N" or "topic:N+"')
+    if profile.format == "sparkplug_b":
+        for key in ("time", "history", "points", "point_id", "temp_unit", "presence"):
+            if getattr(profile, key):
+                tables.wrong(key, getattr(profile, key), "Sparkplug B says this itself; leave it out")
+    for one, others in _NEEDS:
         for other in others:
             if getattr(profile, one) and not getattr(profile, other):
                 tables.wrong(other, None, f"this key is missing: {one} needs it")

@@ -32,6 +32,7 @@ _TABLES = ("journal", "history", "dashboard", "openid", "notices", "gateway", "c
 MOST_CONNECTIONS = 32
 _JOURNAL = ("days", "bytes", "keep", "warn_h")
 _HISTORY = ("kind", "days", "url", "read_url", "ca_file", "timeout_s", "token", "org", "bucket", "database")
+_OF_SERVERS = ("url", "read_url", "ca_file", "token", "org")
 _HISTORIES = ("parquet", "influxdb", "victoriametrics")
 _RECORDS = re.compile(r"(sqlite|postgresql)(\+\w+)?://.*")
 _DASHBOARD = ("host", "port", "reached_by", "session_idle_min", "session_most_h")
@@ -152,6 +153,12 @@ def _stores(tables: TomlTables, document: Mapping[str, Any], folder: Path) -> St
     url, read_url = tables.text(history, "url", "", "history."), tables.text(history, "read_url", "", "history.")
     if kind != "parquet" and not _is_http_url(url):
         tables.wrong("history.url", url or None, f"the address of {kind}, such as http://127.0.0.1:8086")
+    if history.get("kind", "parquet") == "parquet":
+        for key in _OF_SERVERS:
+            if history.get(key):
+                tables.wrong(f"history.{key}", None, f"parquet has none; is history.kind to be {' or '.join(_HISTORIES[1:])}?")
+    elif kind == "influxdb" and read_url:
+        tables.wrong("history.read_url", None, "InfluxDB is asked where it is written to; leave it out")
     if read_url and not _is_http_url(read_url):
         tables.wrong("history.read_url", read_url, f"the address at which {kind} answers queries; leave it out where that is the url")
     keep = tables.choice(journal, "keep", get_args(JournalKeep), default.journal_keep, "journal.")
@@ -330,7 +337,11 @@ def _broker(tables: TomlTables, where: str, table: dict[str, Any], folder: Path,
     url = values["url"]
     if not _is_mqtt_url(url):
         tables.wrong(f"{where}.url", url, "mqtt://host:port or mqtts://host:port")
+    if password and not values.get("username"):
+        tables.wrong(f"{where}.username", None, "the user of this password is missing")
     for key in _FILES:
+        if values.get(key) and url.startswith("mqtt://"):
+            tables.wrong(f"{where}.{key}", None, "without TLS nobody looks at it; with TLS the url begins with mqtts://")
         if values.get(key):
             values[key] = str((folder / values[key]).absolute())
             if not Path(values[key]).is_file():
