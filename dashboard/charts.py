@@ -196,7 +196,7 @@ def bar_chart(names: Sequence[str], series: Mapping[str, tuple[Sequence[float], 
             "type": "category",
             "inverse": True,
             "data": list(names),
-            "axisLabel": {"width": 170, "overflow": "break", "lineHeight": 14},
+            "axisLabel": {"width": 170, "overflow": "break", "lineHeight": 13},
         },
         "series": [
             {"type": "bar", "name": name, "stack": "all", "data": list(values), "color": color, "barMaxWidth": 16}

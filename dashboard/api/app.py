@@ -25,10 +25,10 @@ Lists are pages: `limit`, `after` (the `next` of the page before, null on the la
 `If-None-Match` it gets a 304 where nothing changed, in `If-Match` an act is refused (412) where the row is another by now. Errors are
 problem documents (RFC 9457).
 
-Instants are ISO 8601 with the site's offset, and are taken as the site's time where they have none; columns of readings are in UTC
-milliseconds. Temperatures are in ℃, differences in K (`…_c`, `…_k`): a name ends in its unit. Points are named `station/ID/QUANTITY` and
-`room/ID/QUANTITY`, such as `station/S01/secondary_supply_temp_c`; `/latest` without `point` lists them. The rules R1 to R9 stand in
-`docs/rules.md`."""
+Instants are ISO 8601 with the site's offset, and are taken as the site's time where they have none; columns of readings, and what is kept
+as JSON (`evidence`, `facts`, `said`), have UTC milliseconds. Temperatures are in ℃, differences in K (`…_c`, `…_k`): a name ends in its
+unit. Points are named `station/ID/QUANTITY` and `room/ID/QUANTITY`, such as `station/S01/secondary_supply_temp_c`; `/latest` without
+`point` lists them. The rules R1 to R9 stand in `docs/rules.md`."""
 
 
 _PROBLEMS: Final = {

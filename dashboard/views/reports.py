@@ -70,7 +70,7 @@ def charts(now: Screen, document: dict[str, Any]) -> None:
         series = {kept: ([row["kept"] for row in duties], COOL), missed: ([row["missed"] for row in duties], WARM)}
         with left:
             panel(now.html("chart_title.html", text=_("Duties kept and missed")), key="duties_title")
-            st.echarts_chart(bar_chart(names, series), height=60 + 44 * len(duties), key="duties")
+            st.echarts_chart(bar_chart(names, series), height=60 + 36 * len(duties), key="duties")
     if worst:
         names = [row["name"] or row["building_id"] for row in worst]
         with right:

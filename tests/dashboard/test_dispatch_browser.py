@@ -1,18 +1,25 @@
 """The dispatcher's work in a real browser: alarms from the wall to their journal, the wall's map, sound and lost connection."""
 
+import itertools
 import re
 import signal
+from typing import Final
 
 import pytest
 from playwright.sync_api import expect
 from sqlalchemy import insert, select
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from dashboard.forms import LANGUAGE_COOKIE
 from store.records.tables import alarm_transitions, alarms, out_of_service
-from tests.dashboard.conftest import Server, SignIn
+from tests.dashboard.conftest import Server, SignIn, until
 from tests.dashboard.sample_town import NOW_MS, SILENT
 
 pytestmark = pytest.mark.browser
+
+# By how many pixels the fullest card of a station, or the page, is higher than its room.
+CUT_OFF: Final = """() => Math.max(...[...document.querySelectorAll(".kw-station, [data-testid=stMain]")]
+    .map((one) => one.scrollHeight - one.clientHeight))"""
 
 
 def test_one_alarm_from_acknowledging_to_its_way_back_into_service(sign_in: SignIn, server: Server) -> None:
@@ -155,5 +162,15 @@ def test_a_flood_is_told_on_the_wall_and_a_mark_on_the_map_leads_to_its_station(
         connection.execute(insert(alarms), [{**row, "subject": f"station/X{n}", "raised_at": now_ms - n} for n in range(11)])
     with sign_in("viewer") as page:
         expect(page.locator(".kw-flood").first).to_contain_text("11 条")
+        for language, wide, high in itertools.product(("zh", "en"), (1920, 1366), (1080, 768)):
+            page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": server.address}])
+            page.set_viewport_size({"width": wide, "height": high})
+            page.goto(f"{server.address}/?mode=wall")
+            expect(page.locator(".kw-flood").first).to_be_visible()
+            expect(page.locator(".kw-station")).to_have_count(12)
+            for _ in range(2):  # banners take their room from the cards, which are not cut off; two stand side by side
+                until(lambda: page.evaluate(CUT_OFF) <= 1)
+                page.evaluate("document.querySelector('.kw-flood').after(document.querySelector('.kw-flood').cloneNode(true))")
+        page.goto(f"{server.address}/")
         page.locator(f'.kw-map [data-open="station?station={SILENT}"]').click()
         page.wait_for_url(f"**/station?station={SILENT}")
