@@ -21,6 +21,7 @@ NEXT_STATES: Final[Mapping[str, tuple[str, ...]]] = {
     "reopened": ("accepted", "dispatched", "resolved", "rejected"),
 }
 OVER: Final = ("closed", "rejected", "merged")
+NOT_OVER: Final = tuple(state for state in NEXT_STATES if state not in OVER)  # by which an index finds them, as none does "not over"
 WORKED_ON: Final = ("new", "accepted", "dispatched", "on_site", "reopened")  # before it is resolved: may be held, merged
 # A rejection is explained to the complainant, and a reopening says what was not cured.
 NEEDS_REASON: Final = frozenset({"rejected", "reopened"})

@@ -35,7 +35,7 @@ def clear_alarm(connection: Connection, subject: str, at: int, reason: str, kind
 
 def data_is_back(connection: Connection, subjects: Mapping[str, bool]) -> None:
     """Takes the mark "no data" off the alarms of rooms that have data again (True)."""
-    marked = select(ALARMS.c.id, ALARMS.c.subject).where(ALARMS.c.kind == KIND, ALARMS.c.no_data_at.is_not(None))
+    marked = select(ALARMS.c.id, ALARMS.c.subject).where(ALARMS.c.no_data_at.is_not(None))
     back = [row.id for row in connection.execute(marked) if subjects.get(row.subject, False)]
     if back:
         connection.execute(update(ALARMS).where(ALARMS.c.id.in_(back)).values(no_data_at=None))
@@ -50,8 +50,9 @@ def silenced_subjects(connection: Connection, at: int, kind: str = KIND) -> dict
     """The subjects whose alarms of this kind a person has silenced at this instant: ``shelved`` or ``out_of_service``."""
     out = tables.out_of_service.c
     here = (out.kind == kind) & (out.since <= at) & (out.returned_at.is_(None) | (out.returned_at > at))
-    shelved = select(ALARMS.c.subject).where(ALARMS.c.kind == kind, ALARMS.c.shelved_until > at)
-    found = dict.fromkeys(connection.scalars(shelved), "shelved")
+    # Of which kind is looked at here: asked for it, SQLite would go through all alarms of the kind instead of the few that are shelved.
+    shelved = connection.execute(select(ALARMS.c.kind, ALARMS.c.subject).where(ALARMS.c.shelved_until > at))
+    found = {row.subject: "shelved" for row in shelved if row.kind == kind}
     return found | dict.fromkeys(connection.scalars(select(out.subject).where(here)), "out_of_service")
 
 
@@ -78,10 +79,11 @@ def counted_since(connection: Connection, from_ms: int, before_ms: int) -> list[
     """(raised_at, room id) of the alarms of [from_ms, before_ms) that count for a roll-up, in order of time (R6)."""
     columns = ALARMS.c
     true = columns.cleared_reason.is_(None) | (columns.cleared_reason != LATE_DATA)
-    statement = select(columns.raised_at, columns.subject).where(
-        columns.kind == KIND, columns.raised_at >= from_ms, columns.raised_at < before_ms, columns.suppressed_by.is_(None), true
+    statement = select(columns.kind, columns.raised_at, columns.subject).where(
+        columns.raised_at >= from_ms, columns.raised_at < before_ms, columns.suppressed_by.is_(None), true
     )
-    return [(int(row.raised_at), row.subject.removeprefix("room/")) for row in connection.execute(statement.order_by(columns.raised_at))]
+    rows = connection.execute(statement.order_by(columns.raised_at))  # the kind is looked at here: see ``silenced_subjects``
+    return [(int(row.raised_at), row.subject.removeprefix("room/")) for row in rows if row.kind == KIND]
 
 
 # What raises and what clears an alarm of a station (R9).

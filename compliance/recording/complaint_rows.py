@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from compliance.complaint import ComplaintBook, ComplaintChange, Estate
-from compliance.complaint_life import OVER
+from compliance.complaint_life import NOT_OVER
 from compliance.events import complaint_event
 from compliance.evidence import RoomEvidence
 from compliance.recording.event_rows import add_transition, record_event
@@ -22,7 +22,7 @@ def open_book(connection: Connection, estate: Estate, recent: Sequence[tuple[int
     statement = (
         select(columns.kind, columns.subject, ROOMS.c.room_id)
         .select_from(COMPLAINTS.outerjoin(ROOMS, ROOMS.c.complaint_id == columns.id))
-        .where(columns.state.not_in(OVER))
+        .where(columns.state.in_(NOT_OVER))
         .order_by(columns.id)
     )
     for kind, subject, room_id in connection.execute(statement):
@@ -78,7 +78,7 @@ def _standing(connection: Connection, kind: str, subject: str) -> int | None:
     """The complaint that is open; else the last one: late readings may add evidence to what people have closed meanwhile."""
     columns = COMPLAINTS.c
     mine = select(columns.id).where(columns.kind == kind, columns.subject == subject)
-    found = connection.scalar(mine.where(columns.state.not_in(OVER)).order_by(columns.opened_at).limit(1))
+    found = connection.scalar(mine.where(columns.state.in_(NOT_OVER)).order_by(columns.opened_at).limit(1))
     if found is None:
         found = connection.scalar(mine.order_by(columns.opened_at.desc()).limit(1))
     return None if found is None else int(found)
@@ -92,7 +92,7 @@ def _merge_smaller(connection: Connection, change: ComplaintChange, complaint_id
         subjects |= {f"building/{building_id}" for building_id in estate.buildings_of.get(change.subject.removeprefix("station/"), ())}
     smaller = select(columns.id, columns.state).where(
         columns.subject.in_(subjects), columns.origin == "sensor", columns.kind.in_(("room", "building")),
-        columns.state.not_in(OVER), columns.id != complaint_id,
+        columns.state.in_(NOT_OVER), columns.id != complaint_id,
     )  # fmt: skip
     for row in connection.execute(smaller).all():
         connection.execute(update(COMPLAINTS).where(columns.id == row.id).values(state="merged", merged_into=complaint_id))

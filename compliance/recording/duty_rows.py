@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from compliance.complaint_cases import calendar_of, read_cases, states_of, table_of
-from compliance.complaint_life import OVER, WORKED_ON
+from compliance.complaint_life import NOT_OVER, WORKED_ON
 from compliance.escalation import Escalation, escalations
 from compliance.notice import REVIEW_DUTY
 from compliance.service_duties import DAY_MS, WATER, DutyState, span_ms
@@ -25,7 +25,7 @@ def overdue(connection: Connection, site: Site, now_ms: int) -> list[tuple[str, 
     columns = complaints.c
     steps = complaint_transitions.c
     lately = select(steps.complaint_id).where(steps.to_state == "closed", steps.at > now_ms - CALL_BACKS_FOR_MS)
-    owing = or_(columns.state.not_in(OVER), (columns.state == "closed") & columns.id.in_(lately))
+    owing = or_(columns.state.in_(NOT_OVER), (columns.state == "closed") & columns.id.in_(lately))
     cases = read_cases(connection, owing & (columns.kind != "maintenance"))
     found = [
         (f"complaint/{complaint_id}", one)

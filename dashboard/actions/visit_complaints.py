@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from compliance.complaint_life import OVER
+from compliance.complaint_life import NOT_OVER
 from compliance.visit_violation import violated_limit_c
 from dashboard.actions.acting import RefusedError, demand, note, step
 from dashboard.roles import Account
@@ -76,7 +76,7 @@ def _made_of(connection: Connection, visit_id: int) -> int | None:
 def _standing(connection: Connection, site: Site, visit: Visit) -> int | None:
     """An open complaint of this home: its own before one of its building or station that it is attached to."""
     columns = complaints.c
-    open_one = columns.state.not_in(OVER) & (columns.kind != "maintenance") & (columns.category == "low_temperature")
+    open_one = columns.state.in_(NOT_OVER) & (columns.kind != "maintenance") & (columns.category == "low_temperature")
     if visit.room_id in site.rooms:
         attached = select(complaint_rooms.c.complaint_id).where(complaint_rooms.c.room_id == visit.room_id)
         mine = (columns.subject == f"room/{visit.room_id}") | columns.id.in_(attached)

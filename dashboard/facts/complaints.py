@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from compliance.complaint import Estate
 from compliance.complaint_cases import IDS_AT_ONCE, StandingDuties, read_cases, states_of
-from compliance.complaint_life import NEXT_STATES, OVER
+from compliance.complaint_life import NOT_OVER, OVER
 from compliance.evidence import gather
 from compliance.service_duties import Case, DutyState, next_due
 from dashboard.facts.outages import Transition
@@ -20,7 +20,6 @@ from store.records import reading
 from store.records.tables import complaint_deeds, complaint_rooms, complaint_transitions, complaints, escalations
 
 SHOWN_OVER_MS = 7 * DAY_MS
-NOT_OVER = tuple(state for state in NEXT_STATES if state not in OVER)
 OPEN_MOST, OVER_MOST = 5_000, 300
 KEPT_S = 10.0  # for how long rows are kept of which nothing new was stored; on PostgreSQL a change may show later than its number says
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from compliance.complaint_life import OVER
+from compliance.complaint_life import NOT_OVER
 from dashboard.facts.complaints import ComplaintRow, rows_where
 from dashboard.facts.notices import NoticeRow, notice_rows
 from dashboard.facts.outages import OutageRow, open_outages
@@ -38,7 +38,7 @@ def known_of(town: Town, place: str) -> Known:
     told = {notice.outage_id: notice for notice in notice_rows(town)}
     columns = complaints.c
     of_building = columns.building_id == building_id if building else columns.subject == place
-    open_ones = rows_where(town, of_building & columns.state.not_in(OVER), columns.opened_at.desc(), most=LISTED)
+    open_ones = rows_where(town, of_building & columns.state.in_(NOT_OVER), columns.opened_at.desc(), most=LISTED)
     return Known(
         subject(town, place),
         station_states(town).get(station_id or ""),

@@ -94,6 +94,13 @@ Index(
     sqlite_where=alarms.c.shelved_until.is_not(None),
     postgresql_where=alarms.c.shelved_until.is_not(None),
 )
+Index("ix_alarms_kind_cleared_at", alarms.c.kind, alarms.c.cleared_at)
+Index(
+    "ix_alarms_no_data_at",
+    alarms.c.no_data_at,
+    sqlite_where=alarms.c.no_data_at.is_not(None),
+    postgresql_where=alarms.c.no_data_at.is_not(None),
+)
 alarm_transitions = _transitions("alarm")
 
 # Alarms that a person took out of service (ISA-18.2): what they raise until they are returned is kept and makes no complaint.
@@ -271,7 +278,7 @@ escalations = Table(
     Column("id", _KEY, primary_key=True),
     Column("subject", String(160), nullable=False, index=True),
     Column("duty", String(64), nullable=False),
-    Column("started_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False, index=True),
     Column("step", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),

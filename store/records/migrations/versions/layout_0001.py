@@ -55,6 +55,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_alarms_building_id"), "alarms", ["building_id"])
     op.create_index(op.f("ix_alarms_cleared_at"), "alarms", ["cleared_at"])
     op.create_index(op.f("ix_alarms_raised_at"), "alarms", ["raised_at"])
+    op.create_index("ix_alarms_kind_cleared_at", "alarms", ["kind", "cleared_at"])
+    op.create_index(
+        "ix_alarms_no_data_at",
+        "alarms",
+        ["no_data_at"],
+        sqlite_where=sa.text("no_data_at IS NOT NULL"),
+        postgresql_where=sa.text("no_data_at IS NOT NULL"),
+    )
     op.create_index(
         "ix_alarms_shelved_until",
         "alarms",
@@ -115,6 +123,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("queued IS false"),
         postgresql_where=sa.text("queued IS false"),
     )
+    op.create_index(op.f("ix_escalations_started_at"), "escalations", ["started_at"])
     op.create_index(op.f("ix_escalations_subject"), "escalations", ["subject"])
     op.create_table(
         "events",
