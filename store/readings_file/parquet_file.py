@@ -85,7 +85,7 @@ def _open(path: Path, shown: str) -> Any:
 def _damage_named(shown: str) -> Iterator[None]:
     try:
         yield
-    except ARROW_ERRORS as error:
+    except (UnicodeDecodeError, *ARROW_ERRORS) as error:  # the former of the columns' names
         raise ConfigError(Mistake(shown, f"a damaged Parquet file: {' '.join(str(error).split())}")) from error
 
 

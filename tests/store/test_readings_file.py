@@ -322,6 +322,15 @@ def test_mistakes_in_parquet(tmp_path: Path) -> None:
     assert said(torn).startswith("r.parquet: a damaged Parquet file: ")
 
 
+def test_a_column_whose_name_is_no_text_is_damage(tmp_path: Path) -> None:
+    table = pa.table({"point": ["room/1/indoor_temp_c"], "measured_at": [0], "value": [1.0]})
+    pq.write_table(table, tmp_path / "r.parquet", store_schema=False)
+    content = (tmp_path / "r.parquet").read_bytes()
+    (tmp_path / "r.parquet").write_bytes(content.replace(b"measured_at", b"\x80easured_at"))
+    with pytest.raises(ConfigError, match=r"r\.parquet: a damaged Parquet file: .*codec can't decode"):
+        read_readings([tmp_path / "r.parquet"])
+
+
 def test_an_empty_parquet_file_is_an_answer(tmp_path: Path) -> None:
     path = parquet(
         tmp_path / "r.parquet", point=pa.array([], pa.string()), measured_at=pa.array([], pa.int64()), value=pa.array([], pa.float64())
