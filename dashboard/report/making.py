@@ -22,7 +22,7 @@ from domain.site import Site
 
 PAGE: Final = ".page.json"
 ROWS_SHOWN: Final = 50
-_NICE: Final = 10
+_NICE: Final = 5
 
 
 @dataclass(frozen=True)
