@@ -36,7 +36,7 @@ def open_records(url: str | Path) -> Engine:
     address = _address(url)
     is_file = address.get_backend_name() == "sqlite"
     read_at = only_read(Path(address.database)) if is_file and address.database not in {None, "", ":memory:"} else ""
-    engine = create_engine(f"sqlite:///{read_at}&uri=true" if read_at else address, pool_pre_ping=not is_file)
+    engine = create_engine(_as_uri(read_at) if read_at else address, pool_pre_ping=not is_file)
     if is_file:
         _as_sqlite(engine, may_write=not read_at)
     try:
@@ -83,6 +83,12 @@ def _address(url: str | Path) -> URL:
     if address.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ConfigError(Mistake("site.toml", "a path, sqlite:///… or postgresql://…", key="records", value=address.render_as_string()))
     return address
+
+
+def _as_uri(read_at: str) -> URL:
+    """SQLite's own address of a file as SQLAlchemy takes it; written as text it would lose the escapes of the path."""
+    file, _, how = read_at.partition("?")
+    return URL.create("sqlite", database=file, query=dict([how.split("=")], uri="true"))
 
 
 def _as_sqlite(engine: Engine, *, may_write: bool) -> None:

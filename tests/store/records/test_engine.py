@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -8,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from domain.errors import ConfigError, StoreError
 from store.records import open_records, reading
@@ -59,6 +60,19 @@ def test_opening_again_keeps_everything(tmp_path: Path, records: Engine) -> None
     with reading(again).connect() as connection:
         assert connection.execute(select(kept.c.value)).scalar() == b"1"
     again.dispose()
+
+
+def test_a_file_that_can_only_be_read_is_read_whatever_its_folder_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "停热 #1 50%20? a&b" / "records.db"
+    open_records(path).dispose()
+    may = os.access
+    monkeypatch.setattr("store.sqlite.os.access", lambda what, mode: mode != os.W_OK and may(what, mode))
+    records = open_records(path)
+    with reading(records).connect() as connection:
+        assert connection.execute(select(func.count()).select_from(kept)).scalar() == 0
+    with pytest.raises(OperationalError, match="readonly"), records.begin() as connection:
+        connection.execute(insert(kept), {"name": "a", "value": b"1", "at": 1})
+    records.dispose()
 
 
 def test_counting_up_in_many_threads_loses_no_count(records: Engine) -> None:
