@@ -30,7 +30,7 @@ from store.sqlite import BUSY_S
 MANIFEST: Final = "manifest.json"
 _FORMAT: Final = 1
 _DATA, _SITE = "data", "site"
-_LEFT_OUT: Final = ("logs", "health", "live", "migrations")  # tell of now, or are made again
+_LEFT_OUT: Final = ("logs", "health", "live", "migrations", "reports")  # tell of now, or are made again
 _SUFFIXES: Final = ("-wal", "-shm", ".lock", ".tmp", ".rescue")
 _FIRST: Final = ("records.db", "journal.db")
 _HISTORY: Final = "history"

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -85,8 +86,9 @@ def _make(town: Town, period: Period, area: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
-            if old.stat().st_mtime < time.time() - KEPT_S:
-                old.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another one's process has given its file its name meanwhile
+                if old.stat().st_mtime < time.time() - KEPT_S:
+                    old.unlink()
     except OSError as error:
         raise StoreError(f"{folder}: {error}") from error
     _made_by_another_process(town, order)

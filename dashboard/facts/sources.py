@@ -49,7 +49,7 @@ class SourceRow:
 
 def source_rows(town: Town) -> list[SourceRow]:
     """Every source of the site, worst first; of equally bad ones that which was good longest ago."""
-    return town.shared.of("source_rows", lambda: _source_rows(town, _expected(town.site), "all"), life_s=LIFE_S)
+    return town.shared.of("source_rows", lambda: _source_rows(town, _expected(town.site), None), life_s=LIFE_S)
 
 
 def sources_of(town: Town, station_id: str) -> list[SourceRow]:
@@ -88,8 +88,9 @@ def _by_station(site: Site) -> dict[str, list[_Expected]]:
     return found
 
 
-def _source_rows(town: Town, expected: Sequence[_Expected], whose: str) -> list[SourceRow]:
-    newest = town.newest_of(_ids(town, expected, whose))
+def _source_rows(town: Town, expected: Sequence[_Expected], station_id: str | None) -> list[SourceRow]:
+    """``expected`` are those of this station, of the whole site for None."""
+    newest = town.newest_of(_ids(town, expected, station_id))
     values = np.where(newest.known, newest.value, np.nan).reshape(len(expected), len(QUANTITIES))
     instants = newest.measured_at.reshape(len(expected), len(QUANTITIES))
     told = _told(town)
@@ -101,14 +102,14 @@ def _source_rows(town: Town, expected: Sequence[_Expected], whose: str) -> list[
     return sorted(rows, key=lambda row: (SOURCE_STATES.index(row.state), row.last_good_at or 0, row.source_id))
 
 
-def _ids(town: Town, expected: Sequence[_Expected], whose: str) -> NDArray[np.int32]:
+def _ids(town: Town, expected: Sequence[_Expected], station_id: str | None) -> NDArray[np.int32]:
     """The points that tell of the sources, source by source; looked up by name only when points have come."""
 
     def look_up() -> NDArray[np.int32]:
         return np.array(town.point_ids([f"source/{one.source_id}/{name}" for one in expected for name in QUANTITIES]), np.int32)
 
     town.points.refresh()
-    return town.shared.of(("source_ids", whose), look_up, life_s=float("inf"), mark=len(town.points))
+    return town.shared.of(("source_ids", station_id), look_up, life_s=float("inf"), mark=len(town.points))
 
 
 def _told(town: Town) -> dict[str, dict[str, Any]]:

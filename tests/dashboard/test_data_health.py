@@ -96,6 +96,15 @@ def test_a_source_is_silent_after_three_polls_and_a_minute(
     points.close()
 
 
+def test_a_station_may_be_called_all(tmp_path: Path) -> None:
+    site = sample_site(tmp_path / "data")
+    devices = {**site.devices, "D1": replace(site.devices["DS01"], device_id="D1", station_id="all")}
+    town = Town(replace(site, devices=devices), Clock.starting_at(NOW_MS, 1.0))
+    assert len(source_rows(town)) == len(devices)
+    assert [row.source_id for row in sources_of(town, "all")] == ["D1"]
+    town.close()
+
+
 def test_a_broker_is_a_source_too(tmp_path: Path) -> None:
     site = replace(sample_site(tmp_path / "data"), devices={}, brokers=(Broker("rooms", "mqtts://broker:8883", "keepwarm"),))
     points = PointRegistry(site.data / "points.db")

@@ -135,6 +135,17 @@ def test_a_report_is_made_by_another_process_once_for_all_who_ask(town: Town) ->
     assert len(list(files[0].parent.glob(f"{files[0].stem}*"))) == 4, "the document, the page's part of it, two forms"
 
 
+def test_files_of_yesterday_go_and_one_that_vanishes_meanwhile_is_no_trouble(quiet: Town) -> None:
+    folder = quiet.site.data / "reports"
+    folder.mkdir(exist_ok=True)
+    (folder / "old.pdf").write_bytes(b"")
+    os.utime(folder / "old.pdf", (0, 0))
+    (folder / ".now.json.1.tmp").symlink_to("renamed")  # listed, and gone when it is looked at
+    assert report_of(quiet, "2024-11", "")["outages"] == []
+    assert not (folder / "old.pdf").exists()
+    (folder / ".now.json.1.tmp").unlink()
+
+
 def test_a_report_that_can_not_be_made_is_a_trouble_of_the_store(quiet: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "_COMMAND", (sys.executable, "-c", "raise SystemExit('history: the disk is gone')"))
     with pytest.raises(StoreError, match="the disk is gone"):

@@ -68,6 +68,8 @@ class Town:
         (self.data / "dashboard.key").write_bytes(b"secret")
         (self.data / "logs").mkdir()
         (self.data / "logs" / "collect.log").write_text("chatter")
+        (self.data / "reports").mkdir()
+        (self.data / "reports" / "0123.json").write_text("made again when somebody asks")
         self.number = 0
 
     def turn(self) -> None:
@@ -131,6 +133,7 @@ def test_all_there_is_comes_back(keepwarm: Run, town: Town, tmp_path: Path) -> N
     assert (data / "dashboard.key").read_bytes() == b"secret"
     assert {path.name for path in data.iterdir()} >= {"records.db", "journal.db", "points.db", "history", "dashboard.key"}
     assert not (data / "logs").exists()
+    assert not (data / "reports").exists()
     assert (tmp_path / "other" / "site.toml").read_text().startswith('name = "other"')
     assert not (tmp_path / "other" / "stations.csv").exists()
     assert [path.name for path in tmp_path.glob(".restore-*")] == []
