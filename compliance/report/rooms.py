@@ -63,7 +63,7 @@ def room_sums(connection: Connection, period: Period, wanted: Container[str] | N
     found: dict[str, dict[str, RoomSum]] = {}
     names: dict[str, str] = {}  # one string for a room of all months
     digest = sha256()
-    for name, room_id, judged, compliant, breach, deficit, low in connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query):
+    for name, room_id, judged, compliant, breach, deficit, low in connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}):
         if wanted is not None and room_id not in wanted:
             continue
         one = RoomSum(int(judged), int(compliant), int(breach), round(float(deficit), 9), low)

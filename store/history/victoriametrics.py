@@ -7,7 +7,7 @@ Each field is a metric of its own: ``indoor_temp_c_value``, ``…_rejected``, ``
     keeps every sample of an instant, in any order                 one that replaces another carries the label ``revision``
     acknowledges what is not on its disk for some seconds          ``settle_s`` and ``boot``: the forwarder sends it again
     shows fresh samples a second late                              asked to flush after each write, and to show what it took
-    drops silently what is beyond its limits of series             set apart, as it is not shown
+    drops silently what is beyond its limits of series             set apart, as it is not shown (of many readings a share is looked for)
     drops silently what is older than -retentionPeriod             counted as expired, where it tells its period
     drops silently what is more than two days in the future        set apart
     hides the last 30 s from queries (-search.latencyOffset)       the last stretches are computed from an export
@@ -167,6 +167,7 @@ class VictoriaHistory:
     def _await_shown(self, sent: Readings) -> None:
         """Returns when the server shows what it took; what it does not show for long is set apart.
 
+        Of more than ``_ALL_PROBED`` readings every ``_PROBE_EVERY``th is looked for: a few that are dropped among them may be overlooked.
         The flush does not wait for one that is under way already: what that one carries is shown when it ends, and not before.
         """
         if self._retention_ms:  # what is about to expire need not be shown

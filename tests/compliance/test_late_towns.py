@@ -34,10 +34,11 @@ def fed(rows: list[Row], until_ms: int, live: Feed, seed: int) -> None:
 
 
 def said_live(live: Feed, to_ms: int) -> list[tuple[int, str, str, str]]:
-    """What the loop decided up to an instant, without what only a loop can say: a planned stop is over, a notice is amended as
-    stations follow their source's outage.
+    """What the loop decided up to an instant, without what only a loop can say: a planned stop is over, a source's notice is amended as
+    more of its stations follow.
     """
-    decided = [event for event in live.events() if event.at <= to_ms and event.event != "notice.amended"]
+    every = [event for event in live.events() if event.at <= to_ms]
+    decided = [event for event in every if not (event.event == "notice.amended" and event.subject.startswith("source/"))]
     planned = {event.at for event in decided if event.event == "notice.closed" and "started_at" not in event.body}
     said = [line(one.at, one.event, one.subject, one.body) for one in decided if one.event != "notice.closed" or one.at not in planned]
     return sorted(said)

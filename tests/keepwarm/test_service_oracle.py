@@ -48,7 +48,7 @@ def test_the_same_duties_escalations_and_indicators(tmp_path: Path, profile: str
     calendar, looks = calendar_of(site), 0
 
     def look(now: int, complaint_id: int) -> None:
-        """The duties of the complaint at hand, and each hundredth time of all, by both; and whoever is told of an overdue one."""
+        """The duties of the complaint at hand, and every sixtieth time of all, by both; and whoever is told of an overdue one."""
         nonlocal looks
         looks += 1
         whole = looks % 60 == 0
