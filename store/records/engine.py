@@ -88,7 +88,8 @@ def _address(url: str | Path) -> URL:
 def _as_uri(read_at: str) -> URL:
     """SQLite's own address of a file as SQLAlchemy takes it; written as text it would lose the escapes of the path."""
     file, _, how = read_at.partition("?")
-    return URL.create("sqlite", database=file, query=dict([how.split("=")], uri="true"))
+    key, _, value = how.partition("=")
+    return URL.create("sqlite", database=file, query={key: value, "uri": "true"})
 
 
 def _as_sqlite(engine: Engine, *, may_write: bool) -> None:
