@@ -10,7 +10,7 @@ from compliance.delivery.answers import asked_wait_s, listening, refused_for_goo
 from domain.errors import ConfigError, DeliveryError
 from domain.site import Channel
 from store.secrets import secret
-from store.site_folder.settings import filled
+from store.site_folder.channels import filled
 
 TIMEOUT_S: Final = 30.0
 WITH_HEADERS: Final = ("json://", "jsons://", "xml://", "xmls://", "form://", "forms://")

@@ -4,9 +4,11 @@ import math
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from domain.errors import Mistake
+from store.site_folder.secret_names import NAME_FORM, absolute_secret, is_secret_name
 from store.site_folder.suggestion import nearest
 from store.site_folder.toml_file import TomlFile
 
@@ -40,6 +42,14 @@ class TomlTables:
             return [(f"{where}{key}[{index}]", item) for index, item in enumerate(found)]
         self.wrong(f"{where}{key}", found, f"a list of tables, each begins with [[{key}]]")
         return []
+
+    def secret(self, table: Mapping[str, Any], key: str, where: str, folder: Path) -> str:
+        """The name of a secret under this key, a relative path made absolute against ``folder``; empty where there is none."""
+        name = self.text(table, key, "", where) if isinstance(table.get(key, ""), str) else "?"
+        if not name or is_secret_name(name):
+            return absolute_secret(name, folder)
+        self.wrong(f"{where}{key}", None, NAME_FORM)
+        return ""
 
     def unknown(self, document: Mapping[str, Any], known: Collection[str], where: str = "") -> None:
         """Notes each key that is not known."""

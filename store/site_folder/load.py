@@ -17,13 +17,15 @@ from domain.errors import ConfigError, Mistake
 from domain.policy import Policy
 from domain.profile import Profile
 from domain.site import Site
+from store.site_folder.brokers import read_brokers
+from store.site_folder.channels import read_channels
 from store.site_folder.devices import DEVICES, read_devices
 from store.site_folder.fields import TomlTables
 from store.site_folder.map_file import MAP_FILE, read_outlines
 from store.site_folder.notices import NOTICES_FILE, read_notice_texts
 from store.site_folder.openid import read_openid
 from store.site_folder.profiles import load_profiles
-from store.site_folder.settings import Settings, read_brokers, read_channels, read_gateways, read_settings
+from store.site_folder.settings import Settings, read_gateways, read_settings
 from store.site_folder.table import OLD_WORKBOOK, Columns, Table, read_table
 from store.site_folder.tables import (
     BUILDINGS,

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from domain.site import OpenId
 from store.site_folder.fields import TomlTables
-from store.site_folder.secret_names import NAME_FORM, absolute_secret, is_secret_name
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -26,9 +25,7 @@ def read_openid(tables: TomlTables, folder: Path) -> OpenId | None:
     if not values["client_id"]:
         tables.wrong("openid.client_id", None, "the name under which the provider knows this site")
     if values.get("client_secret"):
-        if not is_secret_name(values["client_secret"]):
-            tables.wrong("openid.client_secret", None, NAME_FORM)
-        values["client_secret"] = absolute_secret(values["client_secret"], folder)
+        values["client_secret"] = tables.secret(table, "client_secret", "openid.", folder)
     if values.get("ca_file"):
         values["ca_file"] = str((folder / values["ca_file"]).absolute())
         if not Path(values["ca_file"]).is_file():

@@ -1,6 +1,5 @@
-"""``site.toml``: the site's own settings, its stores, brokers and channels."""
+"""``site.toml``: the site's own settings, its stores and gateways."""
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -12,21 +11,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from domain.errors import ConfigError, Mistake
 from domain.policy import Policy
-from domain.profile import MqttProfile, Profile
-from domain.site import Broker, Channel, Gateway, JournalKeep, Site, StoreSettings, Subscription
+from domain.site import Gateway, JournalKeep, Site, StoreSettings
 from store.site_folder.devices import address_fault
 from store.site_folder.fields import TomlTables
 from store.site_folder.policies import DEFAULT, load_policy, shipped_policies
-from store.site_folder.profiles import topic_fault
-from store.site_folder.secret_names import NAME_FORM, absolute_secret, is_secret_name
 from store.site_folder.suggestion import nearest
 from store.site_folder.toml_file import read_toml
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
-SENDS = ("notices", "warnings", "department_head", "manager")
-LANGUAGES = ("zh", "en", "both")
-TEMPLATE_NAMES = ("title", "text", "key")
-_CHANNEL = ("name", "url", "sends", "language", "template")
 _TOP = ("name", "timezone", "policy", "hold_max_min", "station_hold_min", "room_interval_s", "hotline", "records_url", "data")
 _TABLES = ("journal", "history", "dashboard", "openid", "notices", "gateway", "channel", "mqtt")
 MOST_CONNECTIONS = 32
@@ -36,7 +28,6 @@ _OF_SERVERS = ("url", "read_url", "ca_file", "token", "org")
 _HISTORIES = ("parquet", "influxdb", "victoriametrics")
 _RECORDS = re.compile(r"(sqlite|postgresql)(\+\w+)?://.*")
 _DASHBOARD = ("host", "port", "reached_by", "session_idle_min", "session_most_h")
-_FILES = ("ca_file", "certificate", "private_key")
 
 
 @dataclass(frozen=True)
@@ -173,7 +164,7 @@ def _stores(tables: TomlTables, document: Mapping[str, Any], folder: Path) -> St
         history_read_url=read_url,
         history_ca_file=_ca_file(tables, history, folder),
         history_timeout_s=tables.number(history, "timeout_s", 0, 3600, default.history_timeout_s, "history."),
-        history_token=_secret(tables, history, "token", "history.", folder),
+        history_token=tables.secret(history, "token", "history.", folder),
         history_org=tables.text(history, "org", "", "history."),
         history_bucket=tables.text(history, "bucket", default.history_bucket, "history."),
         history_database=tables.text(history, "database", default.history_database, "history."),
@@ -224,14 +215,6 @@ def _is_http_url(url: str) -> bool:
         return False
 
 
-def _secret(tables: TomlTables, table: Mapping[str, Any], key: str, where: str, folder: Path) -> str:
-    name = tables.text(table, key, "", where) if isinstance(table.get(key, ""), str) else "?"
-    if not name or is_secret_name(name):
-        return absolute_secret(name, folder)
-    tables.wrong(f"{where}{key}", None, NAME_FORM)
-    return ""
-
-
 def read_gateways(tables: TomlTables, addresses: Collection[str]) -> dict[str, Gateway]:
     """What Modbus gateways bear, ``[[gateway]]``, by their address, which is that of a device in ``addresses``."""
     gateways: dict[str, Gateway] = {}
@@ -250,133 +233,3 @@ def read_gateways(tables: TomlTables, addresses: Collection[str]) -> dict[str, G
             tables.wrong(f"{where}.connections", gateway.connections, remedy)
         gateways[gateway.address] = gateway
     return gateways
-
-
-def read_channels(tables: TomlTables, folder: Path) -> tuple[Channel, ...]:
-    """Where messages go out, ``[[channel]]``."""
-    channels: dict[str, Channel] = {}
-    for where, table in tables.tables(tables.file.document, "channel"):
-        tables.unknown(table, _CHANNEL, f"{where}.")
-        name = tables.text(table, "name", "", f"{where}.")
-        if not name or name in channels:
-            tables.wrong(f"{where}.name", name or None, "a name of its own, which every delivery is recorded under")
-        url = _secret(tables, table, "url", f"{where}.", folder)
-        if "url" not in table:
-            tables.wrong(f"{where}.url", None, NAME_FORM)
-        sends = table.get("sends", ["notices"])
-        if not isinstance(sends, list) or not sends or set(map(str, sends)) - set(SENDS):
-            tables.wrong(f"{where}.sends", sends, f"a list of what goes out: {', '.join(SENDS)}")
-            sends = []
-        language = tables.choice(table, "language", LANGUAGES, "both", f"{where}.")
-        template = tables.text(table, "template", "", f"{where}.")
-        if template:
-            _check_template(tables, where, folder / template, template)
-        channels[name] = Channel(name, url, tuple(map(str, sends)), language, str((folder / template).absolute()) if template else "")
-    return tuple(channels.values())
-
-
-def _check_template(tables: TomlTables, where: str, path: Path, name: str) -> None:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        tables.wrong(f"{where}.template", name, "no such file, or not UTF-8; it is the JSON that the gateway takes")
-        return
-    fault = template_fault(text)
-    if fault:
-        tables.wrong(f"{where}.template", name, fault)
-
-
-def template_fault(text: str) -> str:
-    """Why this can't be filled in to be JSON; empty when it can."""
-    unknown = set(re.findall(r"{{\s*(\w+)\s*}}", text)) - set(TEMPLATE_NAMES)
-    if unknown:
-        return f"it names {', '.join(sorted(unknown))}; what is filled in is {', '.join(TEMPLATE_NAMES)}, each written {{{{ name }}}}"
-    try:
-        json.loads(filled(text, dict.fromkeys(TEMPLATE_NAMES, "x")))
-    except ValueError:
-        return "filled in, it is no JSON; strings stand in quotes around {{ text }}"
-    return ""
-
-
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """The template with its names filled in, as the inside of JSON strings."""
-    return re.sub(r"{{\s*(\w+)\s*}}", lambda found: json.dumps(values[found[1]], ensure_ascii=False)[1:-1], template)
-
-
-def read_brokers(
-    tables: TomlTables, folder: Path, site_name: str, profiles: Mapping[str, Profile], profile_names: Collection[str]
-) -> tuple[Broker, ...]:
-    """The MQTT brokers, ``[[mqtt]]``, with their subscriptions."""
-    brokers: list[Broker] = []
-    names: dict[str, str] = {}
-    clients: dict[tuple[str, str], str] = {}
-    for where, table in tables.tables(tables.file.document, "mqtt"):
-        first = names.setdefault(str(table.get("name")), where)
-        if "name" in table and first != where:
-            tables.wrong(f"{where}.name", table["name"], f"{first} has this name already; each broker has its own")
-        broker = _broker(tables, where, table, folder, site_name)
-        subscriptions = _subscriptions(tables, where, table, profiles, profile_names)
-        if broker is not None:
-            brokers.append(Broker(**broker, subscriptions=subscriptions))
-            client = brokers[-1].url.rstrip("/").lower(), brokers[-1].client_id
-            first = clients.setdefault(client, where)
-            if first != where:
-                remedy = f"{first} is this client of this broker already, and one would push out the other; each has its own"
-                tables.wrong(f"{where}.client_id", client[1], remedy)
-    return tuple(brokers)
-
-
-def _broker(tables: TomlTables, where: str, table: dict[str, Any], folder: Path, site_name: str) -> dict[str, Any] | None:
-    named = {"client_id": f"keepwarm-{site_name}", **{key: value for key, value in table.items() if key != "subscription"}}
-    password = _secret(tables, table, "password", f"{where}.", folder)
-    values = tables.values(Broker, {key: value for key, value in named.items() if key != "password"}, f"{where}.", ("subscriptions",))
-    if "subscriptions" in table:
-        tables.wrong(f"{where}.subscriptions", None, "unknown key; each begins with [[mqtt.subscription]]")
-    if values is None:
-        return None
-    url = values["url"]
-    if not _is_mqtt_url(url):
-        tables.wrong(f"{where}.url", url, "mqtt://host:port or mqtts://host:port")
-    if password and not values.get("username"):
-        tables.wrong(f"{where}.username", None, "the user of this password is missing")
-    for key in _FILES:
-        if values.get(key) and url.startswith("mqtt://"):
-            tables.wrong(f"{where}.{key}", None, "without TLS nobody looks at it; with TLS the url begins with mqtts://")
-        if values.get(key):
-            values[key] = str((folder / values[key]).absolute())
-            if not Path(values[key]).is_file():
-                tables.wrong(f"{where}.{key}", table[key], "no such file")
-    if bool(values.get("certificate")) != bool(values.get("private_key")):
-        tables.wrong(f"{where}.certificate", None, "certificate and private_key go together")
-    return {**values, "password": password}
-
-
-def _is_mqtt_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("mqtt", "mqtts") and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/") and "@" not in url
-    except ValueError:
-        return False
-
-
-def _subscriptions(
-    tables: TomlTables, where: str, table: Mapping[str, Any], profiles: Mapping[str, Profile], profile_names: Collection[str]
-) -> tuple[Subscription, ...]:
-    found = tables.tables(table, "subscription", f"{where}.")
-    if not found and not table.get("subscription"):
-        tables.wrong(f"{where}.subscription", None, "a broker needs at least one [[mqtt.subscription]] with topic and profile")
-    subscriptions: list[Subscription] = []
-    for here, item in found:
-        values = tables.values(Subscription, item, f"{here}.")
-        if values is None:
-            continue
-        fault = topic_fault(values["topic"])
-        if fault:
-            tables.wrong(f"{here}.topic", values["topic"], fault)
-        name = values["profile"]
-        if name not in profile_names:
-            tables.wrong(f"{here}.profile", name, f"no such profile; {nearest(name, profile_names)}")
-        elif not isinstance(profiles.get(name), MqttProfile | None):
-            tables.wrong(f"{here}.profile", name, "a profile for MQTT; this one is for other devices")
-        subscriptions.append(Subscription(**values))
-    return tuple(subscriptions)
