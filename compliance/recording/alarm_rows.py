@@ -13,6 +13,7 @@ from store.records import tables
 
 KIND = "room_low"
 LATE_DATA: Final = "late_data"  # why an alarm was cleared that late readings showed never to have been
+IDS_AT_ONCE: Final = 500  # databases bound the length of a list
 ALARMS = tables.alarms
 
 
@@ -37,8 +38,8 @@ def data_is_back(connection: Connection, subjects: Mapping[str, bool]) -> None:
     """Takes the mark "no data" off the alarms of rooms that have data again (True)."""
     marked = select(ALARMS.c.id, ALARMS.c.subject).where(ALARMS.c.no_data_at.is_not(None))
     back = [row.id for row in connection.execute(marked) if subjects.get(row.subject, False)]
-    if back:
-        connection.execute(update(ALARMS).where(ALARMS.c.id.in_(back)).values(no_data_at=None))
+    for first in range(0, len(back), IDS_AT_ONCE):  # of a whole town, when its broker is back
+        connection.execute(update(ALARMS).where(ALARMS.c.id.in_(back[first : first + IDS_AT_ONCE])).values(no_data_at=None))
 
 
 def suppress(connection: Connection, alarm_id: int, by: str) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from compliance.recording.alarm_rows import ALARMS, KIND, LATE_DATA
+from compliance.recording.alarm_rows import ALARMS, IDS_AT_ONCE, KIND, LATE_DATA
 from compliance.recording.event_rows import add_transition
 from compliance.room_episodes import Episode
 from store.records import tables
 
-IDS_AT_ONCE = 500
 FAR_MS = 1 << 60
 
 AlarmRow = Row[tuple[Any, ...]]

@@ -1,5 +1,6 @@
 """A station's alarms in the records: raised once, cleared by their end, silenced where a person silenced them."""
 
+import sqlite3
 from math import nan
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, insert, select
 from compliance.adherence import Turn, told_at
 from compliance.events import Event
 from compliance.heat import PointSeries, StationRules
-from compliance.recording.alarm_rows import station_alarm
+from compliance.recording.alarm_rows import KIND, data_is_back, station_alarm
 from domain.curve import FiledCurve
 from store.records import open_records
 from store.records.tables import alarms, out_of_service
@@ -73,6 +74,18 @@ def test_what_an_alarm_was_judged_by(event: str, minute: int, value: float, limi
     curve = FiledCurve("S1", 0, (-20.0, 0.0), (66.0, 50.0))
     found = told_at(Turn(minute * MINUTE_MS, event), readings, StationRules(120.0, (curve,), 5 * MINUTE_MS, ZoneInfo("Asia/Shanghai")))
     assert found == pytest.approx((value, limit), nan_ok=True)
+
+
+def test_a_whole_town_may_have_data_again_at_once(records: Engine) -> None:
+    rooms = [f"room/R{number}" for number in range(1_300)]
+    rows = [{"kind": KIND, "subject": one, "pending_at": 1, "raised_at": 2, "no_data_at": 3, "state": "unacknowledged"} for one in rooms]
+    with records.begin() as connection:
+        connection.execute(insert(alarms), rows)
+        database = connection.connection.dbapi_connection
+        assert isinstance(database, sqlite3.Connection)
+        database.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+        data_is_back(connection, {one: one != "room/R7" for one in rooms})
+        assert connection.scalars(select(alarms.c.subject).where(alarms.c.no_data_at.is_not(None))).all() == ["room/R7"]
 
 
 def test_what_is_out_of_service_is_raised_and_suppressed(records: Engine) -> None:
