@@ -7,10 +7,11 @@ import base64
 import binascii
 import io
 import re
+import struct
 import warnings
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from dashboard.actions.acting import RefusedError
 from dashboard.actions.visits import SIGNATURE_BYTES_MOST, signature_fault
@@ -23,9 +24,20 @@ GREYS: Final = 16
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 NO_PICTURE: Final = N_("This is no picture that can be read: a PNG, JPEG or WebP is needed.")
 UNREADABLE: Final = (
-    *(UnidentifiedImageError, OSError, ValueError, SyntaxError),
+    *(UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, struct.error),
     *(Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
+# EXIF: how a photo is turned to stand upright. Pillow's own way writes all of the EXIF anew, and stumbles over what cameras write wrongly.
+ORIENTATION: Final = 0x0112
+TURNS: Final[dict[object, Image.Transpose]] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _SENT: Final = re.compile(r"data:image/(?:png|jpeg|webp);base64,([A-Za-z0-9+/=]+)", re.ASCII)
 
 
@@ -60,15 +72,9 @@ def _grey(content: bytes) -> Image.Image:
             if image.width * image.height > PIXELS_MOST:
                 raise RefusedError(N_("The picture has too many pixels."))
             image.load()
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
+            turn = TURNS.get(image.getexif().get(ORIENTATION))
+            upright = (image if turn is None else image.transpose(turn)).convert("RGBA")
+    except UNREADABLE as error:
         raise RefusedError(NO_PICTURE) from error
     paper = Image.new("RGBA", upright.size, "white")
     paper.alpha_composite(upright)

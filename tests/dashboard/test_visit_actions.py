@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageOps
 from sqlalchemy import Engine, select
 
 from dashboard.actions.acting import RefusedError
@@ -75,6 +75,23 @@ def test_a_photo_stands_upright_and_keeps_nothing_of_where_it_was_taken() -> Non
         assert image.size == (120, 300)
         assert not image.getexif()
     assert "阜新".encode() not in png
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_stands_upright_whatever_else_its_camera_writes_wrongly(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "a maker"
+    odd = exif.tobytes().replace(b"\x01\x0f\x00\x02", b"\x01\x00\x00\x02")  # the width, in letters
+    assert odd != exif.tobytes()
+    taken, plain = drawn((300, 120)), Image.Exif()
+    plain[0x0112] = orientation
+    content = io.BytesIO()
+    taken.save(content, "PNG", exif=plain.tobytes())
+    upright = ImageOps.exif_transpose(Image.open(content))
+    with Image.open(io.BytesIO(signature_png(sent(taken, "PNG", "png", exif=odd)))) as image:
+        assert image.size == upright.size
+        assert max(ImageChops.difference(image.convert("L"), upright.convert("L")).tobytes()) < 32
 
 
 def test_what_hides_behind_a_picture_is_gone() -> None:
