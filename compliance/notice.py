@@ -55,11 +55,6 @@ def _ended_by_season(outage: Outage | SourceOutage) -> bool:
     return any(part.season_ended and part.ended_seen_at == outage.ended_seen_at for part in parts)
 
 
-def next_duty_at(outage: Outage | SourceOutage, duty: Duty) -> int:
-    """When the notice falls due if nothing changes, in UTC ms."""
-    return max(outage.started_earliest + round(duty.notice_after_h * HOUR_MS), outage.opened_at)
-
-
 def _reached(outage: Outage | SourceOutage, parts: Sequence[Outage], hours: float) -> int:
     """When the time since the earliest start, as far as it was known then, reached ``hours``.
 

@@ -67,11 +67,6 @@ class Moments:
             return _("{duration} left", duration=self.duration(until_ms - now_ms))
         return _("{duration} over", duration=self.duration(now_ms - until_ms))
 
-    def day_start_ms(self, now_ms: int) -> int:
-        """Local midnight of the day of ``now_ms``, in UTC milliseconds."""
-        midnight = self.local(now_ms).replace(hour=0, minute=0, second=0, microsecond=0)
-        return round(midnight.timestamp() * 1000)
-
     def day(self, now_ms: int) -> str:
         """The local day as ``2026-01-15``, the key of daily figures."""
         return self.local(now_ms).date().isoformat()

@@ -12,7 +12,6 @@ from domain.curve import FiledCurve, textbook_curve_c
 from domain.site import Building, Premises, Protocol, Room, Station
 
 SOURCE_ID = "HS1"
-SOURCE_NAME = "东郊热源厂"
 TOWN_NAME = "东郊示范供热区"
 TIMEZONE = "Asia/Shanghai"
 BRANCHES = ("east", "west")

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from compliance.notice_text import Said, closing_word
+from compliance.notice_text import closing_word
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS, MINUTE_MS
 from store.records.tables import deliveries, notice_transitions, notices
@@ -120,8 +120,3 @@ def notice_deliveries(town: Town, notice_id: int) -> list[DeliveryRow]:
     columns = [deliveries.c[name] for name in DeliveryRow.__dataclass_fields__]
     query = select(*columns).where(deliveries.c.notice_id == notice_id).order_by(deliveries.c.id)
     return town.shared.of(("notice_deliveries", notice_id), lambda: [DeliveryRow(*row) for row in town.rows(query)])
-
-
-def said_of(row: NoticeRow) -> Said:
-    """What a dispatcher said for it so far."""
-    return Said.of(row.said)

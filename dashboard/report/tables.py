@@ -46,10 +46,6 @@ def _word(table: Mapping[str, str]) -> Callable[[Any], str]:
     return lambda key: _say(name_of(table, str(key))) if key else "未查明"
 
 
-def _yes_no(value: Any) -> str:
-    return {True: "是", False: "否"}.get(value, "–")
-
-
 def _subject(value: str) -> str:
     kind, _, name = value.partition("/")
     return {"station": f"换热站 {name}", "source": f"热源 {name}"}.get(kind, value)
