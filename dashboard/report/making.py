@@ -51,7 +51,9 @@ def main() -> None:
             _document(order, order.period)
         else:
             _write(order.path.with_suffix(f".{order.form}"), WRITERS[order.form](orjson.loads(order.path.read_bytes())))
-    except (StoreError, SQLAlchemyError, OSError) as error:
+    except SQLAlchemyError as error:
+        sys.exit("records: " + str(error).partition("\n")[0])  # the statement and an address to look it up follow
+    except (StoreError, OSError) as error:
         sys.exit(str(error))
 
 

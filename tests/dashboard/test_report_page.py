@@ -159,6 +159,15 @@ def test_a_report_that_can_not_be_made_is_a_trouble_of_the_store(quiet: Town, mo
     assert quiet.troubles == []
 
 
+def test_records_that_can_not_be_read_are_named_not_where_to_look_the_error_up(tmp_path: Path) -> None:
+    town = Town(sample_site(tmp_path / "data"), Clock.starting_at(NOW_MS, 1.0))
+    with town.records.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE room_days")
+    with pytest.raises(StoreError, match=r"records: \(sqlite3.OperationalError\) no such table: room_days$"):
+        report_of(town, "2026-01", "")
+    town.close()
+
+
 def test_the_maker_of_reports_does_not_outlive_the_dashboard(tmp_path: Path) -> None:
     fifo = tmp_path / "document.json"
     os.mkfifo(fifo)  # it waits for a document that never comes
