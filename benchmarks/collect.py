@@ -42,7 +42,7 @@ from store.points import PointRegistry
 from store.site_folder.policies import DEFAULT, load_policy
 
 RUNS = 5
-DEVICES, VALUES, EVERY_S, SPAN_S = 200, 50, 0.5, 4.0
+DEVICES, VALUES, EVERY_S, SPAN_S = 200, 50, 0.5, 12.0
 
 # Five circuits of ten values, of the kinds that controllers have.
 QUANTITIES = [
