@@ -69,9 +69,8 @@ def shown(row: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
 
 def shown_name(name: str) -> str:
     """What a field is called outside: instants without the unit that they are kept in."""
-    return (
-        str(name).removesuffix("_ms") if name.endswith(("since_ms", "effective_from_ms")) else str(name)
-    )  # of columns it is a kind of str of their own
+    plain = str(name)  # that of a column is a kind of its own
+    return plain.removesuffix("_ms") if plain.endswith(("since_ms", "effective_from_ms")) else plain
 
 
 def is_instant(name: str) -> bool:

@@ -20,7 +20,7 @@ import orjson
 from compliance.report.area import area_of
 from compliance.report.period import Period, parse_period
 from dashboard.facts.town import Town
-from dashboard.report.making import PAGE, Order
+from dashboard.report.making import PAGE, RECORDS, Document, Rendering
 from dashboard.text import Speech
 from dashboard.words import ORIGIN, name_of
 from domain.errors import StoreError
@@ -65,7 +65,7 @@ def report_file(town: Town, period: str, area: str, form: str) -> Path:
         return path
 
     def render() -> Path:
-        _made_by_another_process(town, Order(town.whole.site, (), None, "", 0, path, form))
+        _made_by_another_process(town, Rendering(path, form))
         return path.with_suffix(f".{form}")
 
     return town.shared.of(("report file", path, form), render, life_s=LIFE_S)
@@ -82,7 +82,7 @@ def _make(town: Town, period: Period, area: str) -> Path:
     now_ms = town.now_ms()
     folder = town.whole.site.data / "reports"
     name = sha256(orjson.dumps([sorted(town.districts), period.name, area, now_ms])).hexdigest()[:24]
-    order = Order(town.whole.site, tuple(sorted(town.districts)), period, area, now_ms, folder / f"{name}.json", "json")
+    order = Document(town.whole.site, tuple(sorted(town.districts)), period, area, now_ms, folder / f"{name}.json")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
@@ -95,9 +95,9 @@ def _make(town: Town, period: Period, area: str) -> Path:
     return order.path
 
 
-def _made_by_another_process(town: Town, order: Order) -> None:
+def _made_by_another_process(town: Town, order: Document | Rendering) -> None:
     """Returns when the files are there. Raises StoreError when they can't be made."""
-    with _ONE_AT_A_TIME, town.asking("history"), subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with _ONE_AT_A_TIME, subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         try:
@@ -108,5 +108,7 @@ def _made_by_another_process(town: Town, order: Order) -> None:
             words = process.stderr.read().decode("utf-8", "replace").strip()
         except OSError as error:
             words = str(error)
-        if process.wait():
-            raise StoreError(words.rpartition("\n")[2] or f"the process that makes reports ended with {process.returncode}")
+        ended = process.wait()
+    with town.asking("records" if ended == RECORDS else "history"):
+        if ended:
+            raise StoreError(words.rpartition("\n")[2] or f"the process that makes reports ended with {ended}")

@@ -22,37 +22,59 @@ from domain.site import Site
 
 PAGE: Final = ".page.json"
 ROWS_SHOWN: Final = 50
+RECORDS: Final = 3
 _NICE: Final = 5
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is to be made: the document of a period and an area as of ``now_ms``, as far as these districts reach, as JSON at ``path``.
-
-    Without a period: of the document that stands there already, another ``form`` beside it.
-    """
+class Document:
+    """To be made: the report on a period and an area as of ``now_ms``, as far as these districts reach, as JSON at ``path``."""
 
     site: Site
     districts: tuple[str, ...]
-    period: Period | None
+    period: Period
     area: str
     now_ms: int
     path: Path
+
+    def make(self) -> None:
+        """Writes the document, and the page's part of it beside."""
+        town = Town(self.site, Clock())
+        try:
+            seen = within(town, self.districts)
+            stores = seen.history, seen.journal, seen.points
+            document = build_report(seen.site, seen.records, stores, self.period, self.now_ms, self.area)
+        finally:
+            town.close()
+        _write(self.path.with_suffix(PAGE), orjson.dumps(page_part(document)))
+        _write(self.path, WRITERS["json"](document))
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """To be made: another form of the document that stands at ``path``, beside it."""
+
+    path: Path
     form: str
+
+    def make(self) -> None:
+        """Writes the file."""
+        _write(self.path.with_suffix(f".{self.form}"), WRITERS[self.form](orjson.loads(self.path.read_bytes())))
 
 
 def main() -> None:
-    """Makes what the order on standard input says, whole or not at all. Ends with 1 and what was in the way; at once when input ends."""
+    """Makes what standard input asks for, whole or not at all; ends at once when input does.
+
+    Ends with what was in the way, and with ``RECORDS`` where it was the records.
+    """
     os.nice(_NICE)
-    order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the dashboard, which started us
+    order: Document | Rendering = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the dashboard, which started us
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:
-        if order.period is not None:
-            _document(order, order.period)
-        else:
-            _write(order.path.with_suffix(f".{order.form}"), WRITERS[order.form](orjson.loads(order.path.read_bytes())))
+        order.make()
     except SQLAlchemyError as error:
-        sys.exit("records: " + str(error).partition("\n")[0])  # the statement and an address to look it up follow
+        sys.stderr.write(str(error).partition("\n")[0])  # the statement and an address to look it up follow
+        sys.exit(RECORDS)
     except (StoreError, OSError) as error:
         sys.exit(str(error))
 
@@ -61,18 +83,6 @@ def _end_with_input() -> None:
     while os.read(sys.stdin.fileno(), 1):  # past Python's buffer, whose lock would outlive us
         pass
     os._exit(1)
-
-
-def _document(order: Order, period: Period) -> None:
-    town = Town(order.site, Clock())
-    try:
-        seen = within(town, order.districts)
-        stores = seen.history, seen.journal, seen.points
-        document = build_report(seen.site, seen.records, stores, period, order.now_ms, order.area)
-    finally:
-        town.close()
-    _write(order.path.with_suffix(PAGE), orjson.dumps(page_part(document)))
-    _write(order.path, WRITERS["json"](document))
 
 
 def page_part(document: dict[str, Any]) -> dict[str, Any]:

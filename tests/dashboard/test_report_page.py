@@ -22,7 +22,7 @@ from dashboard.facts.reports import duty_name, period_names, report_file, report
 from dashboard.facts.town import Town
 from dashboard.markup import html
 from dashboard.report.files import WRITERS
-from dashboard.report.making import Order, page_part
+from dashboard.report.making import Rendering, page_part
 from dashboard.text import speech
 from domain.clock import Clock
 from domain.errors import ConfigError, StoreError
@@ -165,6 +165,7 @@ def test_records_that_can_not_be_read_are_named_not_where_to_look_the_error_up(t
         connection.exec_driver_sql("DROP TABLE room_days")
     with pytest.raises(StoreError, match=r"records: \(sqlite3.OperationalError\) no such table: room_days$"):
         report_of(town, "2026-01", "")
+    assert [trouble.store for trouble in town.troubles] == ["records"], "the page names the store that is meant"
     town.close()
 
 
@@ -173,7 +174,7 @@ def test_the_maker_of_reports_does_not_outlive_the_dashboard(tmp_path: Path) -> 
     os.mkfifo(fifo)  # it waits for a document that never comes
     with subprocess.Popen(reports._COMMAND, stdin=subprocess.PIPE) as maker:
         assert maker.stdin is not None
-        pickle.dump(Order(sample_site(tmp_path), (), None, "", 0, fifo, "pdf"), maker.stdin)
+        pickle.dump(Rendering(fifo, "pdf"), maker.stdin)
         maker.stdin.close()
         assert maker.wait(timeout=60) == 1
 
