@@ -24,7 +24,8 @@ def only_read(path: Path) -> str:
     open. Raises StoreError where there is no such file.
     """
     folder = path.absolute().parent
-    if not folder.is_dir() or (os.access(folder, os.W_OK) and (os.access(path, os.W_OK) or not path.exists())):
+    # Whether it exists is asked first: one that another process makes meanwhile is there, and may be written, when that is asked.
+    if not folder.is_dir() or (os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))):
         return ""
     if not path.is_file():
         raise StoreError(f"{path}: there is none, and none can be made here: permission denied")
