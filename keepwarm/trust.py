@@ -18,17 +18,17 @@ def trust(folder: Path, fingerprints: tuple[str, ...]) -> None:
     The beginning of a fingerprint is enough where it is the only one that begins so. Compare it with what the server itself shows
     before you accept it. The last line names our own certificate, which the server has to accept in turn.
     """
-    from collector.sources.opcua.pki import accept, described, fingerprint, own_identity, refused_folder, trusted
+    from collector.sources.opcua.pki import accept, described, fingerprint, own_identity, refused, trusted
     from store.site_folder import load_site
 
     site = load_site(folder)
     known = trusted(site.folder)  # some may have been put there by hand
-    refused = {path: path.read_bytes() for path in sorted(refused_folder(site.data).glob("*.der"))}
-    waiting = {path: described(content) for path, content in refused.items() if fingerprint(content) not in known}
+    unknown = {path: content for path, content in refused(site.data) if fingerprint(content) not in known}
+    waiting = {path: described(content) for path, content in unknown.items()}
     if fingerprints:
         chosen = [_one(waiting, fingerprint) for fingerprint in fingerprints]
         for path in dict.fromkeys(chosen):
-            click.echo(f"trusted: {waiting[path]}  ({accept(path, site.folder)})")
+            click.echo(f"trusted: {waiting[path]}  ({accept(path, unknown[path], site.folder)})")
         return
     for words in waiting.values():
         click.echo(f"not trusted yet: {words}")

@@ -1,13 +1,16 @@
 """Our own certificate and those of servers: what makes a new one, what does not, and what can't be read."""
 
+import os
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from collector.sources.opcua.pki import VALID, check_trusted, own_identity, refused_folder
+from collector.sources.opcua.pki import VALID, accept, check_trusted, own_identity, refused, refused_folder, trusted
 from domain.errors import SourceError
 
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
@@ -37,6 +40,55 @@ def test_one_that_can_not_be_used_is_made_anew(spoilt: str, tmp_path: Path) -> N
     made = own_identity(tmp_path, later).certificate.read_bytes()
     assert made != before
     assert own_identity(tmp_path, later).certificate.read_bytes() == made
+
+
+def test_all_that_miss_it_at_once_get_the_same_one(tmp_path: Path) -> None:
+    """At a site's first start every secured server is connected to at once, and has to accept us once."""
+    sessions = 4
+    together = threading.Barrier(sessions)
+
+    def connect() -> tuple[str, bytes, bytes]:
+        together.wait()
+        own = own_identity(tmp_path, NOW)
+        return own.application_uri, own.certificate.read_bytes(), own.key.read_bytes()
+
+    with ThreadPoolExecutor(sessions) as threads:
+        shown = {one.result() for one in [threads.submit(connect) for _ in range(sessions)]}
+    own = own_identity(tmp_path, NOW)
+    assert shown == {(own.application_uri, own.certificate.read_bytes(), own.key.read_bytes())}
+
+
+def test_what_a_killed_process_left_keeps_nobody_from_making_one(tmp_path: Path) -> None:
+    """In a container every process has the number of its predecessor."""
+    (tmp_path / "pki").mkdir()
+    for name in ("own.pem", "own.der"):
+        (tmp_path / "pki" / f".{name}.{os.getpid()}.tmp").write_bytes(b"cut sh")
+    own = own_identity(tmp_path, NOW)
+    assert own_identity(tmp_path, NOW) == own
+    assert sorted(path.name for path in (tmp_path / "pki").iterdir() if path.suffix == ".tmp") == []
+
+
+def test_who_lists_certificates_while_others_come_and_are_accepted_finds_whole_ones(tmp_path: Path) -> None:
+    site, data = tmp_path / "site", tmp_path / "data"
+    certificate = own_identity(tmp_path / "server", NOW).certificate.read_bytes()
+    stop = threading.Event()
+
+    def come_and_be_accepted() -> None:
+        while not stop.is_set():
+            with pytest.raises(SourceError, match="is not trusted"):
+                check_trusted(certificate, site, data, NOW)
+            for path, content in refused(data):
+                accept(path, content, site).unlink()
+
+    with ThreadPoolExecutor(1) as threads:
+        coming = threads.submit(come_and_be_accepted)
+        try:
+            for _ in range(500):
+                assert {content for _, content in refused(data)} <= {certificate}
+                assert len(trusted(site)) <= 1
+        finally:
+            stop.set()
+        coming.result()
 
 
 @pytest.mark.parametrize("certificate", [b"", b"no certificate"])

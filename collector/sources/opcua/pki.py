@@ -5,8 +5,11 @@
 (``keepwarm trust``).
 """
 
+import fcntl
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,16 +38,17 @@ def own_identity(data: Path, now: datetime) -> Identity:
     """Our certificate in ``DATA/pki``; made when it is missing, spoilt or past its end. ``now`` is aware, of the wall.
 
     Never before its end, nor because the host has another name (a container made anew, a backup put back elsewhere): servers trust the
-    one they know, and a new one has to be accepted there by a person.
+    one they know, and a new one has to be accepted there by a person. Sessions and processes that miss it at once all get the same one.
     """
     folder = data / "pki"
     certificate, key = folder / "own.der", folder / "own.pem"
     uri = _application_uri(certificate, key, now)
-    if uri is not None:
-        return Identity(certificate, key, uri)
-    identity = Identity(certificate, key, f"urn:{socket.gethostname()}:keepwarm")
-    _make(identity, now)
-    return identity
+    if uri is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "own.lock").open("w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            uri = _application_uri(certificate, key, now) or _make(certificate, key, now)
+    return Identity(certificate, key, uri)
 
 
 def _application_uri(certificate: Path, key: Path, now: datetime) -> str | None:
@@ -61,9 +65,11 @@ def _application_uri(certificate: Path, key: Path, now: datetime) -> str | None:
     return uris[0] if uris and found.not_valid_before_utc <= now < found.not_valid_after_utc else None
 
 
-def _make(identity: Identity, now: datetime) -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def _make(certificate: Path, key: Path, now: datetime) -> str:
+    """Writes both files; gives the URI in them."""
+    secret = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     host = socket.gethostname()
+    uri = f"urn:{host}:keepwarm"
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Keepwarm"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Keepwarm")])
     usage = x509.KeyUsage(
         digital_signature=True,
@@ -76,12 +82,12 @@ def _make(identity: Identity, now: datetime) -> None:
         encipher_only=False,
         decipher_only=False,
     )
-    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity.application_uri), x509.DNSName(host)])
-    certificate = (
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri), x509.DNSName(host)])
+    made = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
-        .public_key(key.public_key())
+        .public_key(secret.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + VALID)
@@ -89,19 +95,21 @@ def _make(identity: Identity, now: datetime) -> None:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
+        .sign(secret, hashes.SHA256())
     )
-    identity.key.parent.mkdir(parents=True, exist_ok=True)
-    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _replace(identity.key, secret)
-    _replace(identity.certificate, certificate.public_bytes(serialization.Encoding.DER))
+    _replace(key, secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()), 0o600)
+    _replace(certificate, made.public_bytes(serialization.Encoding.DER), 0o600)
+    return uri
 
 
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_suffix(".tmp")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+def _replace(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Writes the file whole: who reads it meanwhile, or after a loss of power, finds all of it or what was there before."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    part.unlink(missing_ok=True)  # of a process that was killed
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 
@@ -130,17 +138,28 @@ def refused_folder(data: Path) -> Path:
     return data / "pki" / "refused"
 
 
+def refused(data: Path) -> Iterator[tuple[Path, bytes]]:
+    """Each certificate that waits for a person, and its file."""
+    return _certificates(refused_folder(data))
+
+
 def trusted(site_folder: Path) -> set[str]:
     """The fingerprints of the certificates in ``SITE/trusted``."""
-    return {fingerprint(path.read_bytes()) for path in (site_folder / "trusted").glob("*.der")}
+    return {fingerprint(certificate) for _, certificate in _certificates(site_folder / "trusted")}
 
 
-def accept(refused: Path, site_folder: Path) -> Path:
+def _certificates(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    for path in sorted(folder.glob("*.der")):
+        with suppress(FileNotFoundError):  # accepted, or taken away, since the folder was listed
+            yield path, path.read_bytes()
+
+
+def accept(refused: Path, certificate: bytes, site_folder: Path) -> Path:
     """Moves a refused certificate into ``SITE/trusted``; returns where it lies now."""
     accepted = site_folder / "trusted" / refused.name
     accepted.parent.mkdir(parents=True, exist_ok=True)
-    accepted.write_bytes(refused.read_bytes())
-    refused.unlink()
+    _replace(accepted, certificate)
+    refused.unlink(missing_ok=True)
     return accepted
 
 
@@ -155,9 +174,9 @@ def check_trusted(certificate: bytes, site_folder: Path, data: Path, now: dateti
     except ValueError as error:
         raise SourceError(f"the server's certificate can't be read; SHA-256 {mark}") from error
     if mark not in trusted(site_folder):
-        refused = refused_folder(data) / f"{mark.replace(':', '')[:16]}.der"
-        refused.parent.mkdir(parents=True, exist_ok=True)
-        refused.write_bytes(certificate)
+        waiting = refused_folder(data) / f"{mark.replace(':', '')[:16]}.der"
+        waiting.parent.mkdir(parents=True, exist_ok=True)
+        _replace(waiting, certificate)
         raise SourceError(f"the server's certificate is not trusted; SHA-256 {mark}; if that is right: keepwarm trust SITE {mark[:11]}")
     if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
         raise SourceError(
