@@ -60,4 +60,5 @@ class DeskPass:
                 for key, rooms in again.items():
                     withdraw(connection, key, now_ms, rooms)
                 for key, rooms in ready.items():
-                    propose(connection, key, now_ms, {"rooms": {room_id: cured[room_id] for room_id in rooms}})
+                    evidence = {room_id: cured[room_id].evidence(self.site) for room_id in rooms}
+                    propose(connection, key, max(cured[room_id].to_ms for room_id in rooms), {"rooms": evidence})

@@ -48,7 +48,7 @@ def _alone(step: int, others: Sequence[PointSeries], at: int) -> bool:
     """Whether no other room moved with this step; False where no other room was measured around it: that is not known then."""
     span = (step - MOVED_WITHIN_MS, min(step + MOVED_WITHIN_MS, at))
     measured = [other for other in others if _count(other, *span) > 1]
-    return bool(measured) and not any(_moved(other, *span) > MOVED_K for other in measured)
+    return bool(measured) and not any(_moved(other, *span) > MOVED_K + AT_LIMIT_K for other in measured)
 
 
 def _count(series: PointSeries, from_ms: int, to_ms: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -93,8 +93,13 @@ def rooms_to_cure(connection: Connection) -> dict[int, tuple[int, bool, tuple[st
 
 
 def propose(connection: Connection, complaint_id: int, at: int, evidence: Mapping[str, Any]) -> bool:
-    """Proposes a complaint as resolved, with the evidence; False where that was done or it is no longer worked on."""
-    columns = complaints.c
+    """Proposes a complaint as resolved, with the evidence; False where that was done or it is no longer worked on.
+
+    ``at`` is when its last room was cured. One that was reopened after that is proposed from its reopening on.
+    """
+    columns, steps = complaints.c, complaint_transitions.c
+    reopened = select(func.max(steps.at)).where(steps.complaint_id == complaint_id, steps.to_state == "reopened")
+    at = max(at, connection.scalar(reopened) or at)
     free = (columns.id == complaint_id) & columns.proposed_at.is_(None) & columns.state.in_(WORKED_ON)
     if connection.execute(update(complaints).where(free).values(proposed_at=at)).rowcount != 1:
         return False

@@ -131,6 +131,37 @@ def test_a_room_warm_for_a_day_is_proposed_and_not_closed(town: Site, feed: Call
     }
 
 
+def test_a_proposal_bears_the_instant_at_which_the_day_was_full(town: Site, feed: Callable[..., Feed]) -> None:
+    """Not the one at which somebody looked: warm from 07:03:20, 37 min unknown, so full at 07:40:20; looked at in the evening."""
+    fed = feed(town)
+    number = complaint(fed.records)
+    warm, silent = START + 63 * MINUTE_MS + 20_000, START + 12 * HOUR_MS + 20_000
+    put(
+        fed,
+        every("room/R0/indoor_temp_c", START, warm, 17.9)
+        + every("room/R0/indoor_temp_c", warm, silent, 18.0)
+        + every("room/R0/indoor_temp_c", silent + HOUR_MS, START + 40 * HOUR_MS, 18.0),
+    )
+    last_known = max(at for _, at, _ in every("room/R0/indoor_temp_c", warm, silent, 18.0)) + 30 * MINUTE_MS
+    full = warm + DAY_MS + silent + HOUR_MS - last_known
+    passes = desk(fed)
+    passes.look_for_cures(full - 1, frozenset())
+    assert deeds(fed.records) == []
+    passes.look_for_cures(START + 36 * HOUR_MS, frozenset())
+    assert deeds(fed.records) == [(number, "proposed", full)]
+
+
+def test_what_was_reopened_is_not_proposed_before_that(town: Site, feed: Callable[..., Feed]) -> None:
+    fed = feed(town)
+    number = complaint(fed.records, state="reopened")
+    row = {"complaint_id": number, "from_state": "resolved", "to_state": "reopened", "at": START + 30 * HOUR_MS, "who": "王"}
+    with fed.records.begin() as connection:
+        connection.execute(insert(complaint_transitions).values(row))
+    put(fed, every("room/R0/indoor_temp_c", START, START + 40 * HOUR_MS, 19.0))
+    desk(fed).look_for_cures(START + 31 * HOUR_MS, frozenset())
+    assert deeds(fed.records) == [(number, "proposed", START + 30 * HOUR_MS)]
+
+
 def test_silence_is_not_warmth(town: Site, feed: Callable[..., Feed]) -> None:
     """Of 40 hours 17 were silent: 23 known hours are not enough. One more is."""
     fed = feed(town)
