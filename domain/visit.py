@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from hashlib import sha256
+from math import fsum
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -40,9 +41,14 @@ class Visit:
     remark: str = ""
 
     @property
+    def mean_c(self) -> float | None:
+        """The mean of the readings in °C, as it is judged; None without any."""
+        return fsum(self.readings_c) / len(self.readings_c) if self.readings_c else None
+
+    @property
     def result_c(self) -> float | None:
-        """The mean of the readings in °C; None without any."""
-        return round(sum(self.readings_c) / len(self.readings_c), 2) if self.readings_c else None
+        """The mean to a hundredth, as it is shown."""
+        return None if self.mean_c is None else round(self.mean_c, 2)
 
 
 def visit_faults(visit: Visit, zone: ZoneInfo) -> list[Fault]:

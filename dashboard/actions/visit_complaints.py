@@ -32,7 +32,8 @@ def open_visit_complaint(engine: Engine, who: Account, site: Site, visit_id: int
             known = _made_of(connection, visit_id)
             if known is not None:
                 return known
-            found = {"visit": visit_id, "measured_c": visit.result_c, "limit_c": limit_c}
+            measured_c = None if visit.mean_c is None else round(visit.mean_c, 3)
+            found = {"visit": visit_id, "measured_c": measured_c, "limit_c": limit_c}
             standing = _standing(connection, site, visit)
             if standing is not None:
                 deed = {"complaint_id": standing, "kind": "measured", "at": now_ms, "who": who.name, "why": "", "body": found}

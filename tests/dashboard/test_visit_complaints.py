@@ -137,6 +137,13 @@ def test_it_is_resolved_and_closed_without_a_call_back(records: Engine, sample: 
         assert connection.scalar(select(complaints.c.state)) == "closed"
 
 
+def test_the_mean_is_judged_as_it_is_and_not_as_it_is_shown(sample: SampleTown) -> None:
+    """17.99, 18.00 and 18.00 are 17.9967 on average, shown as 18.00: below 18 (R1)."""
+    below, at_limit = (visit(readings=readings) for readings in ((17.99, 18.0, 18.0), (17.9, 18.1, 18.0)))
+    assert (below.result_c, violated_limit_c(sample.site, below)) == (18.0, 18.0)
+    assert violated_limit_c(sample.site, at_limit) is None
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_limit_is_the_policys_at_that_instant(seed: int, sample: SampleTown) -> None:
     """Against the rule said plainly: 18 ℃ by day and 16 ℃ by night, a bungalow 16 ℃, from 15 November to 15 March, not in an exclusion."""
