@@ -4,6 +4,7 @@ Passwords and links are about people, so their instants are wall time (``wall_ms
 faster than life. Of tokens only the SHA-256 is stored.
 """
 
+import fcntl
 import os
 import secrets
 import time
@@ -23,6 +24,7 @@ from dashboard.roles import ROLES, Account
 from store.records import reading
 from store.records.tables import accounts, audit, invitations, sessions
 
+KEY_BYTES = 32
 INVITATION_MS = 7 * 86_400_000
 PASSWORD_LEAST = 12
 PASSWORD_MOST = 256
@@ -49,16 +51,25 @@ def fingerprint(token: str) -> str:
 
 
 def signing_key(path: Path) -> bytes:
-    """The site's key for cookies and forms, made on first use and readable by its owner only."""
-    if not path.exists():
-        part = path.with_name(f"{path.name}.{os.getpid()}")
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
-        with suppress(FileExistsError):  # another process was first: its key holds
-            path.hardlink_to(part)
-        part.unlink()
-    return path.read_bytes()
+    """The site's key for cookies and forms, made on first use and readable by its owner only.
+
+    Also made anew where a loss of power left less than a whole one: with an empty key anybody could sign.
+    """
+    with suppress(FileNotFoundError):
+        if len(key := path.read_bytes()) >= KEY_BYTES:
+            return key
+    with path.with_name(f"{path.name}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists() or path.stat().st_size < KEY_BYTES:
+            part = path.with_suffix(".tmp")
+            part.unlink(missing_ok=True)  # of a process that was killed
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+                file.flush()
+                os.fsync(handle)
+            part.replace(path)
+        return path.read_bytes()
 
 
 def make_invitation(engine: Engine, account: str, role: str, now_ms: int, districts: Collection[str] = ()) -> str:

@@ -36,6 +36,7 @@ _FIRST: Final = ("records.db", "journal.db")
 _HISTORY: Final = "history"
 _LAST: Final = "points.db"
 _SITE_FILES: Final = {".toml", ".csv", ".xlsx", ".pem", ".der", ".crt", ".cer"}
+_DATABASE: Final = ".db"
 _SQLITE: Final = b"SQLite format 3\0"
 _PIECE: Final = 1 << 20
 
@@ -138,7 +139,7 @@ def _copied(path: Path, name: str, scratch: Path) -> Iterator[tuple[str, Path]]:
             database = file.read(len(_SQLITE)) == _SQLITE
     except FileNotFoundError:
         return
-    if not database:
+    if not database and path.suffix != _DATABASE:  # one that another process is just making has nothing in it yet
         yield name, path
         return
     copy = scratch / "copy.db"

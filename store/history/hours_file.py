@@ -9,6 +9,7 @@ files, so late readings count at once, and are taken into the month when they ha
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -90,15 +91,14 @@ class HoursFiles:
 
         Raises OSError or pyarrow.ArrowException when the file can't be read.
         """
-        found = self._month(month)
-        if found is None:
-            return Rollup.empty()
-        wanted = np.searchsorted(points, found.first_point) < np.searchsorted(points, found.last_point, side="right")
-        if not wanted.any():
-            return Rollup.empty()
-        with pq.ParquetFile(self.path(month), metadata=found.metadata, page_checksum_verification=True) as file:
-            table = file.read_row_groups(np.flatnonzero(wanted).tolist(), use_threads=False)
-        hours = _hours(table)
+        with self._open(month) as opened:
+            if opened is None:
+                return Rollup.empty()
+            found, file = opened
+            wanted = np.searchsorted(points, found.first_point) < np.searchsorted(points, found.last_point, side="right")
+            if not wanted.any():
+                return Rollup.empty()
+            hours = _hours(file.read_row_groups(np.flatnonzero(wanted).tolist(), use_threads=False))
         return hours.take(np.isin(hours.point, points) & np.isin(hours.at // DAY_MS, list(days)))
 
     def replace(self, month: str, days: Mapping[int, int], spans: Iterable[tuple[int, int, Rollup]]) -> None:
@@ -136,29 +136,48 @@ class HoursFiles:
             yield both.take(np.lexsort((both.at, both.point)))
 
     def _span(self, month: str, days: list[int], first_point: int, last_point: int) -> Rollup:
-        found = self._month(month)
-        if found is None:
-            return Rollup.empty()
-        groups = np.flatnonzero((found.last_point >= first_point) & (found.first_point <= last_point))
-        if not len(groups):
-            return Rollup.empty()
         try:
-            with pq.ParquetFile(self.path(month), metadata=found.metadata, page_checksum_verification=True) as file:
+            with self._open(month) as opened:
+                if opened is None:
+                    return Rollup.empty()
+                found, file = opened
+                groups = np.flatnonzero((found.last_point >= first_point) & (found.first_point <= last_point))
+                if not len(groups):
+                    return Rollup.empty()
                 hours = _hours(file.read_row_groups(groups.tolist(), use_threads=False))
         except (OSError, pa.ArrowException) as error:
             raise DamagedMonthError(self.path(month), error) from error
         return hours.take((hours.point >= first_point) & (hours.point <= last_point) & np.isin(hours.at // DAY_MS, days))
 
+    @contextmanager
+    def _open(self, month: str) -> Iterator[tuple[Month, Any] | None]:
+        """What the month's file tells of itself, and the file, open; None where there is none that can be read.
+
+        It may be replaced at any time: what one file tells must not be looked for in its successor.
+        """
+        path = self.path(month)
+        while (found := self._month(month)) is not None:
+            with pq.ParquetFile(path, metadata=found.metadata, page_checksum_verification=True) as file:
+                if _stamp(path) == found.stamp:
+                    yield found, file
+                    return
+        yield None
+
     def _month(self, month: str) -> Month | None:
         path = self.path(month)
         try:
-            status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
+            stamp = _stamp(path)
             if month not in self._months or self._months[month].stamp != stamp:
                 self._months[month] = _month_of(pq.read_metadata(path), stamp)
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
             return None
         return self._months[month]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Tells a file from those that replace it."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_ino
 
 
 def _month_of(metadata: Any, stamp: tuple[int, int]) -> Month:

@@ -18,7 +18,7 @@ import zstandard
 
 from domain.reading import Readings
 from keepwarm import main as command
-from store.backup import MANIFEST, _found
+from store.backup import MANIFEST, _copied, _found
 from store.history.forward import Forwarder
 from store.history.parquet import ParquetHistory
 from store.journal import Journal
@@ -332,3 +332,17 @@ def test_a_disk_that_is_full_leaves_no_half_backup(keepwarm: Run, town: Town, tm
     assert (answer.code, answer.err) == (2, ["town.backup: can't be written: no space left on device"])
     assert not (tmp_path / "town.backup").exists()
     assert [path.name for path in tmp_path.glob(".town*")] == []
+
+
+def test_a_database_that_is_just_being_made_is_copied_as_of_one_instant(tmp_path: Path) -> None:
+    """Its file is there before anything is in it; what is put in from then on stands beside it first, in its log."""
+    path = tmp_path / "records.db"
+    path.touch()
+    with closing(sqlite3.connect(path)) as maker:
+        copies = _copied(path, "data/records.db", tmp_path)
+        _, copy = next(copies)
+        maker.execute("PRAGMA journal_mode = WAL")
+        maker.execute("CREATE TABLE kept (cursor INTEGER)")
+        with closing(sqlite3.connect(copy)) as copied:
+            assert copied.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    assert list(copies) == []

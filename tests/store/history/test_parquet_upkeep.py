@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -54,6 +56,29 @@ def equal(left: Rollup, right: Rollup) -> bool:
 
 def months(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / FOLDER).iterdir())
+
+
+def test_a_month_that_is_counted_anew_while_its_hours_are_read_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = days_of_readings(2)
+    writer, reader = settled(folder, readings), ParquetHistory(folder, name)
+    points, everyone, until = range(30), range(60), START + 2 * DAY_MS
+    before = reader.rollup(points, START, until, HOUR_MS)  # it knows now where what stands in the month's file
+    opened, known = pq.ParquetFile, (folder / FOLDER / "2026-01.parquet").stat().st_ino
+    late = Readings.of(np.arange(30, 60), np.full(30, START + 1), np.full(30, 5.0))
+
+    def counted_anew_first(path: Path, **how: Any) -> pq.ParquetFile:
+        monkeypatch.setattr(pq, "ParquetFile", opened)
+        writer.write(late)
+        for _ in range(4):
+            writer.tidy()
+        assert path.stat().st_ino != known
+        return opened(path, **how)
+
+    monkeypatch.setattr(pq, "ParquetFile", counted_anew_first)
+    assert equal(reader.rollup(points, START, until, HOUR_MS), before)
+    assert reader.damaged == 0
+    expected = roll_up(reader.read(everyone, START, until), START, until, HOUR_MS)
+    assert equal(reader.rollup(everyone, START, until, HOUR_MS), expected)
 
 
 def test_hours_of_finished_days_are_stored_by_month_and_read_from_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
