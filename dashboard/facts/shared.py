@@ -15,6 +15,7 @@ class _Kept:
     value: Any = None
     mark: Hashable = None
     until_s: float = -1.0
+    forgotten: int = 0
 
 
 class Shared:
@@ -42,8 +43,12 @@ class Shared:
                 del self._kept[next(iter(self._kept))]
         with kept.lock:
             if self.now_s() >= kept.until_s or kept.mark != mark:
+                before, life_s = kept.forgotten, self.life_s if life_s is None else life_s
                 kept.value, kept.mark = compute(), mark
-                kept.until_s = self.now_s() + (self.life_s if life_s is None else life_s)
+                with self._lock:
+                    # What was forgotten while it was computed may not have in it what somebody did meanwhile.
+                    lasts = kept.forgotten == before or life_s == float("inf")
+                    kept.until_s = self.now_s() + life_s if lasts else -1.0
             value: Value = kept.value
             return value
 
@@ -51,6 +56,7 @@ class Shared:
         """Forgets what changes with what people do, so that they see it at once. What is kept for ever stays."""
         with self._lock:
             for kept in self._kept.values():
+                kept.forgotten += 1
                 if kept.until_s != float("inf"):
                     kept.until_s = -1.0
 

@@ -60,6 +60,39 @@ def test_only_so_many_are_kept_and_actions_are_seen_at_once() -> None:
     assert shared.of("for ever", lambda: 2) == 1
 
 
+def test_what_is_done_while_it_is_computed_is_seen_at_once() -> None:
+    """One viewer's look was under way when another acted: it must not be kept, as it was before the act, for ten minutes."""
+    shared, complaints = Shared(600.0), ["new"]
+    looked_at, acted = threading.Event(), threading.Event()
+
+    def slow_look() -> str:
+        found = complaints[0]
+        looked_at.set()
+        assert acted.wait(10)
+        return found
+
+    viewer = threading.Thread(target=shared.of, args=("complaints", slow_look))
+    viewer.start()
+    assert looked_at.wait(10)
+    complaints[0] = "accepted"
+    shared.forget()
+    acted.set()
+    assert shared.of("complaints", lambda: complaints[0]) == "accepted"
+    viewer.join()
+    assert shared.of("complaints", lambda: pytest.fail("kept")) == "accepted"
+
+
+def test_what_is_kept_for_ever_stays_also_when_something_is_done_while_it_is_computed() -> None:
+    shared = Shared()
+
+    def compute() -> int:
+        shared.forget()
+        return 1
+
+    assert shared.of("site", compute, life_s=float("inf")) == 1
+    assert shared.of("site", lambda: 2, life_s=float("inf")) == 1
+
+
 def test_guesses_are_counted_by_key_and_forgotten_in_time() -> None:
     clock = Clock()
     lockout = Lockout(3, 60.0, now_s=clock)
