@@ -44,7 +44,7 @@ class Sessions:
         self._engine = engine
         self._key = key
         self._limits = limits
-        self._found: dict[str, tuple[int, Account | None]] = {}
+        self._found: dict[str, tuple[int, Account | None]] = {}  # replaced, not emptied, when it is forgotten
         self._lock = threading.Lock()
 
     def signature(self, purpose: str, text: str) -> str:
@@ -72,14 +72,15 @@ class Sessions:
             return None
         now_ms = wall_ms()
         with self._lock:
-            believed = self._found.get(token)
-        if believed is not None and now_ms - believed[0] < BELIEVED_MS:
+            found = self._found
+            believed = found.get(token)
+        if believed is not None and 0 <= now_ms - believed[0] < BELIEVED_MS:  # a clock may be set back
             return believed[1]
         account = find_session(self._engine, token, now_ms, self._limits)
-        with self._lock:
-            if len(self._found) > 1_000:
-                self._found.clear()
-            self._found[token] = (now_ms, account)
+        with self._lock:  # what was forgotten while we looked is not remembered: that session may have ended since
+            if len(found) > 1_000:
+                found.clear()
+            found[token] = (now_ms, account)
         return account
 
     def end(self, token: str) -> None:
@@ -99,7 +100,7 @@ class Sessions:
     def forget(self) -> None:
         """What was found is looked up anew: an account was changed."""
         with self._lock:
-            self._found.clear()
+            self._found = {}
 
 
 def open_session(engine: Engine, account: Account, now_ms: int, limits: Limits = LIMITS) -> str:

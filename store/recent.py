@@ -128,6 +128,7 @@ class Recent:
     def _begin(self, history: History) -> int:
         """Fills in what the history knows; returns the cursor from which the journal knows more."""
         cursor = self._journal.cursor(CURSOR)
+        self._points.refresh()  # what the history has by now may be of points registered since
         points = np.arange(len(self._points), dtype=np.int32)
         try:
             self._take_in(Readings.concat([history.latest(points, _BEYOND_ALL_MS), history.latest(points, _BEYOND_ALL_MS, usable=True)]))

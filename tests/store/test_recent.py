@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,16 @@ def test_nothing_is_known_at_first(journal: Journal, history: ParquetHistory, po
     found = Recent(journal, history, points).of([A, "room/never/indoor_temp_c"])
     assert found.known.tolist() == [False, False]
     assert np.isnan(found.value).all()
+
+
+def test_it_starts_from_what_is_forwarded_of_points_that_another_process_has_registered(
+    tmp_path: Path, journal: Journal, history: ParquetHistory, points: PointRegistry
+) -> None:
+    """A device that has said something once since the dashboard was started, and then fallen silent, has not never said anything."""
+    with closing(PointRegistry(tmp_path / "points.db")) as collecting:
+        journal.append(one(int(collecting.ids([C])[0]), 0, 21.0))
+        Forwarder(journal, ParquetHistory(tmp_path / "history", collecting.name)).step()
+    assert Recent(journal, history, points).of([C]).value.tolist() == [21.0]
 
 
 def test_it_starts_from_history_and_journal_and_follows_the_journal(
