@@ -60,7 +60,9 @@ def _deeds(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[Deed, 
     columns = (table.complaint_id, table.kind, table.at, table.body)
     query = lambda part: select(*columns).where(table.complaint_id.in_(part)).order_by(table.id)  # noqa: E731
     for complaint_id, kind, at, body in _in_parts(connection, query, ids):
-        found.setdefault(complaint_id, []).append(Deed(kind, at, bool(body.get("reached", True)), body.get("satisfied")))
+        found.setdefault(complaint_id, []).append(
+            Deed(kind, at, bool(body.get("reached", True)), body.get("satisfied"), body.get("cause", ""))
+        )
     return {complaint_id: tuple(deeds) for complaint_id, deeds in found.items()}
 
 

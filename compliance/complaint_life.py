@@ -34,6 +34,8 @@ CAUSES: Final = (
     *("curve_low", "hydraulic_imbalance", "air_lock", "station_fault", "pipe_fault", "source_fault", "power_loss"),
     *("user_side", "sensor_fault", "no_fault_found", "other"),
 )
+# Found on the user's side: what the company is not held to cure (R7).
+USERS_OWN: Final = "user_side"
 # What is done for a complaint beside its states; call-backs, proposals, merges, and who has it in hand, have acts of their own.
 DEEDS: Final = ("contacted", "handed_over", "answered", "verified", "filed", "held", "resumed")
 
@@ -48,12 +50,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Deed:
-    """Something done at ``at`` (UTC ms): one of DEEDS, or ``call_back``, where ``reached`` tells whether somebody answered."""
+    """Something done at ``at`` (UTC ms): one of DEEDS; ``call_back``, ``reached`` where somebody answered; or ``found``, a ``cause``."""
 
     kind: str
     at: int
     reached: bool = True
     satisfied: bool | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from compliance.complaint_life import OVER, Deed, Step, holds, rounds
+from compliance.complaint_life import OVER, USERS_OWN, Deed, Step, holds, rounds
 from compliance.working_days import is_working_day
 from domain.deadlines import LENGTH_MS, Deadline, DeadlineTable
 
@@ -53,6 +53,7 @@ OWED: Final[Mapping[str, Owed]] = {
     "call_back_complaint": Owed(residents=True),
     "call_back_repair": Owed((*LOW, *LEAK, *BURST, *STOPPED), residents=True),
 }
+CURED = "low_temperature_cured"  # of the company's cause
 WATER = "water_loss_handled"
 # What a table calls the end of a duty, as the state or deed that is stored.
 ENDS: Final[Mapping[str, str]] = {"done": "call_back", "repaired": "resolved"}
@@ -232,7 +233,9 @@ def _state(duty: Deadline, one: _Round, calendar: Calendar, now_ms: int) -> Duty
     held_ms, held_now = _held(one.waiting, started_at, min(upto, _FAR), first_due)
     due_at = first_due + held_ms
     standing: Standing
-    if done_at is not None and (ended_at is None or done_at <= ended_at):
+    if duty.duty == CURED and _users_own(one):
+        standing, done_at = "void", None
+    elif done_at is not None and (ended_at is None or done_at <= ended_at):
         standing = "kept" if done_at <= due_at else "late"
     elif ended_at is not None:
         done_at = None
@@ -251,6 +254,12 @@ def _started(duty: Deadline, one: _Round) -> int | None:
     if duty.starts == "reported":
         return one.reported_at
     return next((step.at for step in one.steps if step.to_state == duty.starts), None)
+
+
+def _users_own(one: _Round) -> bool:
+    """Whether the cause was found on the user's side: then there is no cure that the company owes."""
+    causes = [deed.cause for deed in one.deeds if deed.kind == "found"]
+    return any(step.to_state == "rejected" for step in one.steps) or causes[-1:] == [USERS_OWN]
 
 
 def _done(duty: Deadline, one: _Round, started_at: int) -> int | None:

@@ -268,6 +268,7 @@ DEED: Final = {
     "proposed": N_("Proposed resolved"),
     "withdrawn": N_("Proposal withdrawn"),
     "attached": N_("Complaint merged into this one"),
+    "found": N_("Cause found"),
     "assigned": N_("In hand of"),
     "of_outage": N_("Attached to an outage"),
     "measured": N_("Measured too cold"),

@@ -153,7 +153,7 @@ def _known(one: Reported) -> list[Any]:
 
 def _case(case: Case) -> list[Any]:
     steps = [[step.to_state, step.at] for step in case.steps]
-    deeds = [[deed.kind, deed.at, deed.reached, deed.satisfied] for deed in case.deeds]
+    deeds = [[deed.kind, deed.at, deed.reached, deed.satisfied, deed.cause] for deed in case.deeds]
     merged = [_case(one) for one in case.merged]
     return [case.category, case.severity, case.origin, case.reported_at, steps, deeds, merged]
 

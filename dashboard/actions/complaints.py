@@ -171,6 +171,8 @@ def move_complaint(
         if assignee:
             values["assignee"] = assignee
         _step(connection, row, seen_state, values, who, why, now_ms)
+        if cause:  # of this round: the next may find another
+            _deed(connection, complaint_id, "found", who, "", {"cause": cause}, now_ms)
         if assignee and assignee != row.assignee:
             _deed(connection, complaint_id, "assigned", who, "", {"to": assignee}, now_ms)
 

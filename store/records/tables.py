@@ -257,7 +257,8 @@ complaint_rooms = Table(
     Column("evidence", JSON, nullable=False, default=dict),
 )
 # What was done for a complaint beside its states; rows are only added.
-# kind: contacted, handed_over, answered, verified, filed, held, resumed, call_back, proposed, withdrawn, attached, assigned, of_outage.
+# kind: contacted, handed_over, answered, verified, filed, held, resumed, call_back, found, proposed, withdrawn, attached,
+# assigned, of_outage, measured.
 complaint_deeds = Table(
     "complaint_deeds",
     metadata,
@@ -269,7 +270,7 @@ complaint_deeds = Table(
     Column("why", Text, nullable=False, default=""),
     Column(
         "body", JSON, nullable=False, default=dict
-    ),  # call_back: reached, satisfied; proposed: the evidence; assigned: to; of_outage: outage
+    ),  # call_back: reached, satisfied; found: cause; proposed: the evidence; assigned: to; of_outage: outage
 )
 # An overdue duty told one step up, once per step. subject: complaint/ID, alarm/ID, notice/ID; told: department_head, manager.
 escalations = Table(

@@ -119,7 +119,8 @@ def lives(records: Connection) -> dict[int, Life]:
             found[row["complaint_id"]].steps.append((row["to_state"], row["at"]))
     for row in records.execute("SELECT * FROM complaint_deeds ORDER BY at, id"):
         body = loads(row["body"])
-        found[row["complaint_id"]].deeds.append((row["kind"], row["at"], body.get("reached", True), body.get("satisfied")))
+        kind = row["kind"] if body.get("cause") != "user_side" else "users_own"
+        found[row["complaint_id"]].deeds.append((kind, row["at"], body.get("reached", True), body.get("satisfied")))
     for one in found.values():
         if one.merged_into is not None:
             (at,) = [at for state, at in one.steps if state == "merged"]
@@ -252,6 +253,9 @@ def _clock(turn: Turn, duty: str, start: int, within: Length, done: int | None, 
         if (since <= at or since < counted) and last > first:  # a wait begun after the deadline excuses nothing
             at += last - first
             counted = last
+    theirs = any(state == "rejected" for state, _ in turn.steps) or any(kind == "users_own" for kind, *_ in turn.deeds)
+    if duty == "low_temperature_cured" and theirs:  # it was not the company's to cure
+        return Clock(duty, start, at, None, start, span)
     return Clock(duty, start, at, done, off, span)
 
 

@@ -105,7 +105,9 @@ class Desk:
                 after = [one for one in following(row.state, row.origin) if not (rare and one in ("reopened", "rejected"))]
                 if not after:
                     return
-                move_complaint(self.engine, DESK, complaint_id, row.state, self.chance.choice(after), "查明", now)
+                to_state = self.chance.choice(after)
+                cause = self.chance.choice(("", "air_lock", "user_side")) if to_state in ("resolved", "rejected") else ""
+                move_complaint(self.engine, DESK, complaint_id, row.state, to_state, "查明", now, cause=cause)
         except RefusedError:
             kind = "refused"
         self.done[kind] = self.done.get(kind, 0) + 1

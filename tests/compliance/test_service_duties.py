@@ -187,6 +187,23 @@ def test_a_rejection_ends_what_was_owed_in_time_and_not_what_was_late() -> None:
     assert next_due(list(found.values())) is None
 
 
+def test_what_is_found_on_the_user_s_side_was_not_the_company_s_to_cure() -> None:
+    """R7 asks for the cure of the company's cause: overdue until it is found out, not owed after that; the way there stays late."""
+    user_s = replace(case("resolved 04 08:00"), deeds=(Deed("found", at("04 08:00"), cause="user_side"),))
+    assert states(user_s, "04 07:59")["low_temperature_cured"].standing == "overdue"
+    assert (states(user_s, "05 08:00")["low_temperature_cured"].standing, states(user_s, "05 08:00")[ON_SITE].standing) == ("void", "late")
+    own = replace(case("resolved 04 08:00"), deeds=(Deed("found", at("04 08:00"), cause="air_lock"),))
+    assert states(own, "05 08:00")["low_temperature_cured"].standing == "late"
+    assert states(case("rejected 04 08:00"), "05 08:00")["low_temperature_cured"].standing == "void"
+
+
+def test_a_cause_found_in_one_round_says_nothing_of_the_next() -> None:
+    found = (Deed("found", at("01 09:00"), cause="user_side"), Deed("found", at("09 08:00"), cause="air_lock"))
+    again = replace(case("resolved 01 09:00, reopened 05 08:00, resolved 09 08:00"), deeds=found)
+    every = [one.standing for one in duty_states(again, TABLES["A"], CALENDAR, at("10 08:00")) if one.duty.duty == "low_temperature_cured"]
+    assert every == ["void", "late"]
+
+
 def test_merging_ends_the_clocks_of_one_and_holds_the_other_to_the_earlier_report() -> None:
     early = case("accepted 01 08:05, merged 01 09:00")
     into = case(reported="01 08:50")
