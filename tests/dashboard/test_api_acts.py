@@ -194,7 +194,7 @@ def test_a_complaint_is_given_tied_merged_and_called_back(server: Server, desk: 
     with server.records.connect() as connection:
         mine = complaint_deeds.c.complaint_id == int(one.split("/")[1])
         kinds = connection.execute(select(complaint_deeds.c.kind).where(mine).order_by(complaint_deeds.c.id)).scalars().all()
-    assert kinds == ["assigned", "assigned", "contacted", "attached", "call_back", "call_back"]
+    assert kinds == ["assigned", "assigned", "contacted", "attached", "found", "call_back", "call_back"]
 
 
 def test_a_key_of_a_district_acts_there_alone(server: Server, desk: httpx.Client) -> None:
