@@ -80,7 +80,7 @@ async def _collect(site: Site, clock: Clock, stop: asyncio.Event, intake: Intake
     finally:
         await _cancel([*tasks, stopped])
         await _end(site, intake, committing, sources)
-        unknown.save()
+        _save(unknown)
         _write(site, clock, sources, intake, unknown)
         changes.end(records)
 

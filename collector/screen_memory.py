@@ -4,6 +4,7 @@ A file of its own, not the journal's newest readings: these don't tell since whe
 """
 
 from pathlib import Path
+from threading import Lock
 from zipfile import BadZipFile
 
 import numpy as np
@@ -12,6 +13,8 @@ import structlog
 from domain.screening import Memory
 
 log = structlog.get_logger("collect")
+
+_SAVING = Lock()
 
 
 def load_memory(path: Path) -> Memory | None:
@@ -27,8 +30,9 @@ def load_memory(path: Path) -> Memory | None:
 
 
 def save_memory(path: Path, memory: Memory) -> None:
-    """Keeps it, whole or not at all. Raises OSError."""
-    part = path.with_suffix(".tmp")
-    with part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **memory.columns())
-    part.replace(path)
+    """Keeps it, whole or not at all, also where the last time is still under way in another thread. Raises OSError."""
+    with _SAVING:
+        part = path.with_suffix(".tmp")
+        with part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **memory.columns())
+        part.replace(path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from threading import Lock
 
 import orjson
 
@@ -11,13 +12,14 @@ MOST = 2000
 class UnknownSensors:
     """The list: for each sensor the profile, first and last time (the clock's), messages, and the last value of each quantity.
 
-    Bounded: beyond 2000 sensors only ``beyond`` counts.
+    Bounded: beyond 2000 sensors only ``beyond`` counts. ``newest`` and ``save`` may be called by another thread than ``saw``.
     """
 
     def __init__(self, path: Path, known: Collection[str]) -> None:
         """``known``: sensor ids (folded) that meanwhile stand in a room; they leave the list."""
         self._path = path
         self._changed = False
+        self._saving = Lock()
         self.beyond = 0
         try:
             kept = orjson.loads(path.read_bytes())
@@ -35,7 +37,8 @@ class UnknownSensors:
             if len(self._sensors) >= MOST:
                 self.beyond += 1
                 return False
-            entry = self._sensors[sensor] = {"profile": profile, "topic": topic, "first_ms": at_ms, "values": {}, "count": 0}
+            seen = {"first_ms": at_ms, "last_ms": at_ms}
+            entry = self._sensors[sensor] = {"profile": profile, "topic": topic, **seen, "values": {}, "count": 0}
         entry["last_ms"] = at_ms
         entry["count"] += 1
         entry["values"][name] = value
@@ -48,10 +51,15 @@ class UnknownSensors:
         return [{"sensor": sensor, **entry, "values": dict(entry["values"])} for sensor, entry in latest[:count]]
 
     def save(self) -> None:
-        """Writes the list if it has changed."""
-        if not self._changed:
-            return
-        part = self._path.with_suffix(".tmp")
-        part.write_bytes(orjson.dumps(self._sensors))
-        part.replace(self._path)
-        self._changed = False
+        """Writes the list if it has changed. Raises OSError; what was not written is, the next time."""
+        with self._saving:
+            if not self._changed:
+                return
+            self._changed = False
+            part = self._path.with_suffix(".tmp")
+            try:
+                part.write_bytes(orjson.dumps(self._sensors))
+                part.replace(self._path)
+            except OSError:
+                self._changed = True
+                raise

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ def write_health(data: Path, component: str, at_ms: int, detail: dict[str, Any])
     """
     word = {"component": component, "at_ms": at_ms, "wall_at_ms": time.time_ns() // 1_000_000, "pid": os.getpid(), "detail": _plain(detail)}
     path = data / FOLDER / f"{component}.json"
-    part = path.with_name(f".{component}.{os.getpid()}.tmp")
+    part = path.with_name(f".{component}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(json.dumps(word, ensure_ascii=False, allow_nan=False), encoding="utf-8")

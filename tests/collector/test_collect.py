@@ -1,8 +1,10 @@
 """The process as a whole: it starts, tells its health, survives faults of its own, and stops."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -253,3 +255,18 @@ def test_no_memory_is_kept_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         save_memory(tmp_path / "nowhere" / "screen.npz", Screen().memory())
     assert load_memory(tmp_path / "nowhere" / "screen.npz") is None
+
+
+def test_the_screens_memory_is_whole_also_where_two_writings_of_it_meet(tmp_path: Path) -> None:
+    """The one of every ten minutes may be under way in its thread when the last one begins."""
+    memory, together = Screen().memory(), threading.Barrier(2, timeout=20)
+
+    def keep() -> None:
+        for _ in range(200):
+            together.wait()
+            save_memory(tmp_path / "screen.npz", memory)
+            assert load_memory(tmp_path / "screen.npz") is not None
+
+    with ThreadPoolExecutor(2) as threads:
+        for one in [threads.submit(keep) for _ in range(2)]:
+            one.result()

@@ -1,5 +1,9 @@
 """Sensors in no room: listed, bounded, kept over a restart."""
 
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
@@ -86,3 +90,67 @@ def test_counts_and_times_are_those_of_what_was_seen(seen: list[tuple[str, int, 
     sensors.save()
     if seen:
         assert orjson.loads((tmp_path / "none.json").read_bytes()).keys() == listed.keys()
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Threads take turns a thousand times as often as usual."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_it_is_told_and_written_by_other_threads_while_sensors_come(tmp_path: Path) -> None:
+    """Health is told in a thread; at the end of ``collect`` a last writing meets one that is still under way."""
+    sensors, done = UnknownSensors(tmp_path / "unknown.json", ()), threading.Event()
+
+    def tell(what: Callable[[], object]) -> int:
+        what()
+        times = 1
+        while not done.is_set():
+            what()
+            times += 1
+        return times
+
+    with ThreadPoolExecutor(3) as threads:
+        telling = [threads.submit(tell, what) for what in (sensors.save, sensors.save, lambda: sensors.newest(50))]
+        try:
+            for number in range(MOST):
+                saw(sensors, f"s{number}", number)
+        finally:
+            done.set()
+        assert all(one.result() for one in telling)
+    sensors.save()
+    assert len(orjson.loads((tmp_path / "unknown.json").read_bytes())) == MOST
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_two_writings_that_meet_are_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sensors, replace = UnknownSensors(tmp_path / "unknown.json", ()), Path.replace
+    saw(sensors, "a")
+    others = []
+
+    def another_begins(path: Path, to: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        saw(sensors, "b")
+        others.append(threading.Thread(target=sensors.save))
+        others[0].start()
+        others[0].join(0.2)  # it waits for us
+        return replace(path, to)
+
+    monkeypatch.setattr(Path, "replace", another_begins)
+    sensors.save()
+    others[0].join()
+    assert set(orjson.loads((tmp_path / "unknown.json").read_bytes())) == {"a", "b"}
+
+
+def test_what_the_disk_did_not_take_is_written_the_next_time(tmp_path: Path) -> None:
+    sensors = UnknownSensors(tmp_path / "later" / "unknown.json", ())
+    saw(sensors, "a")
+    with pytest.raises(FileNotFoundError):
+        sensors.save()
+    (tmp_path / "later").mkdir()
+    sensors.save()
+    assert (tmp_path / "later" / "unknown.json").exists()

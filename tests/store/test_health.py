@@ -1,4 +1,5 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,23 @@ def test_files_that_are_no_health_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "health" / "other.json").write_text("[1]")
     (tmp_path / "health" / "strange.json").write_text('{"component": "x"}')
     assert [word.component for word in read_health(tmp_path)] == ["watch"]
+
+
+def test_a_word_that_meets_one_still_under_way_in_another_thread_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``collect`` tells its health in a thread; its last word at the end may be said while that is still at it."""
+    replace = Path.replace
+
+    def another_first(path: Path, to: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        other = threading.Thread(target=write_health, args=(tmp_path, "collect", 1_000, {}))
+        other.start()
+        other.join()
+        return replace(path, to)
+
+    monkeypatch.setattr(Path, "replace", another_first)
+    write_health(tmp_path, "collect", 2_000, {})
+    assert [word.at_ms for word in read_health(tmp_path)] == [2_000]
+    assert [path.name for path in (tmp_path / "health").iterdir()] == ["collect.json"]
 
 
 def test_a_folder_that_can_t_be_written_stops_nobody(tmp_path: Path) -> None:
