@@ -19,7 +19,7 @@ class UnknownSensors:
         """``known``: sensor ids (folded) that meanwhile stand in a room; they leave the list."""
         self._path = path
         self._changed = False
-        self._saving = Lock()
+        self._lock, self._saving = Lock(), Lock()
         self.beyond = 0
         try:
             kept = orjson.loads(path.read_bytes())
@@ -32,33 +32,36 @@ class UnknownSensors:
 
     def saw(self, sensor: str, profile: str, topic: str, at_ms: int, name: str, value: float) -> bool:
         """Takes note of one value; returns whether the sensor is new on the list."""
-        entry = self._sensors.get(sensor)
-        if entry is None:
-            if len(self._sensors) >= MOST:
-                self.beyond += 1
-                return False
-            seen = {"first_ms": at_ms, "last_ms": at_ms}
-            entry = self._sensors[sensor] = {"profile": profile, "topic": topic, **seen, "values": {}, "count": 0}
-        entry["last_ms"] = at_ms
-        entry["count"] += 1
-        entry["values"][name] = value
-        self._changed = True
-        return bool(entry["count"] == 1)
+        with self._lock:
+            entry = self._sensors.get(sensor)
+            if entry is None:
+                if len(self._sensors) >= MOST:
+                    self.beyond += 1
+                    return False
+                entry = self._sensors[sensor] = {"profile": profile, "topic": topic, "first_ms": at_ms, "values": {}, "count": 0}
+            entry["last_ms"] = at_ms
+            entry["count"] += 1
+            entry["values"][name] = value
+            self._changed = True
+            return bool(entry["count"] == 1)
 
     def newest(self, count: int) -> list[dict[str, object]]:
         """The sensors heard last."""
-        latest = sorted(self._sensors.items(), key=lambda item: -item[1]["last_ms"])
-        return [{"sensor": sensor, **entry, "values": dict(entry["values"])} for sensor, entry in latest[:count]]
+        with self._lock:
+            latest = sorted(self._sensors.items(), key=lambda item: -item[1]["last_ms"])
+            return [{"sensor": sensor, **entry, "values": dict(entry["values"])} for sensor, entry in latest[:count]]
 
     def save(self) -> None:
         """Writes the list if it has changed. Raises OSError; what was not written is, the next time."""
         with self._saving:
-            if not self._changed:
-                return
-            self._changed = False
+            with self._lock:
+                if not self._changed:
+                    return
+                content = orjson.dumps(self._sensors)
+                self._changed = False
             part = self._path.with_suffix(".tmp")
             try:
-                part.write_bytes(orjson.dumps(self._sensors))
+                part.write_bytes(content)
                 part.replace(self._path)
             except OSError:
                 self._changed = True
