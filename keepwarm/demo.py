@@ -6,7 +6,6 @@
 The clock is held at the beginning of the story until the processes should be up.
 """
 
-import errno
 import os
 import shutil
 import socket
@@ -30,7 +29,7 @@ from domain.errors import ConfigError, Mistake, StoreError
 from domain.site import Site
 from keepwarm.accounts import invitation
 from keepwarm.demo_town import DemoTown, kept_town, new_town, on_new_ports, passwords, set_clock, stopped_at
-from keepwarm.processes import listen, only_one
+from keepwarm.processes import is_taken, listen, only_one
 from keepwarm.progress import Tell, progress_line
 from keepwarm.run import children_of, say
 from keepwarm.supervise import LOOK_S, Supervisor, keepwarm_child, stop_on_signals
@@ -95,8 +94,7 @@ def free_port(wanted: int, host: str = Site.dashboard_host) -> socket.socket:
         try:
             listening = listen(host, port)
         except ConfigError as error:
-            taken = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
-            if not taken or port == last:
+            if not is_taken(error) or port == last:
                 raise
             continue
         if port != wanted:

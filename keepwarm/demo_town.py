@@ -40,8 +40,8 @@ class DemoTown:
 
     def write(self, folder: Path, page_port: int) -> None:
         """Writes the site folder for this town's ports; ``data/`` keeps what it holds."""
+        self.save(folder / "data")  # first: a folder that is left half written is known for a demo's, and gone on with
         write_site(folder, build_town(self.seed), self.ports, dashboard_port=page_port)
-        self.save(folder / "data")
 
 
 def new_town(scenario: str, start_ms: int, seed: int = 1) -> DemoTown:

@@ -1,6 +1,7 @@
 """The processes of a site, each of which can run alone: ``collect``, ``watch``, ``dashboard``."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
@@ -247,6 +248,11 @@ def dashboard(folder: Path, *, host: str | None, port: int | None, descriptor: i
         address = (host or site.dashboard_host, site.dashboard_port if port is None else port)
         listening = listen(*address) if descriptor is None else socket.socket(fileno=descriptor)
         run_dashboard(site, clock, *address, listening)
+
+
+def is_taken(error: ConfigError) -> bool:
+    """Whether ``listen`` could not have the port because somebody else listens there."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
 
 
 def listen(host: str, port: int) -> socket.socket:

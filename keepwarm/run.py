@@ -1,15 +1,19 @@
 """``keepwarm run SITE``: collect, watch and dashboard of a site in one supervised whole."""
 
+import socket
+import time
 from pathlib import Path
 from threading import Event
 
 import click
 
-from domain.errors import StoreError
+from domain.errors import ConfigError, StoreError
 from domain.site import WHOLE, Share, Site
 from keepwarm.accounts import invitation
-from keepwarm.processes import listen, only_one, share_option, site_argument
+from keepwarm.processes import LOCK_WAIT_S, is_taken, listen, only_one, share_option, site_argument
 from keepwarm.supervise import Child, Supervisor, keepwarm_child, stop_on_signals
+
+LISTEN_AGAIN_S = 0.1
 
 
 def children_of(folder: Path, listening: int) -> list[Child]:
@@ -53,7 +57,7 @@ def run(folder: Path, *, port: int | None, share: Share) -> None:
         return
     with (
         only_one(site.data / "health" / "run.lock", "keepwarm run", wait_s=0),
-        listen(site.dashboard_host, site.dashboard_port if port is None else port) as listening,
+        _listen(site.dashboard_host, site.dashboard_port if port is None else port, stop) as listening,
     ):
         supervisor = Supervisor(site.data / "logs", say)
         supervisor.start(*children_of(folder, listening.fileno()))
@@ -64,6 +68,19 @@ def run(folder: Path, *, port: int | None, share: Share) -> None:
             supervisor.run(stop)
         finally:
             supervisor.stop()
+
+
+def _listen(host: str, port: int, stop: Event) -> socket.socket:
+    """As ``listen``; a port that is taken may be a killed predecessor's, whose dashboard takes some seconds to end."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            return listen(host, port)
+        except ConfigError as error:
+            if not is_taken(error) or time.monotonic() > deadline:
+                raise
+        if stop.wait(LISTEN_AGAIN_S):
+            raise click.exceptions.Exit(0)
 
 
 def _run_node(site: Site, folder: Path, share: Share, stop: Event) -> None:

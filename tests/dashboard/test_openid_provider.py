@@ -72,7 +72,11 @@ def with_other_claims(own: Answers) -> str:
     return f"{head}.{encoded(json.dumps(own.claims(sub='admin')).encode())}.{signature}"
 
 
-NOW = int(time.time())
+def in_s(seconds: float) -> int:
+    """The instant that is so many seconds off when it is asked, however long other tests took before."""
+    return int(time.time() + seconds)
+
+
 FORGED: dict[str, Callable[[Answers], object]] = {
     "another issuer": lambda own: own.signed(iss="https://evil.example"),
     "no issuer": lambda own: own.signed(iss=None),
@@ -81,11 +85,11 @@ FORGED: dict[str, Callable[[Answers], object]] = {
     "for several, handed to nobody": lambda own: own.signed(aud=[CLIENT, "another"]),
     "for several, handed to another": lambda own: own.signed(aud=[CLIENT, "another"], azp="another"),
     "handed to another": lambda own: own.signed(azp="another"),
-    "too old": lambda own: own.signed(exp=NOW - LEEWAY_S - 5),
+    "too old": lambda own: own.signed(exp=in_s(-LEEWAY_S - 5)),
     "for ever": lambda own: own.signed(exp=None),
     "made at no time": lambda own: own.signed(iat=None),
-    "made tomorrow": lambda own: own.signed(iat=NOW + 86_400, exp=NOW + 90_000),
-    "not valid yet": lambda own: own.signed(nbf=NOW + 3_600, exp=NOW + 7_200),
+    "made tomorrow": lambda own: own.signed(iat=in_s(86_400), exp=in_s(90_000)),
+    "not valid yet": lambda own: own.signed(nbf=in_s(3_600), exp=in_s(7_200)),
     "of another sign-in": lambda own: own.signed(nonce="other"),
     "of no sign-in": lambda own: own.signed(nonce=None),
     "of nobody": lambda own: own.signed(sub=None),

@@ -187,3 +187,16 @@ def test_a_real_site_runs_and_a_second_run_or_a_taken_port_is_refused_in_one_lin
         assert refused.process.wait(30) == 2
         until(lambda: len(refused.lines) == 1, 5.0)
         assert "in use; give another with --port" in refused.lines[0]
+
+
+def test_one_that_was_killed_is_followed_at_once_on_the_same_port(start: Callable[..., Program], tmp_path: Path) -> None:
+    """What a killed supervisor leaves ends by itself, within seconds: its port, and its locks, are waited for so long."""
+    (tmp_path / "site.toml").write_text('name = "Test town"\npolicy = "default"\n', encoding="utf-8")
+    run = start("run", str(tmp_path), "--port", "0")
+    address = run.says(r"Test town: (\S+)")[1]
+    until(lambda: healthy(address), UP_S, lambda: run.lines)
+    run.process.kill()
+    again = start("run", str(tmp_path), "--port", address.rstrip("/").rpartition(":")[2])
+    assert again.says(r"Test town: (\S+)")[1] == address
+    until(lambda: healthy(address), UP_S, lambda: again.lines)
+    stop(again)

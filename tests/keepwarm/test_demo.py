@@ -118,6 +118,21 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
     assert (tmp_path / "site.toml").read_text() == 'name = "A real town"'
 
 
+def test_a_folder_that_was_left_half_written_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(folder: Path, *_: object, **__: object) -> None:
+        (folder / "site.toml").write_text("")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as at_its_first_start:
+        at_its_first_start.setattr("keepwarm.demo_town.write_site", killed)
+        with pytest.raises(KeyboardInterrupt):
+            new_town("normal", DEMO_START_MS).write(tmp_path, 8600)
+    town = town_of(Plan(tmp_path, None, 60.0, browser=False))
+    assert (town.scenario, town.has_history) == ("normal", False)
+    town.write(tmp_path, 8600)
+    assert check_site(tmp_path) == []
+
+
 def test_a_kept_town_goes_on_with_its_own_scenario(tmp_path: Path) -> None:
     town = town_of(Plan(tmp_path, "normal", 60.0, browser=False))
     town.write(tmp_path, 8600)
