@@ -102,11 +102,17 @@ def redeem_invitation(engine: Engine, token: str, now_ms: int) -> Account | None
             return None
         columns = (invitations.c.account, invitations.c.role, invitations.c.districts)
         name, role, districts = connection.execute(select(*columns).where(mine)).one()
-        known = connection.execute(select(*_ACCOUNT, accounts.c.disabled).where(accounts.c.name == name)).one_or_none()
+        account = select(*_ACCOUNT, accounts.c.disabled).where(accounts.c.name == name)
+        known = connection.execute(account).one_or_none()
         if known is None:
             row = {"name": name, "role": role, "districts": districts, "created_at": now_ms}
-            connection.execute(insert(accounts).values(row))
-            return Account(name, role, frozenset(districts))
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(accounts).values(row))
+            except IntegrityError:  # by another link, on PostgreSQL, at this very moment
+                known = connection.execute(account).one()
+            else:
+                return Account(name, role, frozenset(districts))
         return None if known.disabled else account_of(known)
 
 

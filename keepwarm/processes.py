@@ -242,9 +242,9 @@ def watch(folder: Path, *, share: Share, supervised: bool) -> None:
 @supervised_option
 def dashboard(folder: Path, *, host: str | None, port: int | None, descriptor: int | None, supervised: bool) -> None:
     """Serves SITE's pages, its public board and its API."""
-    from dashboard.server import run_dashboard
-
     with site_process("dashboard", folder, supervised=supervised) as (site, clock):
+        from dashboard.server import run_dashboard  # takes seconds: an orphan must hear of its parent's end, and free the port, meanwhile
+
         address = (host or site.dashboard_host, site.dashboard_port if port is None else port)
         listening = listen(*address) if descriptor is None else socket.socket(fileno=descriptor)
         run_dashboard(site, clock, *address, listening)

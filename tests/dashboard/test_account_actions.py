@@ -1,17 +1,20 @@
 """What administrators do with accounts, and what the audit says of it; nobody else may, and the last administrator stays."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, func, insert, select
 
-from dashboard.accounts import add_account, redeem_invitation, wall_ms
+from dashboard.accounts import add_account, make_invitation, redeem_invitation, wall_ms
 from dashboard.actions.accounts import invite, let_in_again, set_districts, set_role, shut_out, sign_out_everywhere
 from dashboard.actions.acting import RefusedError
 from dashboard.facts.accounts import AUDIT_PAGE, AuditWanted, account_rows, audit_found, audit_rows, audited_people
 from dashboard.facts.town import Town
 from dashboard.roles import ROLES, Account
 from dashboard.session import open_session
+from store.records import open_records
 from store.records.tables import accounts, audit, sessions
 from tests.dashboard.conftest import PASSWORD
 
@@ -150,3 +153,24 @@ def test_the_page_s_rows_and_the_audit_s_search(town: Town) -> None:
     shown = [one.action for page in pages for one in page]
     assert shown == sorted(shown, reverse=True)
     assert len(set(shown)) == len(shown)
+
+
+def test_two_links_of_a_new_account_used_at_once_make_it_once(postgresql: str) -> None:
+    """On SQLite one waits for the other; on PostgreSQL both find that there is no such account yet."""
+    shared, together, names = open_records(postgresql), threading.Barrier(2, timeout=30), [f"new {number}" for number in range(30)]
+
+    def enter(number: int) -> list[Account | None]:
+        found = []
+        for name in names:
+            token = make_invitation(shared, name, ("viewer", "engineer")[number], NOW_MS)
+            together.wait()
+            found.append(redeem_invitation(shared, token, NOW_MS + 1))
+        return found
+
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            one, other = (entering.result() for entering in [threads.submit(enter, number) for number in range(2)])
+    finally:
+        shared.dispose()
+    assert None not in one
+    assert one == other

@@ -112,3 +112,20 @@ def test_a_killed_supervisor_leaves_no_child(tmp_path: Path) -> None:
     parent.wait()
     parent.stdout.close()
     until(lambda: gone(child))
+
+
+def test_a_dashboard_hears_of_its_parents_end_before_it_loads_what_takes_long(tmp_path: Path) -> None:
+    """Else, killed with its parent's start hardly over, it keeps the port from their successors for as long as that takes."""
+    (tmp_path / "site.toml").write_text('name = "T"\npolicy = "default"\n', encoding="utf-8")
+    orphan = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "keepwarm", "dashboard", str(tmp_path), "--port", "0", "--supervised"],
+        stdin=subprocess.DEVNULL,  # its end is the sign that the supervisor is gone
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+        check=False,
+    )
+    assert orphan.returncode == -signal.SIGTERM
+    assert "streamlit" not in orphan.stderr
