@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import case as sql_case
 
 from compliance.complaint_life import Deed, Step
 from compliance.service_duties import Calendar, Case, DutyState, duty_states, stand_until
@@ -34,13 +35,13 @@ def read_cases(connection: Connection, which: ColumnElement[bool]) -> dict[int, 
         wanted = following
     steps, deeds = _steps(connection, rows), _deeds(connection, rows)
 
-    def case(complaint_id: int) -> Case:
-        merged = tuple(case(one) for one in sorted(children.get(complaint_id, ())))
+    def case_of(complaint_id: int) -> Case:
+        merged = tuple(case_of(one) for one in sorted(children.get(complaint_id, ())))
         category, severity, origin, kind, opened_at = rows[complaint_id]
         done = steps.get(complaint_id, ()), deeds.get(complaint_id, ())
         return Case(category, severity, origin, kind, opened_at, *done, merged)
 
-    return {complaint_id: case(complaint_id) for complaint_id in picked}
+    return {complaint_id: case_of(complaint_id) for complaint_id in picked}
 
 
 def _steps(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[Step, ...]]:
@@ -57,11 +58,13 @@ def _steps(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[Step, 
 def _deeds(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[Deed, ...]]:
     table = complaint_deeds.c
     found: dict[int, list[Deed]] = {}
-    columns = (table.complaint_id, table.kind, table.at, table.body)
+    told = sql_case((table.kind != "proposed", table.body), else_=None)  # a proposal's is its evidence
+    columns = (table.complaint_id, table.kind, table.at, told)
     query = lambda part: select(*columns).where(table.complaint_id.in_(part)).order_by(table.id)  # noqa: E731
     for complaint_id, kind, at, body in _in_parts(connection, query, ids):
+        said = body or {}
         found.setdefault(complaint_id, []).append(
-            Deed(kind, at, bool(body.get("reached", True)), body.get("satisfied"), body.get("cause", ""))
+            Deed(kind, at, bool(said.get("reached", True)), said.get("satisfied"), said.get("cause", ""))
         )
     return {complaint_id: tuple(deeds) for complaint_id, deeds in found.items()}
 

@@ -35,18 +35,20 @@ PATH: Final = "/fresh"
 class Offer:
     """What a panel shows: as ``Screen.shared_html`` has it. ``page`` is the path of the page it stands on.
 
-    ``values`` know no town but the one they are asked with, which ends where the districts of the reader who asks do.
+    ``values`` know no town but the one they are asked with, which ends where the districts of the reader who asks do. ``timeless`` is a
+    template that shows these alone: no age, no time left.
     """
 
     page: str
     template: str
     key: object
     values: Callable[[Screen], dict[str, object]]
+    timeless: bool = False
 
     def html(self, now: Screen) -> str:
         """The HTML of this moment, or what can't be read."""
         try:
-            return now.shared_html(self.template, self.key, lambda: self.values(now))
+            return now.shared_html(self.template, self.key, lambda: self.values(now), timeless=self.timeless)
         except StoreError:
             return troubles_html(now)
 

@@ -20,6 +20,7 @@ from dashboard.text import DEFAULT_LANGUAGE, LANGUAGES, Speech, speech
 from domain.errors import StoreError
 
 REFRESH_S: Final = 2.0
+TIMELESS_S: Final = 600.0
 LANGUAGE_KEY: Final = "language"
 
 
@@ -37,9 +38,13 @@ class Screen:
         """The HTML of a template, which always knows the moment and the words."""
         return html(template, self.say.language, now_ms=self.now_ms, moments=self.moments, site=self.town.site, **values)
 
-    def shared_html(self, template: str, key: object, values: Callable[[], dict[str, object]]) -> str:
-        """The same HTML for all who look at the same thing in the same language."""
-        return self.town.shared.of(("html", template, self.say.language, key), lambda: self.html(template, **values()))
+    def shared_html(self, template: str, key: object, values: Callable[[], dict[str, object]], *, timeless: bool = False) -> str:
+        """The same HTML for all who look at the same thing in the same language; a ``timeless`` one as long as its values stay."""
+        shown = ("html", template, self.say.language, key)
+        if timeless:
+            found = values()
+            return self.town.shared.of(shown, lambda: self.html(template, **found), life_s=TIMELESS_S, mark=found)
+        return self.town.shared.of(shown, lambda: self.html(template, **values()))
 
 
 def screen() -> Screen:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, String, Table, cast, select
 
 from dashboard.api.answers import ProblemError
 from dashboard.api.asked import Call, Part, Plain, Reader, RowId
-from dashboard.api.shapes import NOT_SHOWN, PERSONAL, answers
+from dashboard.api.shapes import NOT_SHOWN, PERSONAL, answers, listed
 from store.records.tables import (
     alarm_transitions,
     alarms,
@@ -98,7 +98,8 @@ KINDS: Final = (
         "complaint", complaints, complaint_transitions, "R6",
         "`origin` is sensor, resident or visit; `kind` room, building, station, household or maintenance. `state` goes from new over "
         "accepted, dispatched, on_site, resolved and called_back to closed; or is rejected, merged or reopened. `reporter` and `contact` "
-        "are null for a key without the scope complaints. One complaint comes with its rooms and with what was done for it (`deeds`).",
+        "are null for a key without the scope complaints. One complaint comes with its `evidence`, its rooms and what was done for it "
+        "(`deeds`); a list has none of these.",
         lambda station_id: complaints.c.station_id == station_id,
     ),
 )  # fmt: skip
@@ -120,7 +121,7 @@ def _add(kind: Kind) -> None:
     """The list of a kind, newest first, and one row with what became of it."""
 
     def rows(call: Reader, asked: Annotated[RowsAsked, Query()]) -> Response:
-        query = select(kind.table).order_by(kind.table.c.id.desc()).limit(asked.limit + 1)
+        query = select(*listed(kind.table)).order_by(kind.table.c.id.desc()).limit(asked.limit + 1)
         if asked.after:
             query = query.where(kind.table.c.id < int(asked.after))
         if asked.station:
@@ -133,8 +134,8 @@ def _add(kind: Kind) -> None:
         return call.answer(row_of(call, kind, row_id))
 
     many, shape = f"/{kind.name}s", kind.name.title()
-    listed = f"{shape}s, newest first ({kind.rule})"
-    router.add_api_route(many, rows, summary=listed, description=kind.about, name=many, responses=answers(shape, many=True))
+    newest = f"{shape}s, newest first ({kind.rule})"
+    router.add_api_route(many, rows, summary=newest, description=kind.about, name=many, responses=answers(shape, many=True))
     one = f"{many}/{{row_id}}"
     told = f"One {kind.name} with its transitions"
     router.add_api_route(one, row, summary=told, description=kind.about, name=one, responses=answers(f"{shape}InFull"))

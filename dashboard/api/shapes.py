@@ -44,6 +44,8 @@ LISTS: Final = {
 }
 # Columns of a row that are the program's own, or are said by where the row stands.
 NOT_SHOWN: Final = ("id", "queued")
+# What one row is shown with and a list of them is not: the readings of a day beside each of a thousand complaints.
+NOT_LISTED: Final = ("complaints.evidence",)
 
 
 def thing(properties: Mapping[str, Shape]) -> Shape:
@@ -64,6 +66,11 @@ def page_of(item: Shape) -> Shape:
 def nullable(shape: Shape) -> Shape:
     """The same, or null."""
     return {**shape, "type": [shape["type"], "null"]}
+
+
+def listed(table: Table) -> list[Column[Any]]:
+    """The columns of a table that a list of its rows shows."""
+    return [column for column in table.columns if str(column) not in NOT_LISTED]
 
 
 def of_table(table: Table, *left_out: str) -> dict[str, Shape]:
@@ -130,6 +137,11 @@ def _in_full(table: Table, transitions: Table, key: str, **more: Shape) -> Shape
     return thing(_row(table) | {"transitions": steps} | more)
 
 
+def _listed(table: Table) -> Shape:
+    shown = {shown_name(column.name) for column in listed(table)}
+    return thing({name: shape for name, shape in _row(table).items() if name in shown})
+
+
 def _row(table: Table) -> dict[str, Shape]:
     found = of_table(table)
     return found | {name: nullable(TEXT) for name in PERSONAL if name in found}
@@ -158,13 +170,13 @@ SHAPES: Final[dict[str, Shape]] = {
     "Latest": _columns("measured_at", "value", "quality", measured_at=COUNT, quality=COUNT),
     "Readings": {"anyOf": [_READINGS, _STEPS]},
     "RoomDay": thing(of_table(room_days)),
-    "Alarm": thing(_row(alarms)),
+    "Alarm": _listed(alarms),
     "AlarmInFull": _in_full(alarms, alarm_transitions, "alarm_id"),
-    "Outage": thing(_row(outages)),
+    "Outage": _listed(outages),
     "OutageInFull": _in_full(outages, outage_transitions, "outage_id"),
-    "Notice": thing(_row(notices)),
+    "Notice": _listed(notices),
     "NoticeInFull": _in_full(notices, notice_transitions, "notice_id"),
-    "Complaint": thing(_row(complaints)),
+    "Complaint": _listed(complaints),
     "ComplaintInFull": _in_full(
         complaints,
         complaint_transitions,

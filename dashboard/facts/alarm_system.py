@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import BigInteger, bindparam, or_, select
 
 from compliance.alarm_figures import (
     FLOOD_BELOW,
@@ -24,6 +24,7 @@ from store.records.tables import alarms
 LIFE_S = 20.0
 MOST = 10
 BARS = 48
+_RAISED = select(alarms.c.raised_at).where(alarms.c.raised_at > bindparam("after_ms", type_=BigInteger), alarms.c.suppressed_by.is_(None))
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,23 @@ def _flood_now(town: Town) -> Flood | None:
     lately = _raised(town, now_ms - FLOOD_WITHIN_MS)
     if len(lately) < FLOOD_BELOW:
         return None  # whatever was before, it is over
-    mark = (len(lately), max(lately))  # begin and number of a flood change with these only
-    found = town.shared.of("floods", lambda: floods(_raised(town, now_ms - DAY_MS), now_ms), life_s=LIFE_S, mark=mark)
+    # Read anew before anything that was raised since then is older than what is read now.
+    before = town.shared.of("flood_before", lambda: _flood_before(town, now_ms), life_s=LIFE_S, mark=now_ms // FLOOD_WITHIN_MS)
+    found = floods([*(at for at in before if at <= now_ms - FLOOD_WITHIN_MS), *lately], now_ms)
     return found[-1] if found and found[-1].to_ms is None else None
+
+
+def _flood_before(town: Town, now_ms: int) -> list[int]:
+    """The alarms of the last day that decide when a flood of now began, and what counts to it."""
+    raised = _raised(town, now_ms - DAY_MS)
+    found = floods(raised, now_ms)
+    since_ms = found[-1].from_ms if found and found[-1].to_ms is None else now_ms
+    return [at for at in raised if at > since_ms - FLOOD_WITHIN_MS]
 
 
 def _raised(town: Town, after_ms: int) -> list[int]:
     """When the alarms that people were shown were raised, later than this."""
-    query = select(alarms.c.raised_at).where(alarms.c.raised_at > after_ms, alarms.c.suppressed_by.is_(None))
-    return [at for (at,) in town.rows(query)]
+    return [at for (at,) in town.rows(_RAISED, after_ms=after_ms)]
 
 
 def alarm_system(town: Town, days: int) -> AlarmSystem:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, or_, select
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Select, Tuple, and_, bindparam, func, not_, or_, select, tuple_
 
 from dashboard.facts.town import Town
 from store.records.tables import alarms, out_of_service
@@ -72,42 +72,46 @@ class Wanted:
     page: int = 1
 
 
-def shelved_now(now_ms: int) -> ColumnElement[bool]:
+def shelved_now(now_ms: int | BindParameter[int]) -> ColumnElement[bool]:
     """Whether an alarm, or one of the same kind and subject, is shelved at this instant."""
     other = alarms.alias()
-    same = select(other.c.id).where(other.c.kind == alarms.c.kind, other.c.subject == alarms.c.subject, other.c.shelved_until > now_ms)
-    return or_(func.coalesce(alarms.c.shelved_until, 0) > now_ms, and_(alarms.c.suppressed_by == "shelved", exists(same)))
+    same = select(other.c.kind, other.c.subject).where(other.c.shelved_until > now_ms)
+    of_others = and_(func.coalesce(alarms.c.suppressed_by, "") == "shelved", _what().in_(same))
+    return or_(func.coalesce(alarms.c.shelved_until, 0) > now_ms, of_others)
 
 
 def out_now() -> ColumnElement[bool]:
     """Whether the alarms of this kind and subject are out of service now."""
     out = out_of_service.c
-    here = select(out.id).where(out.kind == alarms.c.kind, out.subject == alarms.c.subject, out.returned_at.is_(None))
-    return exists(here)
+    return _what().in_(select(out.kind, out.subject).where(out.returned_at.is_(None)))
 
 
-def waiting(now_ms: int) -> ColumnElement[bool]:
+def _what() -> Tuple:
+    """What an alarm is of. What people silenced is few: it is read once for all alarms, not for each of them."""
+    return tuple_(alarms.c.kind, alarms.c.subject)
+
+
+def waiting(now_ms: int | BindParameter[int]) -> ColumnElement[bool]:
     """Whether an alarm asks for somebody: unacknowledged, and neither shelved, out of service nor suppressed by design."""
-    suppressed = and_(alarms.c.suppressed_by.is_not(None), alarms.c.suppressed_by.not_in(BY_PEOPLE))
-    silenced = or_(func.coalesce(suppressed, false()), func.coalesce(shelved_now(now_ms), false()), out_now())
+    suppressed = func.coalesce(alarms.c.suppressed_by, BY_PEOPLE[0]).not_in(BY_PEOPLE)
+    silenced = or_(suppressed, shelved_now(now_ms), out_now())
     return and_(alarms.c.state.in_(UNACKNOWLEDGED), not_(silenced))
+
+
+def _counted() -> Select[*tuple[Any, ...]]:
+    """Each by the index of its own: together they would read every row that any of them is about."""
+    now_ms = bindparam("now_ms", type_=BigInteger)
+    standing, silent = alarms.c.cleared_at.is_(None), alarms.c.no_data_at.is_not(None)
+    which = (standing, waiting(now_ms), standing & silent, alarms.c.shelved_until > now_ms)
+    return select(*(select(func.count()).select_from(alarms).where(one).scalar_subquery() for one in which))
+
+
+_COUNTED: Final = _counted()
 
 
 def alarm_counts(town: Town) -> AlarmCounts:
     """How many alarms there are to look at."""
-    return town.shared.of("alarm_counts", lambda: _alarm_counts(town))
-
-
-def _alarm_counts(town: Town) -> AlarmCounts:
-    now_ms = town.now_ms()
-    standing, asks = alarms.c.cleared_at.is_(None), alarms.c.state.in_(UNACKNOWLEDGED)
-    query = select(
-        func.count().filter(standing),
-        func.count().filter(waiting(now_ms)),
-        func.count().filter(standing & alarms.c.no_data_at.is_not(None)),
-        func.count().filter(func.coalesce(alarms.c.shelved_until, 0) > now_ms),
-    ).where(or_(standing, asks, alarms.c.shelved_until > now_ms))
-    return AlarmCounts(*town.rows(query)[0])
+    return town.shared.of("alarm_counts", lambda: AlarmCounts(*town.rows(_COUNTED, now_ms=town.now_ms())[0]))
 
 
 def alarm_rows(town: Town, wanted: Wanted) -> Sequence[AlarmRow]:
@@ -127,7 +131,7 @@ def _alarms_found(town: Town, wanted: Wanted) -> int:
 def alarm_columns(now_ms: int) -> list[ColumnElement[Any]]:
     """The columns of an ``AlarmRow``, in its order."""
     stored = [name for name in AlarmRow.__dataclass_fields__ if name not in {"shelved", "out"}]
-    return [*(alarms.c[name] for name in stored), func.coalesce(shelved_now(now_ms), false()), out_now()]
+    return [*(alarms.c[name] for name in stored), shelved_now(now_ms), out_now()]
 
 
 def alarm_row(columns: Sequence[Any]) -> AlarmRow:

@@ -1,28 +1,26 @@
 """Complaints: the queue by the time left, and one with its evidence, its history and its duties (R6, R7)."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
 from compliance.complaint import Estate
-from compliance.complaint_cases import IDS_AT_ONCE, StandingDuties, read_cases, states_of
+from compliance.complaint_cases import states_of
 from compliance.complaint_life import NOT_OVER, OVER
 from compliance.evidence import gather
-from compliance.service_duties import Case, DutyState, next_due
+from compliance.service_duties import DutyState, next_due
+from dashboard.facts.duties import complaints_mark, kept_s, read_cases_of, standing_duties
 from dashboard.facts.outages import Transition
 from dashboard.facts.stations import station_states
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS
 from domain.errors import StoreError
-from store.records import reading
 from store.records.tables import complaint_deeds, complaint_rooms, complaint_transitions, complaints, escalations
 
 SHOWN_OVER_MS = 7 * DAY_MS
 OPEN_MOST, OVER_MOST = 5_000, 300
-KEPT_S = 10.0  # for how long rows are kept of which nothing new was stored; on PostgreSQL a change may show later than its number says
-
 NEARLY_NOW_MS = 300_000
 
 
@@ -71,17 +69,7 @@ class AttachedRoom:
 
 def complaint_rows(town: Town) -> Sequence[ComplaintRow]:
     """Open complaints, oldest first; then those over within seven days, newest first."""
-    return town.shared.of("complaints", lambda: _complaint_rows(town), life_s=KEPT_S, mark=complaints_mark(town))
-
-
-def complaints_mark(town: Town) -> Hashable:
-    """Changes with whatever is stored about complaints: each change of one is a row of its own, beside it."""
-    return town.whole.shared.of("complaints_mark", lambda: _complaints_mark(town.whole))
-
-
-def _complaints_mark(town: Town) -> Hashable:
-    newest = [select(func.max(table.c.id)).scalar_subquery() for table in (complaints, complaint_transitions, complaint_deeds)]
-    return town.rows(select(*newest, select(func.count()).select_from(complaint_rooms).scalar_subquery()))[0]
+    return town.shared.of("complaints", lambda: _complaint_rows(town), life_s=kept_s(town), mark=complaints_mark(town))
 
 
 def _complaint_rows(town: Town) -> list[ComplaintRow]:
@@ -180,6 +168,25 @@ class Dossier:
         return next((deed for deed in reversed(self.deeds) if deed.kind == "proposed"), None)
 
 
+Pressing = Sequence[tuple[ComplaintRow, DutyState | None]]
+
+
+def pressing(town: Town) -> Pressing:
+    """Complaints that still owe something with the duty that presses most, the earliest due first; then those without, oldest first.
+
+    The very list of last time while nothing of it changed.
+    """
+    rows = complaint_rows(town)
+    states = standing_duties(town, "queue", [row.id for row in rows], town.now_ms())
+    return town.shared.of("pressing", lambda: _pressing(rows, states), life_s=kept_s(town), mark=(rows, states))
+
+
+def _pressing(rows: Sequence[ComplaintRow], states: Mapping[int, Sequence[DutyState]]) -> Pressing:
+    found = [(row, next_due(states.get(row.id, ()))) for row in rows]
+    owing = [(row, duty) for row, duty in found if duty is not None or not row.over]
+    return sorted(owing, key=lambda one: (one[1] is None, one[1].due_at if one[1] else 0, one[0].opened_at, one[0].id))
+
+
 def complaint_queue(town: Town) -> list[QueueRow]:
     """Complaints that still owe something, the least time left first; then those without a duty, oldest first."""
     return town.shared.of("complaint_queue", lambda: _queue(town))
@@ -187,19 +194,13 @@ def complaint_queue(town: Town) -> list[QueueRow]:
 
 def _queue(town: Town) -> list[QueueRow]:
     now_ms = town.now_ms()
-    rows = complaint_rows(town)
-    states = standing_duties(town, "queue", [row.id for row in rows], now_ms)
-    queue = []
-    for row in rows:
-        duty = next_due(states.get(row.id, []))
-        if duty is not None or not row.over:
-            queue.append(QueueRow(row, duty, None if duty is None else duty.due_at - now_ms, used_up(duty, now_ms)))
-    return sorted(queue, key=lambda one: (one.left_ms is None, one.left_ms or 0, one.complaint.opened_at, one.complaint.id))
+    return [QueueRow(row, duty, None if duty is None else duty.due_at - now_ms, used_up(duty, now_ms)) for row, duty in pressing(town)]
 
 
 def complaints_overdue(town: Town) -> int:
     """How many complaints owe something whose time has run out."""
-    return sum(row.left_ms is not None and row.left_ms < 0 for row in complaint_queue(town))
+    now_ms = town.now_ms()
+    return sum(duty is not None and duty.due_at < now_ms for _, duty in pressing(town))
 
 
 def used_up(duty: DutyState | None, now_ms: int) -> float:
@@ -211,23 +212,7 @@ def used_up(duty: DutyState | None, now_ms: int) -> float:
 
 def duties_of(town: Town, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyState]]:
     """The duties of these complaints as they stand (R7)."""
-    return states_of(town.site, _cases(town, ids), now_ms)
-
-
-def standing_duties(town: Town, name: str, ids: Sequence[int], now_ms: int) -> dict[int, list[DutyState]]:
-    """As ``duties_of``, of a list that is asked for again and again: of one ``name`` only what changed is computed anew."""
-    mark = complaints_mark(town), tuple(ids)
-    cases = town.shared.of(("cases", name), lambda: _cases(town, ids), life_s=KEPT_S, mark=mark)
-    return town.shared.of(("standing_duties", name), StandingDuties, life_s=float("inf")).of(town.site, cases, now_ms)
-
-
-def _cases(town: Town, ids: Sequence[int]) -> dict[int, Case]:
-    found: dict[int, Case] = {}
-    if ids:
-        with town.asking("records"), reading(town.records).connect() as connection:
-            for first in range(0, len(ids), IDS_AT_ONCE):
-                found |= read_cases(connection, complaints.c.id.in_(ids[first : first + IDS_AT_ONCE]))
-    return found
+    return states_of(town.site, read_cases_of(town, ids), now_ms)
 
 
 def dossier(town: Town, complaint_id: int) -> Dossier | None:

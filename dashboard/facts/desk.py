@@ -10,17 +10,8 @@ from typing import Any, Final
 from sqlalchemy import case, select
 
 from compliance.complaint_life import OVER
-from dashboard.facts.complaints import (
-    KEPT_S,
-    ComplaintRow,
-    Dossier,
-    QueueRow,
-    complaint_queue,
-    complaint_rows,
-    complaints_mark,
-    rows_where,
-    standing_duties,
-)
+from dashboard.facts.complaints import ComplaintRow, Dossier, QueueRow, complaint_queue, complaint_rows, rows_where
+from dashboard.facts.duties import complaints_mark, kept_s, standing_duties
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS
 from store.records.tables import complaint_deeds, complaints
@@ -131,7 +122,7 @@ def call_back_rows(town: Town) -> list[CallBackRow]:
 
 def _call_back_rows(town: Town) -> list[CallBackRow]:
     now_ms = town.now_ms()
-    found, calls = town.shared.of("cured", lambda: _cured(town, now_ms), life_s=KEPT_S, mark=complaints_mark(town))
+    found, calls = town.shared.of("cured", lambda: _cured(town, now_ms), life_s=kept_s(town), mark=complaints_mark(town))
     duties = standing_duties(town, "cured", [row.id for row in found], now_ms)
     rows = []
     for row in found:

@@ -3,13 +3,15 @@
 open outages ─▶ notice at 8 h ─▶ its review     complaints ─▶ the duty that presses     cured ─▶ call-back     shelved alarms ─▶ end
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, bindparam, select
 
-from dashboard.facts.complaints import complaint_queue
+from dashboard.facts.complaints import ComplaintRow, Pressing, pressing
 from dashboard.facts.desk import call_back_rows
 from dashboard.facts.notices import notice_rows
 from dashboard.facts.outages import notice_due_ms, open_outages
@@ -21,8 +23,17 @@ from store.records.tables import alarms
 SHELVES_MOST: Final = 200
 SOON_MS: Final = HOUR_MS
 
+DUE_KEPT_S: Final = 60.0
+
 What = Literal["notice", "review", "duty", "call_back", "shelf"]
 NOTICES: Final = ("notice", "review")
+
+_SHELVED: Final = (
+    select(alarms.c.id, alarms.c.subject, alarms.c.shelved_until)
+    .where(alarms.c.shelved_until > bindparam("now_ms", type_=BigInteger), alarms.c.state != "normal")
+    .order_by(alarms.c.shelved_until)
+    .limit(SHELVES_MOST)
+)
 
 
 @dataclass(frozen=True)
@@ -54,42 +65,42 @@ class DueList:
 
 def due_list(town: Town, most: int) -> DueList:
     """What is due, the earliest first. Neither crowds the other out: half of the room is for notices, the rest for what comes first."""
-    found = town.shared.of("due", lambda: sorted(_due(town), key=lambda one: one.at))
+    found = town.shared.of("due", lambda: sorted(_due(town), key=_at))
     now_ms = town.now_ms()
-    notices = [one for one in found if one.what in NOTICES][: (most + 1) // 2]
-    rest = [one for one in found if one not in notices][: most - len(notices)]
-    shown = sorted([*notices, *rest], key=lambda one: one.at)
-    over = sum(one.at < now_ms for one in found)
-    soon = sum(now_ms <= one.at < now_ms + SOON_MS for one in found)
+    notices = list(islice((one for one in found if one.what in NOTICES), (most + 1) // 2))
+    first = {id(one) for one in notices}
+    rest = islice((one for one in found if id(one) not in first), most - len(notices))
+    shown = sorted([*notices, *rest], key=_at)
+    over = bisect_left(found, now_ms, key=_at)
+    soon = bisect_left(found, now_ms + SOON_MS, key=_at) - over
     return DueList([(one, subject(town, one.subject)) for one in shown], over, soon, len(found))
+
+
+def _at(one: Due) -> int:
+    return one.at
 
 
 def _due(town: Town) -> Iterator[Due]:
     yield from _notices(town)
-    called = set()
-    for row in call_back_rows(town):
-        if row.done is None and row.due_at is not None:
-            called.add(row.complaint.id)
-            yield Due(row.due_at, "call_back", row.complaint.subject, _complaint(row.complaint.id), number=row.complaint.id)
-    for one in complaint_queue(town):
-        duty = one.duty
-        # What waits for the resident is due at no instant; a call-back is listed as one.
-        if duty is None or duty.standing == "held" or (duty.duty.target == "done" and one.complaint.id in called):
-            continue
-        yield Due(
-            duty.due_at,
-            "duty",
-            one.complaint.subject,
-            _complaint(one.complaint.id),
-            one.complaint.category,
-            duty.duty.target,
-            one.complaint.id,
-        )
+    calls = [(row.complaint, row.due_at) for row in call_back_rows(town) if row.done is None and row.due_at is not None]
+    duties = pressing(town)
+    yield from town.shared.of("complaints_due", lambda: [*_complaints(calls, duties)], life_s=DUE_KEPT_S, mark=(calls, duties))
     now_ms = town.now_ms()
-    columns = (alarms.c.id, alarms.c.subject, alarms.c.shelved_until)
-    shelved = select(*columns).where(alarms.c.shelved_until > now_ms, alarms.c.state != "normal").order_by(alarms.c.shelved_until)
-    for number, of, until in town.rows(shelved.limit(SHELVES_MOST)):
+    for number, of, until in town.rows(_SHELVED, now_ms=now_ms):
         yield Due(until, "shelf", of, address("alarms", alarm=str(number)))
+
+
+def _complaints(calls: Sequence[tuple[ComplaintRow, int]], duties: Pressing) -> Iterator[Due]:
+    called = set()
+    for complaint, due_at in calls:
+        called.add(complaint.id)
+        yield Due(due_at, "call_back", complaint.subject, _complaint(complaint.id), number=complaint.id)
+    for complaint, duty in duties:
+        # What waits for the resident is due at no instant; a call-back is listed as one.
+        if duty is None or duty.standing == "held" or (duty.duty.target == "done" and complaint.id in called):
+            continue
+        address_of = _complaint(complaint.id)
+        yield Due(duty.due_at, "duty", complaint.subject, address_of, complaint.category, duty.duty.target, complaint.id)
 
 
 def _notices(town: Town) -> Iterator[Due]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,9 @@ from store.records.tables import room_days
 
 VERDICTS: Final = ("compliant", "breach", "unknown", "unjudged")
 UNKNOWN: Final = VERDICTS.index("unknown")
-DAY_LIFE_S: Final = 10.0  # watch computes the day as often
+DAY_LIFE_S: Final = 10.0  # watch computes the day as often at most: of a large town it takes longer
+DAY_KEPT_S: Final = 60.0  # for how long sums are kept that watch seems not to have computed anew
+DAY_ROOMS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,24 @@ def room_states(town: Town, room_ids: Collection[str]) -> dict[str, RoomState]:
 
 def day_figures(town: Town, day: str) -> Day:
     """The figures of one local day (``2026-01-15``) over all rooms."""
-    return town.shared.of(("day", day), lambda: _day_figures(town, day), life_s=DAY_LIFE_S)
+
+    def figures() -> Day:
+        return town.shared.of(("day", day), lambda: _day_figures(town, day), life_s=DAY_KEPT_S, mark=_computed_at(town, day))
+
+    return town.shared.of(("day_seen", day), figures, life_s=DAY_LIFE_S)
+
+
+def _computed_at(town: Town, day: str) -> list[tuple[Any, ...]]:
+    """When the figures of some rooms were computed, of stations all over the town: a node computes those of all its rooms at once."""
+    asked = town.shared.of("day_rooms", lambda: _spread(town), life_s=float("inf"))
+    columns = room_days.c
+    return town.rows(select(columns.room_id, columns.computed_at).where(columns.day == day, columns.room_id.in_(asked)))
+
+
+def _spread(town: Town) -> list[str]:
+    """Some rooms, of as many stations."""
+    rooms = list({station_id: room_id for room_id, station_id in town.station_of_room.items()}.values()) or list(town.site.rooms)
+    return rooms[:: -(-len(rooms) // DAY_ROOMS) or 1]
 
 
 def _day_figures(town: Town, day: str) -> Day:

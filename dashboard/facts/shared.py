@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 class _Kept:
     lock: threading.Lock = field(default_factory=threading.Lock)
     value: Any = None
-    mark: Hashable = None
+    mark: object = None
     until_s: float = -1.0
     forgotten: int = 0
 
@@ -31,7 +31,7 @@ class Shared:
         self._kept: dict[Hashable, _Kept] = {}
         self._lock = threading.Lock()
 
-    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None, mark: Hashable = None) -> Value:
+    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None, mark: object = None) -> Value:
         """The value of ``compute`` for this key, not older than ``life_s``. What ``compute`` raises is raised, and not kept.
 
         ``mark`` tells what it was computed from: of another mark than now it is not kept, however young.
@@ -69,7 +69,7 @@ class Scoped(Shared):
         self._whole = shared
         self._scope = scope
 
-    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None, mark: Hashable = None) -> Value:
+    def of(self, key: Hashable, compute: Callable[[], Value], *, life_s: float | None = None, mark: object = None) -> Value:
         """As ``Shared.of``, in this scope."""
         return self._whole.of((self._scope, key), compute, life_s=life_s, mark=mark)
 

@@ -20,8 +20,8 @@ SPARK_LIFE_S = 15.0
 class Spark:
     """The last hours of a station as SVG points in a box of 100 × 30: supply and its target, each in unbroken pieces."""
 
-    supply: list[str]
-    target: list[str]
+    supply: tuple[str, ...]
+    target: tuple[str, ...]
 
 
 def sparks(town: Town) -> dict[str, Spark]:
@@ -51,11 +51,11 @@ def _sparks(town: Town) -> dict[str, Spark]:
     return drawn
 
 
-def _pieces(line: Trend, from_ms: int, low: float, high: float) -> list[str]:
+def _pieces(line: Trend, from_ms: int, low: float, high: float) -> tuple[str, ...]:
     """The points of a line in the box, cut where it breaks."""
     x = (line.at_ms - from_ms) * 100.0 / SPARK_MS
     y = 29.0 - (line.value - low) * 28.0 / (high - low)
     ends = np.flatnonzero(~np.isfinite(y))
     pieces = np.split(np.stack([x, y], axis=1), ends)
     texts = [" ".join(f"{a:.1f},{b:.1f}" for a, b in piece if np.isfinite(b)) for piece in pieces]
-    return [text for text in texts if text]
+    return tuple(text for text in texts if text)

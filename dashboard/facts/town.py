@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from sqlalchemy import Engine, Select
+from sqlalchemy import CompoundSelect, Engine, Select
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard.facts.shared import Shared
@@ -150,10 +150,10 @@ class Town:
             ids = [-1 if point is None else point for point in map(self.points.find, names)]
         return ids
 
-    def rows(self, query: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """The rows of a query over the records. Raises StoreError when they can't be read."""
+    def rows(self, query: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]], **values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query over the records, ``values`` for its named parameters. Raises StoreError when they can't be read."""
         with self.asking("records"), reading(self.records).connect() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+            return [tuple(row) for row in connection.execute(query, values)]
 
     def curves(self, station_id: str) -> tuple[FiledCurve, ...]:
         """A station's filed curves, those of the records included; the site's own while the records can't be read."""

@@ -69,13 +69,15 @@ class TownMap:
     without_place: int
 
 
+Ground = tuple[Frame, str, NDArray[np.intp], NDArray[np.int64]]
+
+
 def town_map(town: Town, states: StationStates) -> TownMap | None:
     """The map as the stations stand now; None where the site has no coordinates."""
-    site = town.site
     found = ground_of(town)
     if found is None:
         return None
-    frame, background, rows, places = found
+    rows = found[2]
     marks = marks_of(states)[rows]
     order = states.order
     ranks = np.empty(len(order), np.intp)
@@ -86,6 +88,18 @@ def town_map(town: Town, states: StationStates) -> TownMap | None:
     few = len(rows) <= SINGLE_MOST
     single = np.argsort(ranks)[:SINGLE_MOST]
     single = single if few else single[~quiet[single]]
+    drawn = (single.tobytes(), marks.tobytes(), lost.tobytes())
+    return town.shared.of("map_drawn", lambda: _drawn(town, found, states, single, marks, lost), life_s=math.inf, mark=drawn)
+
+
+def _drawn(
+    town: Town, found: Ground, states: StationStates, single: NDArray[np.intp], marks: NDArray[np.str_], lost: NDArray[np.bool_]
+) -> TownMap:
+    """The map anew: other marks than before, other links lost, or others to be named."""
+    site = town.site
+    frame, background, rows, places = found
+    quiet = (marks == "supplying") & ~lost
+    few = len(rows) <= SINGLE_MOST
     crowd = np.ones(len(rows), bool)
     crowd[single] = False
     crowds = {name: path for name in MARKS if (path := _crowd(town, name, places, crowd & (marks == name)))}
@@ -145,9 +159,6 @@ def marks_of(states: StationStates) -> NDArray[np.str_]:
     """What each station's mark on the map is."""
     marks = np.array(HEATS)[states.heat]
     return np.where((marks == "stopped") & states.planned, "planned", marks)
-
-
-Ground = tuple[Frame, str, NDArray[np.intp], NDArray[np.int64]]
 
 
 def ground_of(town: Town) -> Ground | None:

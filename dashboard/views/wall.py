@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.cards import cards
 from dashboard.facts.alarm_system import flood_now
 from dashboard.facts.due import due_list
 from dashboard.facts.keeping import keeping
@@ -48,12 +49,9 @@ def stations(now: Screen) -> str:
     def values(now: Screen) -> dict[str, object]:
         states = station_states(now.town)
         roomy = len(states) <= ROOMY_STATIONS
-        return {
-            "stations": worst_first(states, most),
-            "stations_all": len(states),
-            "sparks": sparks(now.town) if roomy else {},
-            "roomy": roomy,
-        }
+        lines = sparks(now.town) if roomy else {}
+        shown = cards(worst_first(states, most), lines, now.moments, now.now_ms)
+        return {"cards": list(shown), "stations_all": len(states), "roomy": roomy}
 
     return show_fresh(now, Offer("", "wall_stations.html", most, values), key="wall_stations").open
 
@@ -63,7 +61,7 @@ def beside(now: Screen) -> str:
     most = WALL_DUE if on_the_wall() else SHOWN_DUE
     opened = show_fresh(now, Offer("", "wall_due.html", most, lambda now: {"due": due_list(now.town, most)}), key="wall_due").open
     if ground_of(now.town) is not None:
-        drawn = Offer("", "wall_map.html", "", lambda now: {"map": map_of(now.town), "map_name": MAP_MARK})
+        drawn = Offer("", "wall_map.html", "", lambda now: {"map": map_of(now.town), "map_name": MAP_MARK}, timeless=True)
         opened = show_fresh(now, drawn, key="wall_map").open or opened
     lately = Offer("", "wall_changes.html", "", lambda now: {"changes": changes(now.town)})
     return show_fresh(now, lately, key="wall_changes").open or opened

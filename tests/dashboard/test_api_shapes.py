@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from dashboard.api.app import BASE, description_of_api
+from dashboard.api.shapes import listed
+from store.records.tables import complaints, outages
 from tests.dashboard.conftest import Server
 from tests.dashboard.sample_town import STOPPED
 
@@ -51,6 +53,16 @@ def test_every_field_of_one_is_described(server: Server, path: str) -> None:
     for name, fields in seen.items():
         assert fields in (set(), set(described[name]["items"]["properties"]))
     assert any(seen.values()) or path in ("alarms", "outages")  # whose steps the sample leaves out
+
+
+def test_a_list_of_complaints_leaves_their_evidence_to_each_of_them(server: Server) -> None:
+    with server.api("read") as api:
+        rows = api.get("complaints").json()["items"]
+        assert rows
+        assert not any("evidence" in row for row in rows)
+        assert any(api.get(f"complaints/{row['id']}").json()["evidence"] for row in rows)
+    assert {column.name for column in complaints.columns} - {column.name for column in listed(complaints)} == {"evidence"}
+    assert listed(outages) == list(outages.columns)  # theirs is a few signs
 
 
 def test_every_answer_has_a_shape_and_the_address_is_told() -> None:

@@ -101,7 +101,7 @@ def test_whom_to_call_back_is_read_anew_only_when_something_was_stored_and_its_t
     read.clear()
     town.clock = Clock.starting_at(NOW_MS + HOUR_MS, 1e-6)
     later = call_back_rows(town)
-    assert not any("WHERE" in statement for statement in read), read
+    assert [one for one in read if not one.startswith(("BEGIN", "SELECT (SELECT max("))] == [], "but the newest numbers"
     assert before[0].left_ms is not None
     assert later[0].left_ms == before[0].left_ms - HOUR_MS
     record_call_back(town.records, DESK, CURED, "resolved", True, "热了", NOW_MS)

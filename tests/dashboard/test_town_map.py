@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dashboard.cards import cards
 from dashboard.facts.rooms import VERDICTS
 from dashboard.facts.shared import Shared
 from dashboard.facts.stations import CARD, StationStates, station_states, worst_first
@@ -134,11 +135,12 @@ def test_the_map_of_five_thousand_stations_is_a_small_part_of_a_refresh(town: To
     drawn = sum(len(re.findall("h0", path)) for path in found.crowds.values()) + len(found.marks)
     assert 4_900 < drawn <= 4_999  # two on one spot are one dot
     whole = replace(found, background="L999 999" * OUTLINE_POINTS)
-    cards = {"stations": worst_first(states, SHOWN_STATIONS), "stations_all": len(states), "sparks": {}, "roomy": False}
     moments = Moments(town.site.timezone, speech("zh"))
+    shown = cards(worst_first(states, SHOWN_STATIONS), {}, moments, town.now_ms())
+    values = {"cards": list(shown), "stations_all": len(states), "roomy": False}
     parts = (
         html("wall_map.html", "zh", map=whole, map_name=MAP_MARK),
-        html("wall_stations.html", "zh", **cards, now_ms=town.now_ms(), moments=moments, site=town.site),
+        html("wall_stations.html", "zh", **values, now_ms=town.now_ms(), moments=moments, site=town.site),
     )
     assert sum(len(part.encode()) for part in parts) < 180_000  # and at most 20 kB for the counts and what changed
 
