@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, select
 
 from compliance.notice_text import closing_word
 from dashboard.facts.town import Town
@@ -12,7 +12,7 @@ from dashboard.moments import DAY_MS, MINUTE_MS
 from store.records.tables import deliveries, notice_transitions, notices
 
 SHOWN_CLOSED_MS = 7 * DAY_MS
-MOST = 200
+STANDING_MOST, CLOSED_MOST = 5_000, 200
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,25 @@ class DeliveryRow:
 
 
 def notice_rows(town: Town) -> Sequence[NoticeRow]:
-    """Notices not yet closed, and those closed within seven days; the newest first."""
+    """Notices that wait for somebody, the longest first; then those that stand and those closed within seven days, newest first."""
     return town.shared.of("notices", lambda: _notice_rows(town))
 
 
 def _notice_rows(town: Town) -> list[NoticeRow]:
+    """Two questions: however many are closed, none that waits or stands is left out."""
+    columns = notices.c
+    standing = _rows_where(town, columns.state != "closed", most=STANDING_MOST)
+    lately = (columns.state == "closed") & (columns.closed_at > town.now_ms() - SHOWN_CLOSED_MS)
+    found = _rows_where(town, lately, most=CLOSED_MOST)
+    words = {row.closing: closing_word(town.site, row.closing) for row in found}
+    over = [replace(row, over_zh=words[row.closing][0], over_en=words[row.closing][1]) for row in found]
+    return [*(row for row in standing[::-1] if row.state == "due"), *(row for row in standing if row.state != "due"), *over]
+
+
+def _rows_where(town: Town, which: ColumnElement[bool], *, most: int) -> list[NoticeRow]:
     columns = [notices.c[name] for name in NoticeRow.__dataclass_fields__ if name in notices.c]
-    lately = or_(notices.c.state != "closed", notices.c.closed_at > town.now_ms() - SHOWN_CLOSED_MS)
-    query = select(*columns).where(lately).order_by(notices.c.due_at.desc(), notices.c.id.desc()).limit(MOST)
-    found = [NoticeRow(*row) for row in town.rows(query)]
-    words = {row.closing: closing_word(town.site, row.closing) for row in found if row.state == "closed"}
-    return [replace(row, over_zh=words[row.closing][0], over_en=words[row.closing][1]) if row.state == "closed" else row for row in found]
+    query = select(*columns).where(which).order_by(notices.c.due_at.desc(), notices.c.id.desc()).limit(most)
+    return [NoticeRow(*row) for row in town.rows(query)]
 
 
 def notice(town: Town, notice_id: int) -> NoticeRow | None:

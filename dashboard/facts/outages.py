@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, select
 
 from dashboard.facts.town import Town
 from dashboard.moments import DAY_MS, HOUR_MS
 from store.records.tables import outages
 
 SHOWN_ENDED_MS = 7 * DAY_MS
-MOST = 200
+OPEN_MOST, OVER_MOST = 5_000, 200  # a heat source may take thousands of stations with it
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,24 @@ def notice_due_ms(town: Town, outage: OutageRow) -> int:
 
 
 def outage_rows(town: Town) -> Sequence[OutageRow]:
-    """Open outages, oldest first; then those ended within seven days, newest first."""
+    """Open outages, oldest first, the parts of a source's behind the others; then those ended within seven days, newest first."""
     return town.shared.of("outages", lambda: _outage_rows(town))
 
 
 def _outage_rows(town: Town) -> list[OutageRow]:
+    """Two questions: however many are over, or began later, no open one is left out."""
+    columns = outages.c
+    still = _rows_where(town, columns.state == "open", columns.started_earliest, columns.id, most=OPEN_MOST)
+    lately = (columns.state != "open") & (columns.ended_at > town.now_ms() - SHOWN_ENDED_MS)
+    return [
+        *sorted(still, key=lambda row: row.parent_id is not None),
+        *_rows_where(town, lately, columns.started_at.desc(), columns.id.desc(), most=OVER_MOST),
+    ]
+
+
+def _rows_where(town: Town, which: ColumnElement[bool], *order: Any, most: int) -> list[OutageRow]:
     columns = [outages.c[name] for name in OutageRow.__dataclass_fields__]
-    lately = or_(outages.c.state == "open", outages.c.ended_at > town.now_ms() - SHOWN_ENDED_MS)
-    query = select(*columns).where(lately).order_by(outages.c.started_at.desc()).limit(MOST)
-    rows = [OutageRow(*row) for row in town.rows(query)]
-    still = sorted((row for row in rows if row.state == "open"), key=lambda row: row.started_earliest)
-    return [*still, *(row for row in rows if row.state != "open")]
+    return [OutageRow(*row) for row in town.rows(select(*columns).where(which).order_by(*order).limit(most))]
 
 
 def open_outages(town: Town) -> list[OutageRow]:

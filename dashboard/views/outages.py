@@ -13,10 +13,10 @@ from dashboard.facts.town import Town
 from dashboard.moments import MINUTE_MS
 from dashboard.notice_desk import act, notice_desk, outage_desk
 from dashboard.panel import panel
-from dashboard.screen import Screen, go, live, screen
+from dashboard.screen import Screen, go, live, page_of, screen
 from domain.site import PlannedStop
 
-NOTICES_SHOWN = 20
+PAGE = 20
 
 
 def asked(name: str) -> int | None:
@@ -43,24 +43,26 @@ def asked_notice(town: Town) -> NoticeRow | None:
     return next((row for row in notice_rows(town) if (row.id == wanted if wanted or named else row.state == "due")), None)
 
 
-def rows_of(town: Town) -> list[dict[str, object]]:
-    notices = {notice.outage_id: notice for notice in notice_rows(town)}
-    return [
-        {"outage": row, "subject": subject(town, row.subject), "due_at": notice_due_ms(town, row), "notice": notices.get(row.id)}
-        for row in outage_rows(town)
-        if row.state != "erased"
-    ]
+def shown(town: Town) -> list[OutageRow]:
+    return [row for row in outage_rows(town) if row.state != "erased"]
 
 
 def table() -> None:
     now = screen()
-    found = chosen_outage(now.town)
+    town, found = now.town, chosen_outage(now.town)
     outage_id = found.id if found else None
+    panel(now.html("title.html", title=now.say("Outages & notices"), beside=""), key="outages_title")
+    page = page_of(len(shown(town)), PAGE, key="outages_page")
 
     def values() -> dict[str, object]:
-        return {"rows": rows_of(now.town), "chosen": outage_id}
+        notices = {notice.outage_id: notice for notice in notice_rows(town)}
+        rows = [
+            {"outage": row, "subject": subject(town, row.subject), "due_at": notice_due_ms(town, row), "notice": notices.get(row.id)}
+            for row in shown(town)[(page - 1) * PAGE : page * PAGE]
+        ]
+        return {"rows": rows, "chosen": outage_id}
 
-    go(panel(now.shared_html("outages.html", outage_id, values), key="outages").open)
+    go(panel(now.shared_html("outages.html", (outage_id, page), values), key="outages").open)
 
 
 def detail() -> None:
@@ -94,13 +96,14 @@ def notices() -> None:
     now = screen()
     found = chosen_notice(now.town)
     notice_id = found.id if found else None
+    page = page_of(len(notice_rows(now.town)), PAGE, key="notices_page")
 
     def values() -> dict[str, object]:
-        rows = notice_rows(now.town)[:NOTICES_SHOWN]
-        shown = [{"notice": row, "subject": subject(now.town, row.subject), **waiting(now.town, row)} for row in rows]
-        return {"rows": shown, "chosen": notice_id}
+        rows = notice_rows(now.town)[(page - 1) * PAGE : page * PAGE]
+        listed = [{"notice": row, "subject": subject(now.town, row.subject), **waiting(now.town, row)} for row in rows]
+        return {"rows": listed, "chosen": notice_id}
 
-    go(panel(now.shared_html("notices.html", notice_id, values), key="notices").open)
+    go(panel(now.shared_html("notices.html", (notice_id, page), values), key="notices").open)
 
 
 def notice() -> None:

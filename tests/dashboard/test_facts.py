@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from dashboard.facts.alarms import Wanted, alarm_counts, alarm_rows
 from dashboard.facts.building import room_grid, room_trend, worst_room
@@ -26,6 +27,8 @@ from dashboard.server import warm
 from dashboard.text import speech
 from domain.clock import Clock
 from domain.errors import StoreError
+from store.records import open_records
+from store.records.tables import notices, outages
 from tests.dashboard.sample_town import COLD_BUILDING, EVIL, NOW_MS, OVERDUE, PLANNED, SILENT, STOPPED, SampleTown, dead, write_town
 
 DEAD = sum(dead(number) for number in range(400))
@@ -90,9 +93,34 @@ def test_outages_and_their_duties(town: Town) -> None:
     stopped = next(row for row in outage_rows(town) if row.station_id == STOPPED)
     assert notice_due_ms(town, stopped) == stopped.started_earliest + 8 * HOUR_MS
     assert stopped.started_earliest < stopped.started_at
-    assert [notice.state for notice in notice_rows(town)] == ["due", "closed", "published"]
+    assert [notice.state for notice in notice_rows(town)] == ["due", "published", "closed"]
     assert all(notice.published_at is not None for notice in public_notices(town))
     assert {notice.state for notice in public_notices(town)} == {"closed", "published"}
+
+
+def test_an_outage_that_goes_on_and_a_notice_that_waits_are_shown_however_many_came_later(tmp_path: Path) -> None:
+    sample = write_town(tmp_path, rooms=False)
+    engine = open_records(sample.site.data / "records.db")
+    over = {"station_id": "S05", "subject": "station/S05", "state": "ended", "stations": ["S05"]}
+    times = [NOW_MS - 4 * HOUR_MS + n * 30_000 for n in range(250)]
+    part = {"station_id": "S06", "subject": "station/S06", "state": "open", "stations": ["S06"], "parent_id": 2}
+    first = NOW_MS - 9 * HOUR_MS
+    with engine.begin() as connection:
+        connection.execute(
+            insert(outages), [over | {"started_at": at, "started_earliest": at, "opened_at": at, "ended_at": at + 1} for at in times]
+        )
+        connection.execute(insert(outages).values(**part, started_at=first, started_earliest=first, opened_at=first))
+        rest = {"subject": "station/S05", "stations": ["S05"], "title_zh": "", "title_en": "", "text_zh": "", "text_en": "", "closing": ""}
+        connection.execute(insert(notices), [rest | {"state": "closed", "due_at": at, "closed_at": at + 1} for at in times])
+        connection.execute(insert(notices), [rest | {"state": "published", "due_at": at, "published_at": at} for at in times])
+        connection.execute(insert(notices).values(**rest, state="due", due_at=NOW_MS - 1))
+    engine.dispose()
+    with closing(Town(sample.site, sample.clock)) as town:
+        assert [row.station_id for row in open_outages(town)] == [OVERDUE, STOPPED]
+        assert [row.station_id for row in outage_rows(town)][:4] == [OVERDUE, STOPPED, "S06", "S05"]  # a part stands behind what owes
+        assert [row.subject for row in notice_rows(town)][:3] == [f"station/{OVERDUE}", "station/S05", "station/S05"]
+        assert [row.state for row in notice_rows(town)][:3] == ["due", "due", "published"]
+        assert {row.subject for row in public_notices(town)} >= {f"station/{PLANNED}"}  # the oldest that stands
 
 
 def test_the_top_of_the_wall(town: Town) -> None:

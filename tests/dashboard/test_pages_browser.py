@@ -243,6 +243,11 @@ def test_dark_is_remembered_on_every_page(sign_in: SignIn) -> None:
         expect(app).to_have_css("color-scheme", "dark", timeout=SLOW_MS)
 
 
+# What catches a finger that would scroll the page: parts of it that scroll up and down by themselves.
+TRAPS = """() => [...document.querySelectorAll("[data-testid=stMain] *")].filter((one) => one.scrollHeight > one.clientHeight + 1
+    && ["auto", "scroll"].includes(getComputedStyle(one).overflowY) && one.tagName !== "TEXTAREA").map((one) => one.className)"""
+
+
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(sign_in: SignIn) -> None:
     with sign_in("admin", width=390) as page:
         page.get_by_role("radio", name="EN").or_(page.get_by_role("button", name="EN")).first.click()  # the wider words of the two
@@ -270,6 +275,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(sign_in: SignIn) -> 
             expect(page.locator(".kw-panel").first).to_be_visible(timeout=SLOW_MS)
             wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
             assert wide <= 1, path
+            assert page.evaluate(TRAPS) == [], path
 
 
 def test_a_page_whose_session_is_over_leads_to_the_login(sign_in: SignIn) -> None:
