@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
 from markupsafe import Markup, escape
 
+from dashboard.reasons import CHANNEL, SOURCE, STORE, counted, told
 from dashboard.text import Speech, speech
 from dashboard.words import WORDS, alarm_bits
 from domain.quantity import quantity
@@ -20,7 +21,6 @@ ASSETS = FOLDER / "assets"
 ICON: Final = Markup('<svg class="kw-icon" aria-hidden="true" focusable="false"><use href="/assets/icons.svg?v={}#{}"></use></svg>')
 LINK: Final = Markup('href="/{0}" data-open="{0}" data-key="{0}"')
 FIXED_WORDS: Final = re.compile(r'{{ _\("([^"{}\\]+)"\) }}')
-NO_REPLY: Final = re.compile(r"no reply within ([\d.]+) s")
 FIXED_ICON: Final = re.compile(r'{{ icon\("([\w-]+)"\) }}')
 
 
@@ -68,8 +68,15 @@ def templates(language: str) -> Environment:
         extensions=[SaidOnce],
     )
     environment.said_in = say = speech(language)  # type: ignore[attr-defined]
-    names = {"quantity_name": partial(_quantity_name, say), "sign_name": partial(_sign_name, say), "sign_value": partial(_sign_value, say)}
-    names["source_reason"] = partial(_source_reason, say)
+    names = {
+        "quantity_name": partial(_quantity_name, say),
+        "sign_name": partial(_sign_name, say),
+        "sign_value": partial(_sign_value, say),
+        "source_reason": partial(told, say, SOURCE),
+        "count_name": partial(counted, say),
+        "channel_answer": partial(told, say, CHANNEL),
+        "store_reason": partial(told, say, STORE),
+    }
     environment.globals |= {"quantity_value": _quantity_value, "icon_svg": icon_svg, "link_to": link_to, "is_running": is_running}
     environment.filters["grouped"] = _grouped
     environment.globals.update(WORDS, **names, _=say, language=say.language, version=assets_version())
@@ -115,12 +122,6 @@ def _sign_name(say: Speech, sign: Mapping[str, object]) -> str:
         return str(sign["station"])
     name = str(sign.get("quantity", ""))
     return say("Link") if name == "comm" else _quantity_name(say, name)
-
-
-def _source_reason(say: Speech, reason: str) -> str:
-    """Why a source fails: its commonest reason in the reader's language, others as the collector has them."""
-    found = NO_REPLY.fullmatch(reason)
-    return say("no reply within {n} s", n=found[1]) if found else reason
 
 
 def _sign_value(say: Speech, sign: Mapping[str, object]) -> str:

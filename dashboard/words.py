@@ -321,8 +321,20 @@ PROTOCOL: Final = {
     "mqtt": "MQTT",
 }
 
+# What keeps readings and records, as an outage of it is told.
+STORE: Final = {"journal": N_("journal"), "history": N_("history"), "records": N_("records"), "live": N_("live tables")}
+
 # What a collector counts of its sources, as it writes it into its health; what is not here is shown as it is.
 SOURCE_COUNT: Final = {
+    "exception 1, illegal function": N_("exception 1, illegal function"),
+    "exception 2, illegal address": N_("exception 2, illegal address"),
+    "exception 3, illegal value": N_("exception 3, illegal value"),
+    "exception 4, device failure": N_("exception 4, device failure"),
+    "exception 5, acknowledge": N_("exception 5, acknowledge"),
+    "exception 6, device busy": N_("exception 6, device busy"),
+    "exception 8, memory parity": N_("exception 8, memory parity"),
+    "exception 10, gateway path unavailable": N_("exception 10, gateway path unavailable"),
+    "exception 11, gateway target silent": N_("exception 11, gateway target silent"),
     "late replies ruled out": N_("late replies ruled out"),
     "blocks split": N_("blocks split"),
     "requests of a poll without answer": N_("requests of a poll without answer"),
@@ -495,7 +507,7 @@ WORDS: Final[Mapping[str, object]] = {
     "exchanger_word": lambda verdict: look(EXCHANGER, verdict),
     "shift_word": lambda kind: look(SHIFT_ENTRY, kind),
     "standing_name": lambda name: name_of(STANDING, name),
-    "count_name": lambda name: name_of(SOURCE_COUNT, name),
+    "store_name": lambda name: name_of(STORE, name),
     "source_word": lambda state: look(SOURCE_STATE, state),
     "point_word": lambda state: look(POINT_STATE, state),
     "verdict_word": lambda state: look(VERDICT, state),

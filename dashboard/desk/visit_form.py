@@ -19,10 +19,10 @@ from dashboard.facts.complaints import dossier, evidence_at
 from dashboard.facts.instruments import Calibration, held_on, register
 from dashboard.facts.places import find_places
 from dashboard.facts.subjects import subject
-from dashboard.facts.visits import complained_of, visit_row, visit_rows
+from dashboard.facts.visits import PAGE, complained_of, listed_visits, visit_row, visits_found
 from dashboard.finder import finder
 from dashboard.panel import panel
-from dashboard.screen import Screen, go, live, screen
+from dashboard.screen import Screen, go, live, page_of, screen
 from dashboard.signing import signing
 from domain.visit import Visit, visit_faults
 
@@ -35,6 +35,8 @@ def visits() -> None:
     if now.account.may("file_visit"):
         form()
         instruments()
+    label = now.say("Name, street or number")
+    st.text_input(label, placeholder=label, key="visits_of", label_visibility="collapsed", max_chars=80, width=320)
     live(records, every_s=LISTED_S)
 
 
@@ -181,13 +183,14 @@ def listed(kept: dict[str, list[Calibration]], today: date) -> list[dict[str, An
 
 def records() -> None:
     now = screen()
-    asked = st.query_params.get("complaint", "")
+    text, may = st.session_state["visits_of"], now.account.may("file_visit")
+    page = page_of(visits_found(now.town, text), PAGE, key=f"visits_page-{text}")
 
     def values() -> dict[str, object]:
-        rows = visit_rows(now.town)
-        return {"rows": [{"row": row, "subject": home_of(now, row.visit.room_id)} for row in rows], "may": now.account.may("file_visit")}
+        rows = listed_visits(now.town, text, page)
+        return {"rows": [{"row": row, "subject": home_of(now, row.visit.room_id)} for row in rows], "may": may, "sought": text}
 
-    go(panel(now.shared_html("visits.html", (asked, now.account.may("file_visit")), values), key="records").open)
+    go(panel(now.shared_html("visits.html", (may, text, page), values), key="records").open)
 
 
 def home_of(now: Screen, room_id: str) -> str:

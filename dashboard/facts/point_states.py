@@ -4,7 +4,7 @@ registry and profiles ─▶ the points there should be ─▶ their newest read
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from domain.site import Device, Site
 
 GAP_INTERVALS: Final = 3
 LIFE_S: Final = 2.0
-SHOWN: Final = 200
+PAGE: Final = 60
 
 # Worst first: as they are counted and listed.
 POINT_STATES: Final = ("bad", "stuck", "late", "never", "suspect", "good")
@@ -117,20 +117,25 @@ def states(
 class WantedPoints:
     """A filter: ``state`` and ``kind`` (station, room) are empty for all, ``state`` ``not_good`` for all but good ones.
 
-    ``text`` is part of a point's name, or of its station's.
+    ``text`` is part of a point's name, or of its station's; ``page`` counts from 1.
     """
 
     state: str = "not_good"
     kind: str = ""
     text: str = ""
+    page: int = 1
 
 
 def wanted_points(town: Town, wanted: WantedPoints) -> tuple[list[PointRow], int]:
-    """The worst of the points that are wanted, at most 200, and how many are wanted."""
-    return town.shared.of(("wanted_points", wanted), lambda: _wanted_points(town, wanted), life_s=LIFE_S)
+    """One page of the points that are wanted, the worst first (the last page where there are fewer), and how many are wanted."""
+    places = town.shared.of(("wanted_points", replace(wanted, page=1)), lambda: _wanted_points(town, wanted), life_s=LIFE_S)
+    page = max(1, min(wanted.page, -(-len(places) // PAGE)))
+    found = point_states(town)
+    return [found.row(place) for place in places[(page - 1) * PAGE : page * PAGE].tolist()], len(places)
 
 
-def _wanted_points(town: Town, wanted: WantedPoints) -> tuple[list[PointRow], int]:
+def _wanted_points(town: Town, wanted: WantedPoints) -> NDArray[np.intp]:
+    """The places in the table of those that are wanted, the worst first."""
     found = point_states(town)
     keep = np.ones(len(found.state), np.bool_)
     if wanted.state == "not_good":
@@ -142,8 +147,7 @@ def _wanted_points(town: Town, wanted: WantedPoints) -> tuple[list[PointRow], in
     places = np.flatnonzero(keep)
     if wanted.text:
         places = places[_speaking_of(town, found.table, places, wanted.text)]
-    order = np.lexsort((places, found.usable_at[places], found.state[places]))[:SHOWN]
-    return [found.row(place) for place in places[order].tolist()], len(places)
+    return places[np.lexsort((places, found.usable_at[places], found.state[places]))]
 
 
 def _speaking_of(town: Town, table: PointTable, places: NDArray[np.intp], text: str) -> NDArray[np.bool_]:

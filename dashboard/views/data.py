@@ -5,18 +5,17 @@ from typing import Final
 import streamlit as st
 
 from dashboard.facts.keeping import disk, keeping
-from dashboard.facts.point_states import POINT_STATES, WantedPoints, point_states, wanted_points
+from dashboard.facts.point_states import PAGE, POINT_STATES, WantedPoints, point_states, wanted_points
 from dashboard.facts.sources import SOURCE_STATES, SourceRow, source_rows
 from dashboard.facts.subjects import subject
 from dashboard.facts.unknown_sensors import unknown_sensors
 from dashboard.healthz import components
 from dashboard.panel import panel
-from dashboard.screen import Screen, go, live, screen
+from dashboard.screen import Screen, go, live, page_of, screen
 from dashboard.text import N_
 from dashboard.words import POINT_STATE, SOURCE_STATE
 
 EVERY_S: Final = 5.0
-SHOWN_SOURCES: Final = 200
 
 SECTIONS: Final = {"sources": N_("Sources"), "points": N_("Points"), "unknown": N_("Unknown sensors")}
 KINDS: Final = {"": N_("Stations and rooms"), "station": N_("Stations"), "room": N_("Rooms")}
@@ -77,13 +76,15 @@ def listing() -> None:
 
 def sources(now: Screen) -> None:
     state, text = st.session_state["sources_state"], st.session_state["sought"]
+    found = [row for row in source_rows(now.town) if wanted_source(now, row, state, text.casefold())]
+    page = page_of(len(found), PAGE, key=f"sources_page-{state}-{text}")
 
     def values() -> dict[str, object]:
-        found = [row for row in source_rows(now.town) if wanted_source(now, row, state, text.casefold())]
-        rows = [{"source": row, "subject": subject(now.town, f"station/{row.station_id}")} for row in found[:SHOWN_SOURCES]]
+        shown = found[(page - 1) * PAGE : page * PAGE]
+        rows = [{"source": row, "subject": subject(now.town, f"station/{row.station_id}")} for row in shown]
         return {"rows": rows, "found": len(found), "state": state, "sought": text}
 
-    go(panel(now.shared_html("data_sources.html", (state, text), values), key="sources").open)
+    go(panel(now.shared_html("data_sources.html", (state, text, page), values), key="sources").open)
 
 
 def wanted_source(now: Screen, row: SourceRow, state: str, sought: str) -> bool:
@@ -96,7 +97,9 @@ def wanted_source(now: Screen, row: SourceRow, state: str, sought: str) -> bool:
 
 
 def points(now: Screen) -> None:
-    wanted = WantedPoints(st.session_state["points_state"], st.session_state["kind"], st.session_state["sought"])
+    state, kind, text = (st.session_state[key] for key in ("points_state", "kind", "sought"))
+    page = page_of(wanted_points(now.town, WantedPoints(state, kind, text))[1], PAGE, key=f"points_page-{state}-{kind}-{text}")
+    wanted = WantedPoints(state, kind, text, page)
 
     def values() -> dict[str, object]:
         found, count = wanted_points(now.town, wanted)

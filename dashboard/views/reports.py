@@ -61,9 +61,11 @@ def report() -> None:
 
 def charts(now: Screen, document: dict[str, Any]) -> None:
     _ = now.say
-    left, right = st.columns(2, gap="small")
     duties = [row for row in document["duties"] if row["kept"] + row["missed"]][:BARS]
     worst = document["worst_buildings"][:BARS]
+    if not duties and not worst:
+        return
+    left, right = st.columns(2, gap="small")
     if duties:
         names = [duty_name(row, _) for row in duties]
         kept, missed = _("Kept"), _("Missed")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dashboard.facts.keeping import Keeping, disk, keeping
-from dashboard.facts.point_states import POINT_STATES, PointTable, WantedPoints, expected_points, point_states, states, wanted_points
+from dashboard.facts.point_states import PAGE, POINT_STATES, PointTable, WantedPoints, expected_points, point_states, states, wanted_points
 from dashboard.facts.sources import source_rows, sources_of
 from dashboard.facts.town import Town
 from dashboard.facts.unknown_sensors import unknown_sensors
@@ -181,7 +181,11 @@ def test_the_worst_point_stands_first_with_its_last_good_value(town: Town) -> No
 def test_points_by_what_is_wanted(town: Town, wanted: WantedPoints, count: int) -> None:
     rows, found = wanted_points(town, wanted)
     assert found == count
-    assert len(rows) == min(count, 200)
+    assert len(rows) == min(count, PAGE)
+    pages = [wanted_points(town, replace(wanted, page=page))[0] for page in range(1, 1 + max(1, -(-count // PAGE)))]
+    names = [row.name for page in pages for row in page]
+    assert len(names) == len(set(names)) == count
+    assert [row.name for row in wanted_points(town, replace(wanted, page=99))[0]] == [row.name for row in pages[-1]]
 
 
 def test_a_point_that_should_be_there_and_never_was_is_named(tmp_path: Path) -> None:

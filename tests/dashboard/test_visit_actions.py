@@ -18,7 +18,7 @@ from dashboard.actions.visits import SIGNATURE_BYTES_MOST, file_visit, signature
 from dashboard.desk.visit_form import numbers
 from dashboard.facts.instruments import Calibration, held_on, register
 from dashboard.facts.town import Town
-from dashboard.facts.visits import signature_of, visit_row, visit_rows
+from dashboard.facts.visits import listed_visits, signature_of, visit_row, visit_rows, visits_found
 from dashboard.roles import Account
 from domain.site import Site
 from domain.visit import Visit
@@ -212,6 +212,20 @@ def test_the_list_and_the_printed_sheet(server: Server, town: Town) -> None:
     assert (rows[second].official, rows[second].faults) == (False, ["no_signature"])
     assert signature_of(town, first) == signed
     assert visit_row(town, 999) is None
+    other_home = file_visit(server.records, DESK, town.site, visit(f"{COLD_BUILDING}:7单元909"), NOW_MS).id
+    town.shared.forget()
+    building = town.site.buildings[COLD_BUILDING]
+    for text, ids in (
+        ("", [other_home, second, first]),
+        (building.name, [other_home, second, first]),
+        (f" {building.street} ", [other_home, second, first]),
+        ("7单元909", [other_home]),
+        (f"{COLD_BUILDING}-101", [second, first]),
+        (f"№ {first}", [first]),
+        ("没有这样的地方", []),
+    ):
+        assert [row.id for row in listed_visits(town, text, 1)] == ids, text
+        assert (visits_found(town, text), listed_visits(town, text, 2)) == (len(ids), [])
     assert register(town) == {}
     with server.client("service") as client:
         sheet = client.get(f"/visit/{first}?lang=en")

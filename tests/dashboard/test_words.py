@@ -8,16 +8,69 @@ import numpy as np
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from markupsafe import escape
 
 import dashboard
 from dashboard.markup import templates
 from dashboard.moments import DAY_MS, HOUR_MS, MINUTE_MS, Moments
+from dashboard.reasons import SOURCE, told
 from dashboard.text import CATALOGUES, speech
 from dashboard.words import SOURCE_COUNT, WORDS, alarm_bits
 
 FOLDER = Path(dashboard.__file__).parent
 KEYWORDS = {"_": None, "N_": None, "say": None, "plural": (1, 2)}
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
+
+
+# What collectors said of devices and brokers, and how the Chinese words of it begin.
+REASONS = {
+    "no connection within 0.60 s": "0.60 秒内连不上",
+    "no connection: connection refused": "对方拒绝连接",
+    "connect: [Errno 111] Connect call failed ('10.0.0.1', 4840)": "对方拒绝连接",
+    "no connection: [Errno 111] Connection refused": "对方拒绝连接",
+    "no connection: no route to host": "网络不通",
+    "no connection: Name or service not known": "主机名无法解析",
+    "no connection: Temporary failure in name resolution": "主机名无法解析",
+    "no connection: timed out": "应答超时",
+    "connect: no answer in time": "应答超时",
+    "no connection: no such file or directory": "串口不存在",
+    "no connection: permission denied": "无权打开串口",
+    "connection closed by the other end": "连接中断",
+    "connection lost: [Errno 104] Connection reset by peer": "连接中断",
+    "disconnected: the connection was lost": "连接中断",
+    "disconnected: Session taken over; does another client use the client_id a? Each needs its own": "有别的程序占用同一客户端编号",
+    "refused: Not authorized": "用户名或口令被拒绝",
+    "refused: Bad user name or password": "用户名或口令被拒绝",
+    "connect: BadUserAccessDenied": "用户名或口令被拒绝",
+    "refused: Server unavailable": "消息服务器拒绝接入",
+    "the broker refuses what we subscribe to: town/#: Not authorized": "消息服务器不许订阅",
+    "the broker ends the connection without an answer: Unspecified error": "消息服务器不应答即断开",
+    "the server's certificate is not trusted; SHA-256 AB:CD; if that is right: keepwarm trust SITE AB:CD": "对方证书尚未受信任",
+    "the server's certificate is valid from 2024-01-01 to 2025-01-01; SHA-256 AB": "证书不符",
+    "the server takes nobody without security; that is Basic256Sha256,SignAndEncrypt in devices.csv": "对方的安全要求",
+    "namespace 'urn:x' is not on the server; it has a, b": "对方节点与点表不符",
+    "exception 2, illegal address": "设备给不出这些数据",
+    "exception 11, gateway target silent": "网关够不到设备",
+    "unit 2 answered for unit 1": "应答不对或有错码",
+    "checksum of the reply is wrong": "应答不对或有错码",
+    "env:PLC: this environment variable holds a secret and is not set": "本机未设置所需口令",
+}
+ANSWERS = {
+    "HTTP 200": "已收下",
+    "taken": "已收下",
+    "HTTP 200, code 310000": "对方拒收，代码 310000",
+    "HTTP 403": "对方不认：查密钥或口令",
+    "HTTP 404": "此地址无服务",
+    "HTTP 429": "发送过快",
+    "HTTP 503": "对方服务出错，稍后再发",
+    "HTTP 422": "对方拒收此消息",
+    "SMTP 535": "邮件服务器不认",
+    "SMTP 550": "邮件服务器拒收此消息",
+    "SMTP 451": "邮件服务器暂不接收",
+    "this is no address that apprise knows": "渠道地址写错",
+    "the gateway can't be reached: NewConnectionError": "连不上或未收下，稍后再发",
+    "the template can't be filled in: KeyError": "渠道模板无法填写",
+}
 
 
 def messages() -> set[str]:
@@ -118,4 +171,26 @@ def test_why_a_source_fails_is_said_in_the_readers_language() -> None:
     say = templates("zh").globals["source_reason"]
     assert callable(say)
     assert say("no reply within 0.60 s") == "0.60 秒内无应答"
-    assert say("Connection refused") == "Connection refused"
+    assert say("Connection refused").startswith("对方拒绝连接：查其服务是否运行、端口是否正确 <span")
+    assert "&lt;b&gt;" in say("what nobody thought of <b>")
+    for reason, words in REASONS.items():
+        assert say(reason).startswith(words), (reason, say(reason))
+        assert "<span" not in say(reason) or f">{escape(reason)}</span>" in say(reason)
+        assert not re.search("[一-鿿]", told(speech("en"), SOURCE, reason))
+
+
+def test_every_reason_of_the_collector_that_is_fixed_has_a_class() -> None:
+    folder = FOLDER.parent / "collector" / "sources"
+    text = "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
+    raised = re.findall(r'(?:SourceError|SilentError|WrongReplyError|BrokenLineError|NamespaceMissingError)\(f?"([^"]+)"', text)
+    raised += re.findall(r'trouble = f?"([^"]+)"', text)
+    raised = [re.sub(r"{(\w|\.)+:[.\w]+}", "9.00", one) for one in raised if re.search(r"\w", re.sub(r"{[^}]*}", "", one))]
+    assert len(raised) > 20
+    assert [one for one in raised if told(speech("zh"), SOURCE, one) == escape(one) and not one.startswith("{what}")] == []
+
+
+def test_what_a_channel_answered_is_said_in_the_readers_language() -> None:
+    say = templates("zh").globals["channel_answer"]
+    assert callable(say)
+    for answer, words in ANSWERS.items():
+        assert say(answer).startswith(words), (answer, say(answer))
