@@ -19,6 +19,7 @@ GREY: Final = "#8795a3"
 AIR: Final = "#1b9aa0"
 
 SPELT_MARKS: Final = 12
+ALONE_PX: Final = 4
 LEAST_SCATTER: Final = 1.0  # K; less than that between the dots is noise
 
 Dash = Literal["solid", "dashed", "dotted"]
@@ -127,14 +128,19 @@ def _least_span(least: float, values: NDArray[np.float64]) -> dict[str, float]:
 def _series(line: Line, moments: Moments) -> dict[str, Any]:
     at = moments.wall_ms(line.trend.at_ms).tolist()
     value = [None if math.isnan(number) else round(number, line.decimals + 1) for number in line.trend.value.tolist()]
+    data: list[Any] = list(zip(at, value, strict=True))
+    alone = _alone(line.trend.value)
+    for place in alone:  # no line leads to it: a dot, else it would not be seen
+        data[place] = {"value": data[place], "symbol": "circle", "symbolSize": ALONE_PX}
     option: dict[str, Any] = {
         "type": "line",
         "name": line.name,
         "yAxisIndex": line.axis,
-        "showSymbol": False,
+        "showSymbol": bool(alone),
+        "symbol": "none",
         "connectNulls": False,
         "lineStyle": {"width": line.width, "type": line.dash},
-        "data": list(zip(at, value, strict=True)),
+        "data": data,
         "tooltip": {"valueFormatter": f"%.{line.decimals}f"},
         "emphasis": {"disabled": True},
     }
@@ -143,6 +149,12 @@ def _series(line: Line, moments: Moments) -> dict[str, Any]:
     if line.color:
         option["color"] = line.color
     return option
+
+
+def _alone(value: NDArray[np.float64]) -> list[int]:
+    """The places of values between breaks."""
+    known = np.concatenate([[False], np.isfinite(value), [False]])
+    return np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:]).tolist()
 
 
 @dataclass(frozen=True)

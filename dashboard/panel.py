@@ -35,14 +35,20 @@ def panel(html: str, *, key: str, picked: Sequence[str] | None = None, forget: i
 
     ``fresh`` is the name under which the panel asks for the HTML of now by itself (``fresh.py``).
     """
+    # What was ticked, for a panel that is built anew in the browser. Read from the component's own state before the component is shown,
+    # it would keep ``st.switch_page`` from leaving the page (Streamlit 1.67, 2026-11).
+    round_of, ticked = st.session_state.get(f"{key}-ticked", (forget, []))
     result = component("panel")(
         key=key,
-        data={"html": html, "forget": forget, "fresh": fresh},
+        data={"html": html, "forget": forget, "fresh": fresh, "ticked": ticked if round_of == forget else []},
         default={"picked": list(picked or [])},
         on_open_change=_nothing,
         on_picked_change=_nothing,
     )
-    return Done(result.open or "", list(result.picked or []))
+    done = Done(result.open or "", list(result.picked or []))
+    if done.picked or ticked:
+        st.session_state[f"{key}-ticked"] = (forget, done.picked)
+    return done
 
 
 def bar(data: dict[str, Any], *, key: str) -> Done:

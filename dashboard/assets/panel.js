@@ -18,6 +18,10 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   }
   box.trigger = setTriggerValue;
   box.state = setStateValue;
+  if (box.forgot === undefined && data.ticked.length) {
+    box.picked = new Set(data.ticked);
+    box.state("picked", data.ticked);
+  }
   if (box.forgot !== undefined && box.forgot !== data.forget && box.picked.size) {
     box.picked.clear();
     restoreTicks(box);

@@ -121,7 +121,7 @@ def file_it(now: Screen, visit: Visit, picture: str, number: int) -> None:
 
     if attempt(now, work, ""):
         st.session_state["visit_number"] = number + 1
-        st.session_state.pop("visit_place", None)
+        st.session_state.pop("visit_home", None)
         st.rerun(scope="fragment")
 
 
@@ -133,13 +133,13 @@ def where(now: Screen, number: int) -> tuple[str, int | None]:
     if found is not None:
         kind, _slash, name = found.complaint.subject.partition("/")
         home = f"{name}:{found.complaint.address}"[:128] if kind == "building" and found.complaint.address else name
-        st.session_state.setdefault("visit_place", home)
+        st.session_state.setdefault("visit_home", home)
     say = {"placeholder": _("The home measured: street, building, flat"), "none": _("No such home.")}
     place = finder(lambda typed: find_places(now.town, typed), say, key=f"visit-finder-{number}", following=".st-key-visit_readings input")
     if place is not None:
         name = place.subject.subject_id
-        st.session_state["visit_place"] = f"{name}:{place.rest}"[:128] if place.subject.kind == "building" else name
-    home = str(st.session_state.get("visit_place", ""))
+        st.session_state["visit_home"] = f"{name}:{place.rest}"[:128] if place.subject.kind == "building" else name
+    home = str(st.session_state.get("visit_home", ""))
     building, _colon, flat = home.partition(":")
     shown = subject(now.town, f"building/{building}" if building in now.town.site.buildings else f"room/{building}")
     go(panel(now.html("visit_place.html", home=home, subject=shown, flat=flat, found=found), key="visit_place").open)

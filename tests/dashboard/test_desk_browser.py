@@ -274,6 +274,11 @@ def test_a_room_measured_too_cold_is_added_to_its_open_complaint(
     number = open_resident_complaint(server.records, Account("客服李", "service"), site, report, {}, NOW_MS)
     with desk("visits", language) as page:
         expect(page.locator(".kw-inkpad")).to_be_visible()
+        page.get_by_label(_("Readings ℃, parted by blanks")).fill("20")  # before the home: no visit of nowhere
+        page.keyboard.press("Enter")
+        expect(page.locator(".st-key-visit_check", has_text="20.00 ℃")).to_be_visible()
+        expect(page.locator(".st-key-visit_place")).to_contain_text(_("Find the home first."))
+        expect(page.get_by_role("button", name=_("File the visit"))).to_be_disabled()
         page.get_by_role("combobox", name=_("The home measured: street, building, flat")).fill("人民路3 102")
         expect(page.get_by_role("option").first).to_contain_text("102")
         page.keyboard.press("Enter")

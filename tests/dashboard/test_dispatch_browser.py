@@ -99,6 +99,21 @@ def test_many_alarms_with_one_comment_and_a_shelf_that_needs_a_reason(sign_in: S
     assert (second.state, second.comment, second.shelved_until) == ("acknowledged", "已派人 <b>", None)
 
 
+def test_what_is_ticked_is_seen_beside_an_open_alarm_too(sign_in: SignIn) -> None:
+    with sign_in("dispatcher") as page:
+        page.get_by_role("link", name="报警", exact=True).click()
+        tick = page.locator(".kw-row-bad [data-pick]").first
+        number = tick.get_attribute("data-pick")
+        tick.check()
+        expect(page.get_by_role("button", name="确认 1 条报警")).to_be_visible()
+        page.locator(".kw-alarms tbody tr").last.get_by_role("link").first.click()
+        page.wait_for_url("**/alarms?alarm=*")
+        expect(page.locator("canvas").first).to_be_visible()
+        expect(page.locator(f'[data-pick="{number}"]')).to_be_checked()
+        page.locator(f'[data-pick="{number}"]').uncheck()
+        expect(page.get_by_role("button", name="确认 1 条报警")).to_have_count(0)
+
+
 WALL = {
     "zh": {"switch": "声音已关", "on": "声音已开", "mode": "大屏模式", "late": "起连接中断"},
     "en": {"switch": "Sound off", "on": "Sound on", "mode": "Wall mode", "late": "No connection since"},

@@ -1,6 +1,7 @@
 """A station's trends from hours to a season, what is marked beside them, and how they are drawn."""
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -112,3 +113,14 @@ def test_marks_stand_in_local_time_and_are_spelt_only_where_there_is_room() -> N
     many = trend_chart([line], [Axis()], span, moments, Marks((), [(NOW_MS - n, "x") for n in range(13)]))
     assert not any(mark["label"]["show"] for mark in many["series"][-1]["markLine"]["data"])
     assert len(trend_chart([line], [Axis()], span, moments, Marks())["series"]) == 1
+
+
+def test_a_reading_between_two_gaps_is_a_dot() -> None:
+    at, value = np.arange(6, dtype=np.int64) * 3_600_000, np.array([19.0, np.nan, 20.0, 20.1, np.nan, 21.0])
+    moments = Moments(ZoneInfo("Asia/Shanghai"), speech("zh"))
+    (series,) = trend_chart([Line("x", Trend(at, value))], [Axis()], (0, 6 * 3_600_000), moments)["series"]
+    assert (series["showSymbol"], series["symbol"]) == (True, "none")
+    dots = [item["value"][1] for item in series["data"] if isinstance(item, dict)]
+    assert dots == [19.0, 21.0]
+    (series,) = trend_chart([Line("x", Trend(at[:2], value[2:4]))], [Axis()], (0, 6 * 3_600_000), moments)["series"]
+    assert series["showSymbol"] is False
