@@ -48,7 +48,7 @@ PAGES = {
             "Measuring visits": "official measurement",
             "Reports": "The same figures",
         },
-        "Administration": {"Accounts": "Last here", "Audit": "What was done"},
+        "Administration": {"Accounts": "Last here", "Audit": "Every act"},
     },
 }
 
