@@ -124,7 +124,7 @@ async def test_what_changes_is_there_at_the_next_asking_also_a_store_that_fails(
 
     address = reading.address(troubles(values), language="en")
     async with reading.client() as client:
-        for store in ("history", "journal", "live", "records"):
+        for store in ("history", "journal", "live tables", "records"):
             answer = await client.get(address)
             assert answer.status_code == 200
             assert f"“{store}”" in answer.json()[0]

@@ -205,5 +205,5 @@ def test_what_shows_no_moment_is_rendered_only_when_its_values_are_others(kept: 
     first = now.shared_html("troubles.html", "", lambda: values, timeless=True)
     assert now.shared_html("troubles.html", "", lambda: same, timeless=True) is first
     other: dict[str, object] = {"troubles": [{"store": "journal", "since_ms": NOW_MS}]}
-    assert "journal" in now.shared_html("troubles.html", "", lambda: other, timeless=True)
+    assert "日志" in now.shared_html("troubles.html", "", lambda: other, timeless=True)
     assert now.shared_html("troubles.html", "", lambda: values, timeless=True) == first
