@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.pages import allowed
-from dashboard.screen import screen
+from dashboard.screen import say_what_is_told, screen
 from dashboard.topbar import topbar
 
 st.set_page_config(page_title="守温 Keepwarm", layout="wide", initial_sidebar_state="collapsed")
@@ -15,3 +15,4 @@ links = {
 current = st.navigation(list(links.values()), position="hidden")  # what is not in the list can't be run
 topbar(now, seen, links, current.url_path)
 current.run()
+say_what_is_told()

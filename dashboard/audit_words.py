@@ -157,6 +157,8 @@ def act_subject(town: Town, say: Speech, text: str) -> Subject:
     if kind in NUMBERED:
         message, page, query = NUMBERED[kind]
         return Subject(kind, key, say(message, n=key), address(page, **{query: key}) if page and key.isdecimal() else "")
+    if text == "shift":
+        return Subject(kind, key, say("Shift log"), "shift")
     found = subject(town, text)
     return found if found.address else Subject(kind, key, text, "")
 

@@ -13,7 +13,7 @@ from dashboard.actions.notices import WORDS_MOST, amend_notice, close_notice, ed
 from dashboard.facts.notices import NoticeRow
 from dashboard.facts.outages import OutageRow
 from dashboard.panel import panel
-from dashboard.screen import Screen
+from dashboard.screen import Screen, tell
 from dashboard.text import N_
 
 PARTS = {"cause": N_("Cause"), "measures": N_("Measures"), "remark": N_("Remark")}
@@ -27,7 +27,7 @@ def act(now: Screen, work: Callable[[], object], done: str) -> None:
         st.error(now.say(refused.why))
         return
     now.town.shared.forget()
-    st.toast(done)
+    tell(done)
     st.rerun()
 
 

@@ -22,6 +22,7 @@ from domain.errors import StoreError
 REFRESH_S: Final = 2.0
 TIMELESS_S: Final = 600.0
 LANGUAGE_KEY: Final = "language"
+TOLD_KEY: Final = "told"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,20 @@ def language() -> str:
     return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE
 
 
+def tell(text: str, *, refused: bool = False) -> None:
+    """Says something in a toast as soon as the page is drawn anew: what is said before ``st.rerun`` would be lost with what was drawn."""
+    st.session_state.setdefault(TOLD_KEY, []).append((text, refused))
+
+
+def say_what_is_told() -> None:
+    """Shows the toasts that wait."""
+    for text, refused in st.session_state.pop(TOLD_KEY, ()):
+        if refused:
+            st.toast(text, icon=":material/block:", duration="long")
+        else:
+            st.toast(text, icon=":material/check:")
+
+
 def on_the_wall() -> bool:
     """Whether this page is shown on the screen on the wall: large, without controls."""
     return bool(st.query_params.get("mode") == "wall")
@@ -110,6 +125,7 @@ def live(show: Callable[[], None], *, every_s: float | None = REFRESH_S) -> None
     @st.fragment(run_every=every_s)
     @wraps(show)  # Streamlit tells fragments apart by name and place
     def part() -> None:
+        say_what_is_told()
         try:
             show()
         except StoreError:

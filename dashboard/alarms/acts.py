@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.actions.acting import RefusedError
 from dashboard.actions.alarms import acknowledge_alarms, return_to_service, shelve_alarm
 from dashboard.moments import HOUR_MS
-from dashboard.screen import Screen
+from dashboard.screen import Screen, tell
 
 SHELVE_H = (1, 2, 4, 8, 12, 24)
 
@@ -26,7 +26,7 @@ def finish(now: Screen, done: str) -> None:
     """Says that it is done, forgets what was ticked and typed, and draws the whole page anew."""
     now.town.shared.forget()
     st.session_state["alarm_acts"] = round_of_acts() + 1
-    st.toast(done)
+    tell(done)
     st.rerun()
 
 
@@ -91,5 +91,5 @@ def each(now: Screen, picked: Sequence[int], act: Callable[[int], None]) -> int:
         else:
             done += 1
     for why in refusals:
-        st.toast(now.say(why), icon=":material/block:", duration="long")  # a toast outlives the refresh
+        tell(now.say(why), refused=True)
     return done

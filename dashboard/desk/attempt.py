@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard.actions.acting import RefusedError
-from dashboard.screen import Screen
+from dashboard.screen import Screen, tell
 
 
 def attempt(now: Screen, work: Callable[[], object], done: str) -> bool:
@@ -17,5 +17,5 @@ def attempt(now: Screen, work: Callable[[], object], done: str) -> bool:
         return False
     now.town.shared.forget()
     if done:
-        st.toast(done)
+        tell(done)
     return True

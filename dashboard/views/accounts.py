@@ -12,7 +12,7 @@ from dashboard.actions.acting import RefusedError
 from dashboard.facts.accounts import AccountRow, account_rows
 from dashboard.panel import panel
 from dashboard.roles import ROLES
-from dashboard.screen import Screen, live, screen
+from dashboard.screen import Screen, live, screen, tell
 from dashboard.words import ROLE
 from domain.reach import districts_of
 
@@ -75,7 +75,7 @@ def each(now: Screen, rows: list[AccountRow], work: Callable[[str], None]) -> No
     except RefusedError as refused:
         st.toast(now.say(refused.why), icon=":material/block:", duration="long")
         return
-    st.toast(now.say("It is done."))
+    tell(now.say("It is done."))
     st.rerun(scope="fragment")
 
 

@@ -79,6 +79,7 @@ def test_many_alarms_with_one_comment_and_a_shelf_that_needs_a_reason(sign_in: S
             page.locator(f'[data-pick="{number}"]').check()
         page.get_by_placeholder("备注或原因").fill("已派人 <b>")
         page.get_by_role("button", name="确认 2 条报警").click()
+        expect(page.get_by_test_id("stToast")).to_contain_text("已确认 2 条报警")
         expect(page.get_by_text("已派人 <b>")).to_have_count(2)
         expect(page.locator("[data-pick]:checked")).to_have_count(0)
         page.locator(f'[data-pick="{chosen[0]}"]').check()  # acknowledged alarms are shelved too

@@ -123,6 +123,7 @@ def test_a_dispatcher_plans_a_stop_and_calls_it_off(sign_in: SignIn) -> None:
         page.get_by_text("登记计划停热").click()
         page.get_by_label("事由", exact=True).fill("更换阀门 <b>")
         page.get_by_role("button", name="登记", exact=True).click()
+        expect(page.get_by_test_id("stToast")).to_contain_text("计划停热已登记。", timeout=SLOW_MS)
         expect(planned).to_contain_text("更换阀门 <b>", timeout=SLOW_MS)
         page.get_by_text("缩短或取消计划停热").click()
         page.get_by_role("spinbutton", name="hour, 结束时间").click()
