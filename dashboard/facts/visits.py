@@ -62,10 +62,11 @@ def _speaks_of(town: Town, text: str) -> ColumnElement[bool]:
     sought = text.strip().casefold()
     if not sought:
         return true()
+    of_homes = visits.c.room_id.in_([home for home, words in _visited_homes(town).items() if sought in words][:HOMES_MOST])
     number = sought.removeprefix("№").strip()
     if number.isascii() and number.isdecimal() and len(number) < 16:
-        return visits.c.id == int(number)
-    return visits.c.room_id.in_([home for home, words in _visited_homes(town).items() if sought in words][:HOMES_MOST])
+        return of_homes | (visits.c.id == int(number))  # a flat has a number, too
+    return of_homes
 
 
 def _visited_homes(town: Town) -> dict[str, str]:

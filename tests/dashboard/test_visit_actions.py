@@ -220,6 +220,7 @@ def test_the_list_and_the_printed_sheet(server: Server, town: Town) -> None:
         (building.name, [other_home, second, first]),
         (f" {building.street} ", [other_home, second, first]),
         ("7单元909", [other_home]),
+        ("909", [other_home]),
         (f"{COLD_BUILDING}-101", [second, first]),
         (f"№ {first}", [first]),
         ("没有这样的地方", []),
