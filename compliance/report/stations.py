@@ -1,6 +1,6 @@
 """Stations over a period (R9), from their readings: time on and off the filed curve by day, make-up water and circulation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from compliance.adherence import TOLERANCE_K, WATER_SHARE
-from compliance.heat import Heat, PointSeries, StationRules, boundaries, curve_target_c, heat_runs, inside, standing_values
+from compliance.heat import Heat, PointSeries, StationRules, boundaries, curve_target_c, heat_runs, in_order, inside, standing_values
 from compliance.kernel import F64, I64
 from compliance.series import clean_series
 from compliance.verdict import AT_LIMIT_K
@@ -17,7 +17,7 @@ from domain.site import Site, Station
 from store.history import History
 from store.journal import Journal
 from store.points import PointRegistry
-from store.readings import read_readings
+from store.readings import FreshReadings, with_fresh
 
 HOUR_MS = 3_600_000
 AT_ONCE = 8
@@ -27,6 +27,9 @@ QUANTITIES = (
     *("secondary_supply_temp_c", "secondary_return_temp_c", "outdoor_temp_c", "secondary_flow_m3h", "makeup_flow_m3h"),
     *(f"pump{number}_{sign}" for number in (1, 2, 3) for sign in ("running", "frequency_hz")),
 )
+
+
+Stores = tuple[History, Journal, PointRegistry]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class StationDays:
 
 def station_days(
     site: Site,
-    stores: tuple[History, Journal, PointRegistry],
+    stores: Stores,
     curves: Mapping[str, Sequence[FiledCurve]],
     days: I64,
 ) -> Iterator[StationDays]:
@@ -58,14 +61,18 @@ def station_days(
     hold_ms = round(site.station_hold_min * 60_000)
     seasons = site.policy.seasons(site.timezone, int(days[0]), int(days[-1]))
     stations = list(site.stations.values())
+    history, journal, points = stores
+    every = [station.station_id for station in stations]
+    fresh = FreshReadings(journal, list(_points(points, every)), int(days[0]) - hold_ms, int(days[-1]))
+    span = 1  # days at once; as a rule stations are polled as often as those before them
     for first in range(0, len(stations), AT_ONCE):
         group = stations[first : first + AT_ONCE]
         hashed: dict[str, dict[str, Any]] = {station.station_id: {name: sha256() for name in QUANTITIES} for station in group}
         measured: dict[str, list[list[F64]]] = {station.station_id: [] for station in group}
-        low, span = 0, 1
+        low = 0
         while low < len(days) - 1:
             some = days[low : low + span + 1]
-            found = _series(stores, group, int(some[0]) - hold_ms, int(some[-1]))
+            found = _series((history, fresh, points), group, int(some[0]) - hold_ms, int(some[-1]))
             for station in group:
                 series = found[station.station_id]
                 rules = StationRules(station.design_flow_m3h, curves.get(station.station_id, ()), hold_ms, site.timezone)
@@ -73,33 +80,39 @@ def station_days(
                 for name, one in series.items():
                     new = slice(int(np.searchsorted(one.at, some[0])) if low else 0, None)  # the others were taken with the days before
                     hashed[station.station_id][name].update(np.column_stack([one.at[new], one.value[new].view(np.int64)]).tobytes())
-            low += span
+            low += len(some) - 1
             readings = sum(len(one.at) for series in found.values() for one in series.values())
-            span = max(1, min(4 * span, DAYS_AT_ONCE, span * READINGS_AT_ONCE // max(1, readings)))
+            span = max(1, min(4 * span, DAYS_AT_ONCE, (len(some) - 1) * READINGS_AT_ONCE // max(1, readings)))
         for station_id, parts in measured.items():
             whole = (np.concatenate(column) for column in zip(*parts, strict=True))
             yield StationDays(station_id, _digest(hashed[station_id]), *whole)
 
 
 def _series(
-    stores: tuple[History, Journal, PointRegistry], stations: Sequence[Station], from_ms: int, to_ms: int
+    stores: tuple[History, FreshReadings, PointRegistry], stations: Sequence[Station], from_ms: int, to_ms: int
 ) -> dict[str, dict[str, PointSeries]]:
     """The good readings of some stations by quantity, read together: their points lie side by side in the history's files."""
-    history, journal, points = stores
+    history, fresh, points = stores
     found: dict[str, dict[str, PointSeries]] = {station.station_id: {} for station in stations}
-    names = [(station_id, name) for station_id in found for name in QUANTITIES]
-    ids = {point: row for row, (one, name) in enumerate(names) if (point := points.find(f"station/{one}/{name}")) is not None}
-    if not ids:
+    names = _points(points, found)
+    if not names:
         return found
-    readings = read_readings(history, journal, list(ids), from_ms, to_ms)
-    row_of = np.full(max(ids) + 1, -1, np.int64)
-    row_of[list(ids)] = list(ids.values())
-    clean = clean_series(row_of[readings.point], readings, np.zeros(len(names)))
-    for row in ids.values():
+    ids = np.array(sorted(names), np.int32)
+    readings = with_fresh(history, fresh.read(ids, from_ms, to_ms), ids, from_ms, to_ms)
+    row_of = np.full(int(ids[-1]) + 1, -1, np.int64)
+    row_of[ids] = np.arange(len(ids))
+    clean = clean_series(row_of[readings.point], readings, np.zeros(len(ids)))
+    for row, point in enumerate(ids.tolist()):
         low, high = int(clean.starts[row]), int(clean.starts[row + 1])
-        station_id, name = names[row]
+        station_id, name = names[point]
         found[station_id][name] = PointSeries(clean.at[low:high], clean.value[low:high])
     return found
+
+
+def _points(points: PointRegistry, stations: Iterable[str]) -> dict[int, tuple[str, str]]:
+    """The registered points of these stations, each with its station and quantity."""
+    named = ((station_id, name) for station_id in stations for name in QUANTITIES)
+    return {point: one for one in named if (point := points.find("station/{}/{}".format(*one))) is not None}
 
 
 def _digest(hashed: Mapping[str, Any]) -> str:
@@ -120,7 +133,7 @@ def _curve(series: Mapping[str, PointSeries], rules: StationRules, seasons: Sequ
         return [np.zeros(len(days) - 1)] * 3
     first, last = int(days[0]), int(days[-1])
     heat = heat_runs(series, rules, seasons, first, last)
-    grid = np.unique(np.concatenate([boundaries((supply, outdoor), rules, (), first, last), heat.at, days[:-1]]))
+    grid = in_order([boundaries((supply, outdoor), rules, (), first, last), heat.at, days[:-1]])
     state = heat.state[np.searchsorted(heat.at, grid, "right") - 1]
     target_c, _ = curve_target_c(standing_values(outdoor, grid, rules.hold_ms), rules, grid)
     deviation_k = np.abs(standing_values(supply, grid, rules.hold_ms) - target_c)
@@ -134,7 +147,7 @@ def _water(series: Mapping[str, PointSeries], rules: StationRules, seasons: Sequ
     """Make-up and circulation in m³ over the time in season in which both stand, that time, that above 1 %, and the season's time."""
     first, last = int(days[0]), int(days[-1])
     makeup, flow = (series.get(name, PointSeries(np.empty(0, np.int64), np.empty(0))) for name in ("makeup_flow_m3h", "secondary_flow_m3h"))
-    grid = np.unique(np.concatenate([boundaries((makeup, flow), rules, seasons, first, last), days[:-1]]))
+    grid = in_order([boundaries((makeup, flow), rules, seasons, first, last), days[:-1]])
     lost, circulating = (standing_values(one, grid, rules.hold_ms) for one in (makeup, flow))
     length = np.diff(np.append(grid, last)).astype(np.float64)
     season = inside(grid, seasons)
