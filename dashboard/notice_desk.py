@@ -13,7 +13,7 @@ from dashboard.actions.notices import WORDS_MOST, amend_notice, close_notice, ed
 from dashboard.facts.notices import NoticeRow
 from dashboard.facts.outages import OutageRow
 from dashboard.panel import panel
-from dashboard.screen import Screen, tell
+from dashboard.screen import Screen, refuse, tell
 from dashboard.text import N_
 
 PARTS = {"cause": N_("Cause"), "measures": N_("Measures"), "remark": N_("Remark")}
@@ -24,7 +24,7 @@ def act(now: Screen, work: Callable[[], object], done: str) -> None:
     try:
         work()
     except RefusedError as refused:
-        st.error(now.say(refused.why))
+        refuse(now.say(refused.why))
         return
     now.town.shared.forget()
     tell(done)
@@ -100,7 +100,7 @@ def words_form(now: Screen, key: str, kept: Said, submit: str, draft: Callable[[
     if not preview and not store:
         return None
     if (day is None) != (clock is None):
-        st.error(_("Say both the day and the time at which heat is expected back, or neither."))
+        refuse(_("Say both the day and the time at which heat is expected back, or neither."))
         return None
     said = Said(**found, expected_at=_instant(now, day, clock))
     if store:

@@ -1,6 +1,7 @@
 """What one run of a page needs: the town, the reader, the language, the site's time."""
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from typing import Final
@@ -23,6 +24,7 @@ REFRESH_S: Final = 2.0
 TIMELESS_S: Final = 600.0
 LANGUAGE_KEY: Final = "language"
 TOLD_KEY: Final = "told"
+_TICKS: Final = ContextVar("whether the part of a page that runs is drawn anew by itself", default=False)
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,25 @@ def tell(text: str, *, refused: bool = False) -> None:
     st.session_state.setdefault(TOLD_KEY, []).append((text, refused))
 
 
+def refuse(text: str) -> None:
+    """Says why something was not done: where it was tried, or in a toast where that part is drawn anew before it could be read."""
+    if _TICKS.get():
+        _toast(text, refused=True)
+    else:
+        st.error(text)
+
+
 def say_what_is_told() -> None:
     """Shows the toasts that wait."""
     for text, refused in st.session_state.pop(TOLD_KEY, ()):
-        if refused:
-            st.toast(text, icon=":material/block:", duration="long")
-        else:
-            st.toast(text, icon=":material/check:")
+        _toast(text, refused=refused)
+
+
+def _toast(text: str, *, refused: bool) -> None:
+    if refused:
+        st.toast(text, icon=":material/block:", duration="long")
+    else:
+        st.toast(text, icon=":material/check:")
 
 
 def on_the_wall() -> bool:
@@ -126,10 +140,13 @@ def live(show: Callable[[], None], *, every_s: float | None = REFRESH_S) -> None
     @wraps(show)  # Streamlit tells fragments apart by name and place
     def part() -> None:
         say_what_is_told()
+        before = _TICKS.set(every_s is not None)
         try:
             show()
         except StoreError:
             show_troubles()
+        finally:
+            _TICKS.reset(before)
 
     part()
 

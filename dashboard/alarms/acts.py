@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.actions.acting import RefusedError
 from dashboard.actions.alarms import acknowledge_alarms, return_to_service, shelve_alarm
 from dashboard.moments import HOUR_MS
-from dashboard.screen import Screen, tell
+from dashboard.screen import Screen, refuse, tell
 
 SHELVE_H = (1, 2, 4, 8, 12, 24)
 
@@ -17,7 +17,7 @@ def attempt(now: Screen, work: Callable[[], object], done: str) -> None:
     try:
         work()
     except RefusedError as refused:
-        st.toast(now.say(refused.why), icon=":material/block:", duration="long")
+        refuse(now.say(refused.why))
         return
     finish(now, done)
 

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 
-import streamlit as st
-
 from dashboard.actions.acting import RefusedError
-from dashboard.screen import Screen, tell
+from dashboard.screen import Screen, refuse, tell
 
 
 def attempt(now: Screen, work: Callable[[], object], done: str) -> bool:
-    """Tells whether it was done. What everybody shares is read anew then; a refusal stays on the page until the next try."""
+    """Tells whether it was done. What everybody shares is read anew then; a refusal stays long enough to be read."""
     try:
         work()
     except RefusedError as refused:
-        st.error(now.say(refused.why))
+        refuse(now.say(refused.why))
         return False
     now.town.shared.forget()
     if done:

@@ -58,7 +58,8 @@ def flood_now(town: Town) -> Flood | None:
 
 def _flood_now(town: Town) -> Flood | None:
     now_ms = town.now_ms()
-    lately = _raised(town, now_ms - FLOOD_WITHIN_MS)
+    raised = town.of_records("raised_lately", lambda: _raised(town, now_ms - FLOOD_WITHIN_MS))
+    lately = [at for at in raised if at > now_ms - FLOOD_WITHIN_MS]
     if len(lately) < FLOOD_BELOW:
         return None  # whatever was before, it is over
     # Read anew before anything that was raised since then is older than what is read now.

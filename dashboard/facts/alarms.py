@@ -107,11 +107,20 @@ def _counted() -> Select[*tuple[Any, ...]]:
 
 
 _COUNTED: Final = _counted()
+_SHELF_ENDS: Final = select(alarms.c.shelved_until).where(alarms.c.shelved_until > bindparam("now_ms", type_=BigInteger))
 
 
 def alarm_counts(town: Town) -> AlarmCounts:
     """How many alarms there are to look at."""
-    return town.shared.of("alarm_counts", lambda: AlarmCounts(*town.rows(_COUNTED, now_ms=town.now_ms())[0]))
+    return town.shared.of("alarm_counts", lambda: _alarm_counts(town))
+
+
+def _alarm_counts(town: Town) -> AlarmCounts:
+    """The hour counts only in how many shelves have not ended yet."""
+    now_ms = town.now_ms()
+    ends = town.of_records("shelf_ends", lambda: [until for (until,) in town.rows(_SHELF_ENDS, now_ms=now_ms)])
+    shelved = sum(until > now_ms for until in ends)
+    return town.of_records(("alarm_counts", shelved), lambda: AlarmCounts(*town.rows(_COUNTED, now_ms=now_ms)[0]))
 
 
 def alarm_rows(town: Town, wanted: Wanted) -> Sequence[AlarmRow]:

@@ -86,8 +86,9 @@ def _due(town: Town) -> Iterator[Due]:
     duties = pressing(town)
     yield from town.shared.of("complaints_due", lambda: [*_complaints(calls, duties)], life_s=DUE_KEPT_S, mark=(calls, duties))
     now_ms = town.now_ms()
-    for number, of, until in town.rows(_SHELVED, now_ms=now_ms):
-        yield Due(until, "shelf", of, address("alarms", alarm=str(number)))
+    for number, of, until in town.of_records("shelved", lambda: town.rows(_SHELVED, now_ms=now_ms)):
+        if until > now_ms:
+            yield Due(until, "shelf", of, address("alarms", alarm=str(number)))
 
 
 def _complaints(calls: Sequence[tuple[ComplaintRow, int]], duties: Pressing) -> Iterator[Due]:

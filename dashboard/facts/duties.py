@@ -25,7 +25,7 @@ Mark = tuple[int | None, ...]
 
 def complaints_mark(town: Town) -> Mark:
     """Changes with whatever is stored about complaints: the newest number of each of ``TOLD_BY``, and how many rooms are attached."""
-    return town.whole.shared.of("complaints_mark", lambda: _mark(town.whole))
+    return town.whole.of_records("complaints_mark", lambda: _mark(town.whole))
 
 
 def _mark(town: Town) -> Mark:

@@ -32,11 +32,15 @@ def lately(town: Town, *, least: int = 8) -> Sequence[Happened]:
 
 
 def _lately(town: Town, least: int) -> list[Happened]:
-    query = select(events.c.at, events.c.event, events.c.subject, events.c.body).where(events.c.event.not_in(QUIET))
-    rows = [Happened(*row) for row in town.rows(query.order_by(events.c.at.desc(), events.c.id.desc()).limit(MOST))]
+    rows = town.of_records("newest_events", lambda: _newest(town))
     since_ms = town.now_ms() - LATELY_MS
     recent = [row for row in rows if row.at >= since_ms]
     return rows[: max(len(recent), least)]
+
+
+def _newest(town: Town) -> list[Happened]:
+    query = select(events.c.at, events.c.event, events.c.subject, events.c.body).where(events.c.event.not_in(QUIET))
+    return [Happened(*row) for row in town.rows(query.order_by(events.c.at.desc(), events.c.id.desc()).limit(MOST))]
 
 
 def about(town: Town, subjects: Sequence[str], *, most: int = 20) -> Sequence[Happened]:

@@ -85,7 +85,7 @@ class DeliveryRow:
 
 def notice_rows(town: Town) -> Sequence[NoticeRow]:
     """Notices that wait for somebody, the longest first; then those that stand and those closed within seven days, newest first."""
-    return town.shared.of("notices", lambda: _notice_rows(town))
+    return town.of_records("notices", lambda: _notice_rows(town))
 
 
 def _notice_rows(town: Town) -> list[NoticeRow]:

@@ -56,7 +56,7 @@ def notice_due_ms(town: Town, outage: OutageRow) -> int:
 
 def outage_rows(town: Town) -> Sequence[OutageRow]:
     """Open outages, oldest first, the parts of a source's behind the others; then those ended within seven days, newest first."""
-    return town.shared.of("outages", lambda: _outage_rows(town))
+    return town.of_records("outages", lambda: _outage_rows(town))
 
 
 def _outage_rows(town: Town) -> list[OutageRow]:

@@ -1,11 +1,11 @@
 """One site as the dashboard knows it: its stores, opened once per process, and what is shared from them."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import structlog
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import CompoundSelect, Engine, Select
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.facts.shared import Shared
+from dashboard.facts.shared import Shared, Value
 from domain.clock import Clock
 from domain.curve import FiledCurve
 from domain.errors import StoreError
@@ -26,9 +26,11 @@ from store.live import Live, read_live
 from store.points import PointRegistry
 from store.readings import read_readings, read_rollup
 from store.recent import Newest, Recent
-from store.records import open_records, reading
+from store.records import RecordsMark, open_records, reading
 from store.records.filed_curves import filed_curves, in_force
 from store.rollup import Rollup
+
+KEPT_S: Final = 60.0  # of what the records tell: after a backup was put back even the newest mark may be one that was there before
 
 _log = structlog.get_logger()
 
@@ -54,6 +56,7 @@ class Town:
         self.clock = clock
         self.records: Engine = open_records(site.records_url or site.data / "records.db")
         self.shared = Shared()
+        self._records_mark = RecordsMark(self.records)
         self.points = PointRegistry(site.data / "points.db")
         self.journal = open_journal(site)
         self.history: History = open_history(site, self.points)
@@ -63,6 +66,7 @@ class Town:
 
     def close(self) -> None:
         """Gives the stores back."""
+        self._records_mark.close()
         self.records.dispose()
         self.history.close()
         self.journal.close()
@@ -154,6 +158,18 @@ class Town:
         """The rows of a query over the records, ``values`` for its named parameters. Raises StoreError when they can't be read."""
         with self.asking("records"), reading(self.records).connect() as connection:
             return [tuple(row) for row in connection.execute(query, values)]
+
+    def of_records(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """What the records alone tell, whatever the hour: computed anew as soon as anything is stored there, and every minute.
+
+        What depends on the moment is to be picked out of it when it is asked for.
+        """
+        return self.shared.of(key, compute, life_s=KEPT_S, mark=self.records_mark())
+
+    def records_mark(self) -> object:
+        """Another one than before when anything was stored in the records; on PostgreSQL another one at every moment."""
+        whole = self.whole
+        return whole.shared.of("records_mark", whole._records_mark.now)  # noqa: SLF001 - the one of the town this is a part of
 
     def curves(self, station_id: str) -> tuple[FiledCurve, ...]:
         """A station's filed curves, those of the records included; the site's own while the records can't be read."""

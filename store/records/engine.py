@@ -1,9 +1,11 @@
 """Opening the records: one SQLite file, or PostgreSQL where several hosts share them."""
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -14,7 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from domain.errors import ConfigError, Mistake, StoreError
 from domain.site import Site
@@ -62,6 +64,40 @@ def records_of(site: Site) -> Iterator[Engine]:
 def reading(engine: Engine) -> Engine:
     """The same records for transactions that only read: on SQLite they neither wait for a writer nor hold one up."""
     return engine.execution_options(**{_READING: True})
+
+
+class RecordsMark:
+    """Tells whether anything was stored in the records since it was asked last, without a question to any table.
+
+    Only SQLite knows that; for PostgreSQL, and for a file that can't be read now, every answer is another one.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: PoolProxiedConnection | None = None
+        self._lock = Lock()
+
+    def now(self) -> object:
+        """Equal to the answer before as long as nobody, in whatever process, has stored anything."""
+        if self._engine.dialect.name != "sqlite":
+            return object()
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._engine.raw_connection()
+                    self._connection.detach()
+                with closing(self._connection.cursor()) as cursor:
+                    cursor.execute("PRAGMA data_version")
+                    return cursor.fetchone()
+            except (SQLAlchemyError, sqlite3.Error):
+                return object()
+
+    def close(self) -> None:
+        """Gives the file back."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 def migrations() -> Config:

@@ -15,16 +15,21 @@ from dashboard.actions.acting import RefusedError
 from dashboard.actions.complaints import ResidentReport, merge_complaint, move_complaint, open_resident_complaint, record_deed
 from dashboard.cards import KEPT, _html, cards
 from dashboard.facts.alarm_system import LIFE_S, flood_now
+from dashboard.facts.alarms import alarm_counts
 from dashboard.facts.complaints import complaint_rows, duties_of, pressing
+from dashboard.facts.due import due_list
 from dashboard.facts.duties import KEPT_S, standing_duties
 from dashboard.facts.rooms import DAY_KEPT_S, DAY_LIFE_S, day_figures
 from dashboard.facts.stations import station_states, worst_first
+from dashboard.facts.town import KEPT_S as RECORDS_KEPT_S
 from dashboard.facts.town import Town
+from dashboard.facts.wall import changes, headline
 from dashboard.moments import DAY_MS, MINUTE_MS, Moments
 from dashboard.roles import Account
 from dashboard.screen import Screen, screen_of
 from dashboard.text import speech
 from domain.clock import Clock
+from store.records import open_records
 from store.records.tables import alarms, complaints, room_days
 from tests.dashboard.sample_complaints import DESK
 from tests.dashboard.sample_town import NOW_MS, write_town
@@ -207,3 +212,42 @@ def test_what_shows_no_moment_is_rendered_only_when_its_values_are_others(kept: 
     other: dict[str, object] = {"troubles": [{"store": "journal", "since_ms": NOW_MS}]}
     assert "日志" in now.shared_html("troubles.html", "", lambda: other, timeless=True)
     assert now.shared_html("troubles.html", "", lambda: values, timeless=True) == first
+
+
+def test_nothing_is_asked_of_the_records_while_nothing_is_stored(kept: Kept) -> None:
+    town, moments = kept.town, Moments(kept.town.site.timezone, speech("zh"))
+
+    def wall() -> tuple[Any, ...]:
+        return headline(town, moments), due_list(town, 8), changes(town)
+
+    first = wall()
+    kept.read.clear()
+    assert wall() == first
+    assert [one for one in kept.read if one.startswith(("SELECT", "WITH")) and "room_days" not in one] == []
+    another = open_records(town.site.data / "records.db")  # as watch does
+    with another.begin() as connection:
+        connection.execute(insert(alarms).values(kind="room_low", subject="room/x", pending_at=1, raised_at=NOW_MS, state="unacknowledged"))
+    another.dispose()
+    later = wall()
+    assert later[0].alarms.unacknowledged == first[0].alarms.unacknowledged + 1
+    kept.now_s += RECORDS_KEPT_S + 1
+    kept.read.clear()
+    assert wall() == later
+    assert any("FROM alarms" in one for one in kept.read)
+
+
+def test_a_shelf_ends_by_the_clock_alone(kept: Kept) -> None:
+    town = kept.town
+    with town.records.begin() as connection:
+        row = {"kind": "room_low", "pending_at": 1, "raised_at": NOW_MS, "state": "unacknowledged"}
+        ends = [NOW_MS + MINUTE_MS, NOW_MS + 5 * MINUTE_MS]
+        connection.execute(insert(alarms), [{**row, "subject": f"room/{until}", "shelved_until": until} for until in ends])
+
+    def seen() -> tuple[int, int, int]:
+        counts = alarm_counts(town)
+        return counts.unacknowledged, counts.shelved, sum(one.what == "shelf" for one, _ in due_list(town, 1_000).rows)
+
+    at_first = seen()
+    for passed_ms, ended in ((MINUTE_MS - 1, 0), (MINUTE_MS, 1), (5 * MINUTE_MS - 1, 1), (5 * MINUTE_MS, 2)):
+        kept.at(NOW_MS + passed_ms)
+        assert seen() == (at_first[0] + ended, at_first[1] - ended, at_first[2] - ended)

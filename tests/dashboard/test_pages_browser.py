@@ -3,8 +3,10 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocket, expect
 from sqlalchemy import select
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from store.health import write_health
 from store.records.filed_curves import filed_curves
@@ -136,15 +138,46 @@ def test_a_dispatcher_plans_a_stop_and_calls_it_off(sign_in: SignIn) -> None:
         expect(planned).not_to_contain_text("更换阀门 <b>", timeout=SLOW_MS)
 
 
+class Runs:
+    """The runs of a page's parts, by their ids, in the order in which they were asked for by a person or by the clock, and ended."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.pressed: list[str] = []
+        self.ticked: list[str] = []
+        self.ended: list[str] = []
+        socket.on("framesent", self._sent)
+        socket.on("framereceived", self._received)
+
+    def _sent(self, frame: str | bytes) -> None:
+        asked = BackMsg.FromString(frame if isinstance(frame, bytes) else b"").rerun_script
+        (self.ticked if asked.is_auto_rerun else self.pressed).append(asked.fragment_id)
+
+    def _received(self, frame: str | bytes) -> None:
+        message = ForwardMsg.FromString(frame if isinstance(frame, bytes) else b"")
+        if message.WhichOneof("type") == "script_finished":
+            self.ended.extend(message.metadata.run.fragment_ids)
+
+
 def test_the_service_desk_takes_a_complaint_a_step_on(sign_in: SignIn, server: Server) -> None:
     with sign_in("service") as page:
         page.get_by_role("link", name="客服", exact=True).click()
         page.locator('.kw-queue [data-open="complaints?complaint=1"]').first.click()
         page.wait_for_url("**/complaints?complaint=1")
+        with page.expect_websocket() as opened:
+            page.reload()
+        runs = Runs(opened.value)
         reject = page.get_by_role("button", name="不予受理")
         expect(reject).to_be_visible(timeout=SLOW_MS)
+        runs.pressed.clear()
         reject.click()
-        expect(page.get_by_text("这一步须填写理由。")).to_be_visible(timeout=SLOW_MS)
+        refusal = page.get_by_text("这一步须填写理由。")
+        expect(refusal).to_be_visible(timeout=SLOW_MS)
+        (part,) = runs.pressed
+        runs.ticked.clear()
+        until(lambda: page.evaluate("1") and part in runs.ticked)
+        runs.ended.clear()
+        until(lambda: page.evaluate("1") and part in runs.ended)
+        assert refusal.is_visible(), "it can be read when its part has been drawn anew"
         page.get_by_role("button", name="受理", exact=True).click()
         expect(page.get_by_role("button", name="派单")).to_be_visible(timeout=SLOW_MS)
         expect(page.locator(".kw-steps")).to_contain_text("已受理", timeout=SLOW_MS)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from domain.errors import ConfigError, StoreError
-from store.records import open_records, reading
+from store.records import RecordsMark, open_records, reading
 from store.records.tables import alarm_transitions, kept, metadata
 
 
@@ -154,3 +154,36 @@ def test_a_password_is_not_shown() -> None:
     with pytest.raises(StoreError) as caught:
         open_records("postgresql://keepwarm:verysecret@127.0.0.1:1/keepwarm")
     assert "verysecret" not in str(caught.value)
+
+
+def test_the_mark_is_another_one_after_whatever_was_stored_by_whomever(tmp_path: Path, records: Engine) -> None:
+    mark = RecordsMark(records)
+    first = mark.now()
+    with records.begin() as connection:  # as watch at every pass: nothing to store
+        connection.execute(update(kept).values(at=2))
+    with reading(records).connect() as connection:
+        connection.execute(select(kept)).all()
+    assert mark.now() == first
+    seen = [first]
+    another = open_records(tmp_path / "records.db")
+    for engine in (records, another):
+        for statement in (insert(kept).values(name=str(id(engine)), value=b"1", at=1), update(kept).values(at=2)):
+            with engine.begin() as connection:
+                connection.execute(statement)
+            seen.append(mark.now())
+            assert mark.now() == seen[-1]
+    assert len(set(map(str, seen))) == 5
+    another.dispose()
+    mark.close()
+
+
+def test_where_it_can_not_be_told_every_mark_is_another_one(tmp_path: Path, records: Engine) -> None:
+    mark = RecordsMark(records)
+    assert mark.now() == mark.now()
+    mark.close()
+    records.dispose()
+    for path in tmp_path.glob("records.db*"):
+        path.unlink()
+    (tmp_path / "records.db").mkdir()
+    assert mark.now() != mark.now()
+    mark.close()
