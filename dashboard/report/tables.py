@@ -46,9 +46,9 @@ def _word(table: Mapping[str, str]) -> Callable[[Any], str]:
     return lambda key: _say(name_of(table, str(key))) if key else "未查明"
 
 
-def _subject(value: str) -> str:
-    kind, _, name = value.partition("/")
-    return {"station": f"换热站 {name}", "source": f"热源 {name}"}.get(kind, value)
+def _subject(value: str, names: Mapping[str, str]) -> str:
+    kind, _, one = value.partition("/")
+    return {"station": f"{one} {names.get(one) or '换热站'}", "source": f"热源 {one}"}.get(kind, value)
 
 
 def _months(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -58,7 +58,11 @@ def _months(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _outages(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{**row, "stations": "、".join(row["stations"]), "kept": _kept(row)} for row in document["outages"]]
+    names = {row["station_id"]: row["name"] for row in document["stations"]}
+    return [
+        {**row, "subject": _subject(row["subject"], names), "stations": "、".join(row["stations"]), "kept": _kept(row)}
+        for row in document["outages"]
+    ]
 
 
 def _kept(row: Mapping[str, Any]) -> str:
@@ -105,7 +109,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "停热登记",
         (
-            Column("subject", "对象", width=1.2, words=_subject),
+            Column("subject", "对象", width=1.9),
             Column("cause", "原因", width=1.1, words=_word(CAUSE)),
             Column("started_at", "开始", "time", 1.35),
             Column("started_earliest", "最早开始", "time", 1.35),

@@ -198,6 +198,7 @@ def test_the_workbook_has_chinese_heads_and_numbers_that_are_numbers(run: Callab
     rows = list(book["考核指标"].iter_rows(values_only=True))
     assert rows[1][:5] == ("指标", "分子", "分母", "数值", "覆盖率")
     assert rows[2][:4] == ("室温合格率", 1, 2, 0.5)
+    assert [row[0] for row in book["停热登记"].iter_rows(values_only=True)].count("S1 城南换热站") == 1
     names = [row[1] for row in book["供热曲线与失水"].iter_rows(values_only=True)]
     assert "=1+1" in names
     cell = next(cell for row in book["供热曲线与失水"].iter_rows() for cell in row if cell.value == "=1+1")
