@@ -70,14 +70,17 @@ class Login:
         if locked_s:
             return self._login_page(request, 429, locked_s=locked_s)
         async with self._hashing:
-            account = await asyncio.to_thread(check_password, self.town.records, name, fields.get("password", ""))
-        if account is None:
+            proved = await asyncio.to_thread(check_password, self.town.records, name, fields.get("password", ""))
+        if proved is None:
             self.by_account.failed(name.casefold())
             self.by_address.failed(guesser_at(address))
             await asyncio.to_thread(self.audit, name, "sign_in", address, refused=True)
             return self._login_page(request, 401)
         self.by_account.succeeded(name.casefold())
-        return await self.welcome(request, account, "sign_in", local_path(fields.get("next")))
+        try:
+            return await self.welcome(request, proved.account, "sign_in", local_path(fields.get("next")), proved.password_hash)
+        except PermissionError:
+            return self._login_page(request, 401)
 
     def show_enter(self, request: Request) -> Response:
         """Asks whether to use a one-time link: looking at it does not use it up (previews of chat programs do).
@@ -144,12 +147,17 @@ class Login:
             response.set_cookie(AGAIN_COOKIE, "1", max_age=AGAIN_S, path=OPENID_FOLDER, httponly=True, samesite="lax", secure=secure)
         return response
 
-    async def welcome(self, request: Request, account: Account, action: str, target: str) -> Response:
-        """Opens a session for somebody who has shown who they are, and goes on to a path of this site."""
+    async def welcome(self, request: Request, account: Account, action: str, target: str, password_hash: str = "") -> Response:
+        """Opens a session for somebody who has shown who they are, and goes on to a path of this site.
+
+        Raises PermissionError when they have shown it by a password that is not theirs any more.
+        """
         before = self.sessions.token(request.cookies)
         if before is not None:  # a session from before is not left behind
             await asyncio.to_thread(self.sessions.end, before)
-        cookie = await asyncio.to_thread(self.sessions.open, account)
+        cookie = await asyncio.to_thread(self.sessions.open, account, password_hash)
+        if not cookie:
+            raise PermissionError(account.name)
         await asyncio.to_thread(self.audit, account.name, action, address_of(request))
         _log.info("signed in", account=account.name, role=account.role, by=action)
         response = RedirectResponse(target, 303)

@@ -55,10 +55,10 @@ class Sessions:
         """Whether the signature belongs to this text and purpose."""
         return hmac.compare_digest(self.signature(purpose, text).encode(), signature.encode("utf-8", "replace"))
 
-    def open(self, account: Account) -> str:
-        """Starts a session; gives the cookie's value."""
-        token = open_session(self._engine, account, wall_ms(), self._limits)
-        return f"{token}.{self.signature('session', token)}"
+    def open(self, account: Account, password_hash: str = "") -> str:
+        """Starts a session; gives the cookie's value, nothing when the password that it is opened by has been changed meanwhile."""
+        token = open_session(self._engine, account, wall_ms(), self._limits, password_hash)
+        return token and f"{token}.{self.signature('session', token)}"
 
     def token(self, cookies: Mapping[str, str]) -> str | None:
         """The session's token in a request's cookies, if its signature is ours."""
@@ -103,14 +103,22 @@ class Sessions:
             self._found = {}
 
 
-def open_session(engine: Engine, account: Account, now_ms: int, limits: Limits = LIMITS) -> str:
-    """Starts a session and gives its token, which is nowhere stored."""
+def open_session(engine: Engine, account: Account, now_ms: int, limits: Limits = LIMITS, password_hash: str = "") -> str:
+    """Starts a session and gives its token, which is nowhere stored.
+
+    With a ``password_hash`` none is started, and nothing given, unless it is still that of the account: checking one takes long enough for
+    it to be changed meanwhile, which ends all sessions there were.
+    """
     token = secrets.token_urlsafe(32)
+    still = accounts.c.name == account.name
+    if password_hash:
+        still &= (accounts.c.password_hash == password_hash) & accounts.c.disabled.is_(False)
     with engine.begin() as connection:
+        if not connection.execute(update(accounts).where(still).values(used_at=now_ms)).rowcount and password_hash:
+            return ""
         old = sessions.c.created_at < now_ms - limits.most_ms
         connection.execute(delete(sessions).where(old))
         connection.execute(insert(sessions).values(token_hash=fingerprint(token), account=account.name, created_at=now_ms, seen_at=now_ms))
-        connection.execute(update(accounts).where(accounts.c.name == account.name).values(used_at=now_ms))
     return token
 
 

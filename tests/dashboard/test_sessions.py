@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import Engine
 
 from dashboard import session
-from dashboard.accounts import make_invitation, redeem_invitation, wall_ms
+from dashboard.accounts import add_account, change_account, check_password, make_invitation, redeem_invitation, set_password, wall_ms
 from dashboard.roles import Account
 from dashboard.session import COOKIE, Limits, Sessions
 from store.records import open_records
+from tests.dashboard.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -58,3 +59,19 @@ def test_a_clock_that_is_set_back_makes_nobody_believed_for_longer(
     elsewhere = Sessions(records, b"k" * 32)
     elsewhere.end_all(reader)
     assert sessions.account(cookies) is None
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "another password", "the same password again", "shut out"])
+def test_a_password_that_is_changed_while_it_is_checked_opens_nothing(records: Engine, reader: Account, meanwhile: str) -> None:
+    sessions = Sessions(records, b"k" * 32)
+    set_password(records, reader.name, PASSWORD, wall_ms())
+    found = check_password(records, reader.name, PASSWORD)
+    assert found is not None
+    if "password" in meanwhile:
+        set_password(records, reader.name, PASSWORD if "same" in meanwhile else "another one by then", wall_ms())
+    elif meanwhile == "shut out":
+        add_account(records, "boss", "admin", PASSWORD, wall_ms())
+        change_account(records, reader.name, {"disabled": True}, "boss", wall_ms())
+    cookie = sessions.open(*found)
+    assert (sessions.account({COOKIE: cookie}) == reader) is (meanwhile == "nothing")
+    assert bool(cookie) is (meanwhile == "nothing")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from dashboard.accounts import account_by_identity, add_account, check_password, wall_ms
 from dashboard.api.keys import find_key
@@ -39,6 +39,11 @@ def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     return run
 
 
+def proved(engine: Engine, name: str, password: str) -> Account | None:
+    found = check_password(engine, name, password)
+    return found and found.account
+
+
 def test_accounts_are_listed_changed_and_shut_out(accounts: Callable[..., Ran], tmp_path: Path) -> None:
     assert accounts("list", "site") == Ran(0, "", "")
     engine = open_records(tmp_path / "site" / "data" / "records.db")
@@ -53,7 +58,7 @@ def test_accounts_are_listed_changed_and_shut_out(accounts: Callable[..., Ran], 
     assert check_password(engine, "li", "a long enough one") is None
     assert accounts("list", "site").out == "gao  admin\nli  engineer  disabled\n"
     assert accounts("disable", "site", "li", "--again").code == 0
-    assert check_password(engine, "li", "a long enough one") == Account("li", "engineer")
+    assert proved(engine, "li", "a long enough one") == Account("li", "engineer")
     last = accounts("role", "site", "gao", "viewer")
     assert last.code == 2
     assert "last administrator" in last.err
@@ -105,7 +110,7 @@ def test_accounts_and_keys_are_limited_to_districts_that_are_there(accounts: Cal
     add_account(engine, "li", "viewer", "a long enough one", wall_ms())
     add_account(engine, "gao", "admin", "a long enough one", wall_ms())
     assert accounts("districts", "site", "li", "east").code == 0
-    assert check_password(engine, "li", "a long enough one") == Account("li", "viewer", frozenset({"east"}))
+    assert proved(engine, "li", "a long enough one") == Account("li", "viewer", frozenset({"east"}))
     assert "li  viewer  east" in accounts("list", "site").out
     assert "east, west" in accounts("districts", "site", "li", "north").err
     assert "administrator" in accounts("districts", "site", "gao", "east").err
@@ -115,7 +120,7 @@ def test_accounts_and_keys_are_limited_to_districts_that_are_there(accounts: Cal
     assert found is not None
     assert found.districts == ("west",)
     assert accounts("districts", "site", "li").code == 0
-    assert check_password(engine, "li", "a long enough one") == Account("li", "viewer")
+    assert proved(engine, "li", "a long enough one") == Account("li", "viewer")
     engine.dispose()
 
 
