@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from compliance.balance import GroupBalance, balance
 from compliance.exchanger import Signature, signature
-from dashboard.facts.curves import DAY_MS, HOUR_MS, LIFE_S, hourly, rooms_of_station, station_hours
+from dashboard.facts.curves import DAY_MS, HOUR_MS, LIFE_S, hourly, station_hours
 from dashboard.facts.point_states import station_holds_ms
 from dashboard.facts.stations import FLOW, RETURN, SUPPLY
 from dashboard.facts.town import Town
@@ -38,7 +38,7 @@ def station_balance(town: Town, station_id: str, days: int) -> StationBalance:
 
 def _station_balance(town: Town, station_id: str, days: int) -> StationBalance:
     hours, _ = town.shared.of(("hours", station_id, days), lambda: station_hours(town, station_id, days), life_s=LIFE_S)
-    rooms = rooms_of_station(town, station_id)
+    rooms = town.rooms_of_station.get(station_id, ())  # in the order of the columns of its hours
     risers = balance(hours, [f"{room.building_id or ''}/{room.unit}" if room.unit else "" for room in rooms])
     return StationBalance(
         [one for one in balance(hours, hours.buildings) if one.key], [one for one in risers if one.key and one.rooms >= LEAST_ROOMS]

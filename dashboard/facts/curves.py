@@ -17,7 +17,6 @@ from compliance.heat import FLOW_SHARE
 from dashboard.facts.stations import FLOW, OUTDOOR, RETURN, SUPPLY
 from dashboard.facts.town import Town
 from domain.curve import FiledCurve
-from domain.site import Room
 
 F64 = NDArray[np.float64]
 
@@ -115,7 +114,7 @@ def station_hours(town: Town, station_id: str, days: int) -> tuple[StationHours,
     """A station's hours up to now, without what says nothing of its curve, and its heat meter's counter (GJ) by the hour."""
     to_ms = town.now_ms() // HOUR_MS * HOUR_MS
     from_ms = to_ms - days * DAY_MS
-    rooms = rooms_of_station(town, station_id)
+    rooms = town.rooms_of_station.get(station_id, ())
     quantities = (SUPPLY, RETURN, OUTDOOR, FLOW, ENERGY)
     names = [f"station/{station_id}/{name}" for name in quantities] + [f"room/{room.room_id}/indoor_temp_c" for room in rooms]
     columns = hourly(town, names, from_ms, to_ms)
@@ -131,11 +130,6 @@ def station_hours(town: Town, station_id: str, days: int) -> tuple[StationHours,
     buildings = tuple(room.building_id or "" for room in rooms)
     hours = StationHours(at_ms, of_day, outdoor_c, supply_c, return_c, room_c, buildings, np.isfinite(supply_c) & ~stopped, stopped)
     return cleaned(hours), energy_gj
-
-
-def rooms_of_station(town: Town, station_id: str) -> list[Room]:
-    """The rooms that a station feeds, in the order of the columns of its hours."""
-    return [room for room in town.site.rooms.values() if town.station_of_room.get(room.room_id) == station_id]
 
 
 def hourly(town: Town, names: Sequence[str], from_ms: int, to_ms: int) -> list[F64]:

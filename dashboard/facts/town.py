@@ -212,6 +212,14 @@ class Town:
                 found.setdefault(room.building_id, []).append(room)
         return {building_id: tuple(rooms) for building_id, rooms in found.items()}
 
+    @cached_property
+    def rooms_of_station(self) -> dict[str, tuple[Room, ...]]:
+        """Station → the rooms that it feeds, in the order of the files."""
+        found: dict[str, list[Room]] = {}
+        for room_id, station_id in self.station_of_room.items():
+            found.setdefault(station_id, []).append(self.site.rooms[room_id])
+        return {station_id: tuple(rooms) for station_id, rooms in found.items()}
+
     def _read_live(self) -> Live:
         with self.asking("live"):
             return read_live(self.site.data / "live")
