@@ -80,6 +80,7 @@ class Login:
         try:
             return await self.welcome(request, proved.account, "sign_in", local_path(fields.get("next")), proved.password_hash)
         except PermissionError:
+            await asyncio.to_thread(self.audit, name, "sign_in", address, refused=True)
             return self._login_page(request, 401)
 
     def show_enter(self, request: Request) -> Response:
