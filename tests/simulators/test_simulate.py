@@ -52,8 +52,8 @@ async def test_the_outside_world_speaks_counts_and_stops(tmp_path: Path, town: T
         from_here_ms = clock.now_ms()
         await _sees_the_trip(ports)
         await until(lambda: len({sent.point for sent in published if sent.measured_at > from_here_ms}) > 300)
+        await until(lambda: len(_reports_logged(published, from_here_ms)) > 20)
         logged = _reports_logged(published, from_here_ms)
-        assert len(logged) > 20
         await until(lambda: logged.items() <= _reports_heard(listener).items())  # each once
         stop.set()
         began = time.monotonic()
