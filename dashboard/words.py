@@ -366,6 +366,8 @@ STEP_WHY: Final = {
     **SUSPICION,
     **COMPLAINT_SOURCE,
     "auto": N_("published without review"),
+    "confirmed": N_("confirmed"),
+    "edited": N_("edited"),
     "heat is back": N_("heat is back"),
     "the season is over": N_("the season is over"),
     "called off": N_("called off"),

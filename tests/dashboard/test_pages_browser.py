@@ -207,6 +207,7 @@ def test_a_dispatcher_takes_a_notice_from_draft_to_its_end(sign_in: SignIn, serv
         assert "新华" not in board()
         page.get_by_role("button", name="确认并发布").click()
         expect(page.get_by_role("button", name="确认并发布")).to_have_count(0, timeout=SLOW_MS)
+        expect(shown.locator(".kw-steps li q")).to_have_text(["已修改内容", "已核实"], timeout=SLOW_MS)
         until(lambda: "措施：更换阀门 &lt;b&gt;。恢复供热时间另行通告。" in board())
         page.get_by_text("更新：原因、措施、预计恢复时间").click()
         page.get_by_role("spinbutton", name="year, 预计恢复供热日期").click()
