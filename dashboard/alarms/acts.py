@@ -58,7 +58,7 @@ def acknowledge(now: Screen, picked: Sequence[int], comment: str) -> None:
     try:
         count = acknowledge_alarms(now.town.records, now.account, picked, comment, now.now_ms)
     except RefusedError as refused:
-        st.toast(_(refused.why), icon=":material/block:", duration="long")
+        refuse(_(refused.why))
         return
     finish(now, _.plural("{n} alarm acknowledged", "{n} alarms acknowledged", count))
 

@@ -30,7 +30,7 @@ from store.records import RecordsMark, open_records, reading
 from store.records.filed_curves import filed_curves, in_force
 from store.rollup import Rollup
 
-KEPT_S: Final = 60.0  # of what the records tell: after a backup was put back even the newest mark may be one that was there before
+KEPT_S: Final = 60.0  # of what the records tell: some rows leave their list by the hour alone, after a week
 
 _log = structlog.get_logger()
 

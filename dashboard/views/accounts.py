@@ -12,7 +12,7 @@ from dashboard.actions.acting import RefusedError
 from dashboard.facts.accounts import AccountRow, account_rows
 from dashboard.panel import panel
 from dashboard.roles import ROLES
-from dashboard.screen import Screen, live, screen, tell
+from dashboard.screen import Screen, live, refuse, screen, tell
 from dashboard.words import ROLE
 from domain.reach import districts_of
 
@@ -60,7 +60,7 @@ def inviting() -> None:
         try:
             token = invite(now.town.records, now.account, name, role, wall_ms())
         except RefusedError as refused:
-            st.toast(_(refused.why), icon=":material/block:", duration="long")
+            refuse(_(refused.why))
             return
         page = urlsplit(st.context.url or "")
         st.code(f"{page.scheme}://{page.netloc}/enter?token={token}", language=None)
@@ -73,7 +73,7 @@ def each(now: Screen, rows: list[AccountRow], work: Callable[[str], None]) -> No
         for row in rows:
             work(row.name)
     except RefusedError as refused:
-        st.toast(now.say(refused.why), icon=":material/block:", duration="long")
+        refuse(now.say(refused.why))
         return
     tell(now.say("It is done."))
     st.rerun(scope="fragment")

@@ -9,7 +9,7 @@ from dashboard.actions.acting import COMMENT_MOST, RefusedError
 from dashboard.actions.shift import hand_over, point_done, take_over, write_down
 from dashboard.facts.shift import shift_log, standing
 from dashboard.panel import panel
-from dashboard.screen import Screen, go, live, screen
+from dashboard.screen import Screen, go, live, refuse, screen
 
 EVERY_S: Final = 5.0
 SHIFTS_SHOWN: Final = 12
@@ -71,7 +71,7 @@ def act(now: Screen, work: Callable[[], object]) -> None:
     try:
         work()
     except RefusedError as refused:
-        st.toast(now.say(refused.why), icon=":material/block:", duration="long")
+        refuse(now.say(refused.why))
         return
     now.town.shared.forget()
     st.rerun()
